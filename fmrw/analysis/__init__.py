@@ -1,0 +1,1 @@
+"""Verbs on frames: frame in, frame out, nothing mutated."""

@@ -1,0 +1,1 @@
+"""The mount and the recording: knows fusepy, never polars or altair."""

@@ -1,0 +1,1 @@
+"""Charts (altair) and their rendering (vl-convert)."""
