@@ -1,18 +1,18 @@
 """Every error fmrw raises on purpose. Each message is one line and ends with the cure.
 
-    FmrwError
-    ├── MountError          the directory cannot be monitored, or not be released
-    │   ├── FuseMissing     no /dev/fuse, no libfuse 2, no fusermount
-    │   ├── AlreadyMounted  somebody monitors this directory, or one above or below it
-    │   ├── NotMounted      nobody monitors it, or the worker did not come up
-    │   └── Busy            open files hold the mount
-    ├── SessionError        a recording cannot be read or written
-    │   ├── SessionExists   the output folder holds another session
-    │   └── NewerSchema     written by a newer fmrw
-    ├── UnknownPath         the session has no such file
-    ├── BadRange            not an offset or a range
-    ├── BadInput            a file handed in is not what it claims
-    └── FigureError         unknown format or preset, nothing to write to
+FmrwError
+├── MountError          the directory cannot be monitored, or not be released
+│   ├── FuseMissing     no /dev/fuse, no libfuse 2, no fusermount
+│   ├── AlreadyMounted  somebody monitors this directory, or one above or below it
+│   ├── NotMounted      nobody monitors it, or the worker did not come up
+│   └── Busy            open files hold the mount
+├── SessionError        a recording cannot be read or written
+│   ├── SessionExists   the output folder holds another session
+│   └── NewerSchema     written by a newer fmrw
+├── UnknownPath         the session has no such file
+├── BadRange            not an offset or a range
+├── BadInput            a file handed in is not what it claims
+└── FigureError         unknown format or preset, nothing to write to
 """
 
 from __future__ import annotations

@@ -10,7 +10,16 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "fmrw"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-LAYERS = {"errors": 0, "capture": 1, "trace": 2, "analysis": 3, "figures": 4, "reports": 5, "live": 6, "notebook": 7}
+LAYERS = {
+    "errors": 0,
+    "capture": 1,
+    "trace": 2,
+    "analysis": 3,
+    "figures": 4,
+    "reports": 5,
+    "live": 6,
+    "notebook": 7,
+}
 TOP = 8  # cli, __main__, __init__
 
 CONFINED = {  # imported name → the only modules that may import it
