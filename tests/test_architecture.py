@@ -12,6 +12,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = {
     "errors": 0,
+    "offsets": 0,
+    "text": 0,
     "capture": 1,
     "trace": 2,
     "analysis": 3,

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import doctest
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fmrw.text
+from fmrw.text import path_bytes, path_text, visible
+
+
+@given(st.binary(max_size=40))
+def test_file_names_come_back(name: bytes) -> None:
+    assert path_bytes(path_text(name)) == name
+
+
+@given(st.text(alphabet="\\x5cf0a", max_size=12))
+def test_names_that_look_escaped_come_back(name: str) -> None:
+    assert path_bytes(path_text(name.encode())) == name.encode()
+
+
+def test_undecodable_bytes_are_readable() -> None:
+    assert path_text(b"caf\xe9") == "caf\\xe9"
+    assert path_text("café".encode()) == "café"
+    assert path_text(rb"\xff") == "\\x5cxff"
+
+
+@given(st.text(max_size=40))
+def test_visible_text_is_harmless(text: str) -> None:
+    shown = visible(text)
+    shown.encode()  # no lone surrogates
+    assert all(c.isprintable() or c.isspace() for c in shown)
+    assert not set(shown) & {"\x1b", "\n", "\x7f", "\u202e", "\ufffe"}
+
+
+def test_examples_in_docstrings() -> None:
+    assert doctest.testmod(fmrw.text).failed == 0
