@@ -1,0 +1,265 @@
+"""Between libfuse 2 and Python: C pointers in, errno out, no policy.
+
+`Adapter` is fusepy's `FUSE` with its callbacks laid anew. fusepy hands every call through a decorator, decodes paths as
+strict UTF-8, copies what it reads twice, cannot express UTIME_OMIT, and its wrapper turns a BaseException into *success
+with no data*. Here
+
+- paths stay bytes, structures are filled in place, `read` and `write` pass addresses;
+- whatever an operation raises becomes an errno: OSError its own, anything else EIO, reported to `operations.fault`;
+- the libfuse 2.9 table is filled to its end, so that `fallocate` works;
+- a libfuse thread keeps its Python thread state (18 µs instead of 26 µs a call): `PyGILState_Ensure` once per thread.
+  libfuse ends threads beyond ten idle ones without telling Python, so at most `_KEPT_STATES` are kept for good.
+
+`use_ino`, zero timeouts, `flag_nullpath_ok` (calls on open files work without a path) and `flag_utime_omit_ok` are what
+it takes to be indistinguishable from the directory beneath.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import threading
+from ctypes import CFUNCTYPE, c_char_p, c_int, c_int64, c_size_t, c_uint, c_uint32, c_uint64, c_void_p
+from typing import TYPE_CHECKING, Any
+
+import fuse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+if not hasattr(fuse, "fuse_operations"):  # the package fuse-python installs a module of the same name
+    raise ImportError("the module `fuse` is not fusepy's")
+
+FI_FLAGS = fuse.fuse_file_info.flags.offset
+FI_WRITEPAGE = fuse.fuse_file_info.writepage.offset
+FI_FH = fuse.fuse_file_info.fh.offset
+FI_LOCK_OWNER = fuse.fuse_file_info.lock_owner.offset
+_KEPT_STATES = 64
+
+_FILL = CFUNCTYPE(c_int, c_void_p, c_char_p, c_void_p, c_int64)
+_PATH_FI = (c_char_p, c_void_p)
+_TRANSFER = (c_char_p, c_void_p, c_size_t, c_int64, c_void_p)
+_PROTOTYPES: dict[str, tuple[Any, ...]] = {
+    "getattr": (c_char_p, c_void_p),
+    "readlink": (c_char_p, c_void_p, c_size_t),
+    "mknod": (c_char_p, c_uint32, c_uint64),
+    "mkdir": (c_char_p, c_uint32),
+    "unlink": (c_char_p,),
+    "rmdir": (c_char_p,),
+    "symlink": (c_char_p, c_char_p),
+    "rename": (c_char_p, c_char_p),
+    "link": (c_char_p, c_char_p),
+    "chmod": (c_char_p, c_uint32),
+    "chown": (c_char_p, c_uint32, c_uint32),
+    "truncate": (c_char_p, c_int64),
+    "open": _PATH_FI,
+    "read": _TRANSFER,
+    "write": _TRANSFER,
+    "statfs": (c_char_p, c_void_p),
+    "flush": _PATH_FI,
+    "release": _PATH_FI,
+    "fsync": (c_char_p, c_int, c_void_p),
+    "setxattr": (c_char_p, c_char_p, c_void_p, c_size_t, c_int),
+    "getxattr": (c_char_p, c_char_p, c_void_p, c_size_t),
+    "listxattr": (c_char_p, c_void_p, c_size_t),
+    "removexattr": (c_char_p, c_char_p),
+    "opendir": _PATH_FI,
+    "readdir": (c_char_p, c_void_p, _FILL, c_int64, c_void_p),
+    "releasedir": _PATH_FI,
+    "fsyncdir": (c_char_p, c_int, c_void_p),
+    "access": (c_char_p, c_int),
+    "create": (c_char_p, c_uint32, c_void_p),
+    "ftruncate": (c_char_p, c_int64, c_void_p),
+    "fgetattr": (c_char_p, c_void_p, c_void_p),
+    "utimens": (c_char_p, c_void_p),
+    "fallocate": (c_char_p, c_int, c_int64, c_int64, c_void_p),
+}
+
+
+_FLAG_FIELDS = ("flag_nullpath_ok", "flag_nopath", "flag_utime_omit_ok", "flag_reserved")
+_POINTERS = [entry[0] for entry in fuse.fuse_operations._fields_ if entry[0] not in (*_FLAG_FIELDS, "ioctl")]
+
+
+class Operations(ctypes.Structure):
+    """`struct fuse_operations` of libfuse 2.9, to its end; fusepy's ends before `poll`."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in _POINTERS),
+        *((name, c_uint, bits) for name, bits in zip(_FLAG_FIELDS, (1, 1, 1, 29), strict=True)),
+        *((name, c_void_p) for name in ("ioctl", "poll", "write_buf", "read_buf", "flock", "fallocate")),
+    )
+
+
+class Context(ctypes.Structure):
+    """`struct fuse_context`: who called. `pid` is the id of the calling *thread*."""
+
+    _fields_ = (
+        ("fuse", c_void_p),
+        ("uid", c_uint32),
+        ("gid", c_uint32),
+        ("pid", c_int),
+        ("private_data", c_void_p),
+        ("umask", c_uint32),
+    )
+
+
+class Caller(threading.local):
+    """What belongs to one libfuse thread: its context, at an address that stays the same, and its Python state."""
+
+    _kept = 0
+
+    def __init__(self) -> None:
+        address = ctypes.cast(fuse._libfuse.fuse_get_context(), c_void_p).value  # noqa: SLF001 - fusepy's own handle
+        self.context = Context.from_address(address or 0)
+        if Caller._kept < _KEPT_STATES:
+            Caller._kept += 1
+            ctypes.pythonapi.PyGILState_Ensure()
+
+
+class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
+    """Serve `operations` at a mount point until it is unmounted.
+
+    Parameters
+    ----------
+    operations
+        An object with the methods of `fmrw.capture.passthrough.Passthrough`.
+    mountpoint : bytes
+        Absolute path of an existing directory.
+    options : sequence of str
+        libfuse mount options; constants only, since libfuse joins them with commas unescaped.
+    started : callable
+        Called once, from a libfuse thread, when the kernel has accepted the mount.
+    """
+
+    def __init__(  # replaces fusepy's, see the module's docstring
+        self,
+        operations: Any,  # noqa: ANN401 - any object with the methods
+        mountpoint: bytes,
+        options: Sequence[str],
+        started: Callable[[], None],
+    ) -> None:
+        self.operations = operations
+        self._started = started
+        self._arguments = [b"fmrw", b"-f", b"-o", ",".join(options).encode(), mountpoint]
+
+    def serve(self) -> int:
+        """Run libfuse's threaded loop; give its exit status, 0 after an unmount."""
+        table = Operations(flag_nullpath_ok=1, flag_utime_omit_ok=1)
+        callbacks = [self._install(table, name, types) for name, types in _PROTOTYPES.items()]
+        callbacks.append(CFUNCTYPE(c_void_p, c_void_p)(self._init))
+        table.init = ctypes.cast(callbacks[-1], c_void_p)
+        argv = (c_char_p * len(self._arguments))(*self._arguments)
+        main = fuse._libfuse.fuse_main_real  # noqa: SLF001 - fusepy's own handle of libfuse
+        status: int = main(len(argv), argv, ctypes.byref(table), c_size_t(ctypes.sizeof(table)), None)
+        return status
+
+    def _init(self, _connection: int) -> int:
+        self._started()
+        return 0
+
+    def _install(self, table: Operations, name: str, types: tuple[Any, ...]) -> Any:  # noqa: ANN401 - ctypes has no types
+        callback = CFUNCTYPE(c_int, *types)(
+            self._guarded(name, getattr(self, f"_c_{name}", None) or getattr(self.operations, name))
+        )
+        setattr(table, name, ctypes.cast(callback, c_void_p))
+        return callback
+
+    def _guarded(self, name: str, function: Callable[..., int | None]) -> Callable[..., int]:
+        fault = self.operations.fault
+
+        def call(*arguments: Any) -> int:  # noqa: ANN401 - what C hands over
+            try:
+                return function(*arguments) or 0
+            except OSError as error:
+                return -(error.errno or errno.EIO)
+            except BaseException as error:  # noqa: BLE001 - an exception that leaves here reads as success
+                return fault(name, error) or -errno.EIO
+
+        return call
+
+    # Operations whose arguments need no turning are called as they are; for the others, C to Python:
+
+    def _c_fgetattr(self, _path: bytes, buffer: int, fi: int) -> None:
+        self.operations.fgetattr(_u64(fi + FI_FH), buffer)
+
+    def _c_readlink(self, path: bytes, buffer: int, size: int) -> None:
+        target = self.operations.readlink(path)[: size - 1] + b"\0"
+        ctypes.memmove(buffer, target, len(target))
+
+    def _c_chown(self, path: bytes, uid: int, gid: int) -> None:
+        self.operations.chown(path, ctypes.c_int32(uid).value, ctypes.c_int32(gid).value)
+
+    def _c_ftruncate(self, _path: bytes, size: int, fi: int) -> None:
+        self.operations.ftruncate(_u64(fi + FI_FH), size)
+
+    def _c_open(self, path: bytes, fi: int) -> None:
+        info = fuse.fuse_file_info.from_address(fi)
+        info.fh, info.direct_io = self.operations.open(path, info.flags)
+
+    def _c_create(self, path: bytes, mode: int, fi: int) -> None:
+        info = fuse.fuse_file_info.from_address(fi)
+        info.fh, info.direct_io = self.operations.create(path, info.flags, mode)
+
+    def _c_read(self, _path: bytes, buffer: int, size: int, offset: int, fi: int) -> int:
+        exact = _u64(fi + FI_LOCK_OWNER) != 0
+        return self.operations.read(_u64(fi + FI_FH), buffer, size, offset, exact)  # type: ignore[no-any-return]
+
+    def _c_write(self, _path: bytes, buffer: int, size: int, offset: int, fi: int) -> int:
+        exact = not c_int.from_address(fi + FI_WRITEPAGE).value
+        return self.operations.write(_u64(fi + FI_FH), buffer, size, offset, exact)  # type: ignore[no-any-return]
+
+    def _c_flush(self, _path: bytes, fi: int) -> None:
+        self.operations.flush(_u64(fi + FI_FH))
+
+    def _c_release(self, _path: bytes, fi: int) -> None:
+        self.operations.release(_u64(fi + FI_FH))
+
+    def _c_fsync(self, _path: bytes, datasync: int, fi: int) -> None:
+        self.operations.fsync(_u64(fi + FI_FH), datasync)
+
+    def _c_fallocate(self, _path: bytes, mode: int, offset: int, length: int, fi: int) -> None:
+        self.operations.fallocate(_u64(fi + FI_FH), mode, offset, length)
+
+    def _c_setxattr(self, path: bytes, name: bytes, value: int, size: int, flags: int) -> None:
+        self.operations.setxattr(path, name, ctypes.string_at(value, size) if size else b"", flags)
+
+    def _c_getxattr(self, path: bytes, name: bytes, buffer: int, size: int) -> int:
+        return _give(self.operations.getxattr(path, name), buffer, size)
+
+    def _c_listxattr(self, path: bytes, buffer: int, size: int) -> int:
+        return _give(b"".join(name + b"\0" for name in self.operations.listxattr(path)), buffer, size)
+
+    def _c_opendir(self, path: bytes, fi: int) -> None:
+        c_uint64.from_address(fi + FI_FH).value = self.operations.opendir(path)
+
+    def _c_readdir(self, _path: bytes, buffer: int, fill: Callable[..., int], _offset: int, fi: int) -> int:
+        stat = fuse.c_stat()
+        address = ctypes.addressof(stat)
+        entries: Iterable[tuple[bytes, int, int]] = self.operations.readdir(_u64(fi + FI_FH))
+        for name, inode, mode in entries:
+            stat.st_ino = inode
+            stat.st_mode = mode
+            if fill(buffer, name, address, 0):
+                return -errno.ENOMEM  # with offset 0 libfuse refuses an entry only when it has no memory
+        return 0
+
+    def _c_releasedir(self, _path: bytes, fi: int) -> None:
+        self.operations.releasedir(_u64(fi + FI_FH))
+
+    def _c_fsyncdir(self, _path: bytes, datasync: int, fi: int) -> None:
+        self.operations.fsyncdir(_u64(fi + FI_FH), datasync)
+
+
+def _u64(address: int) -> int:
+    return c_uint64.from_address(address).value
+
+
+def _give(value: bytes, buffer: int, size: int) -> int:
+    """Answer as getxattr(2): the length when asked with size 0, ERANGE when it does not fit."""
+    if size == 0:
+        return len(value)
+    if len(value) > size:
+        raise OSError(errno.ERANGE, os.strerror(errno.ERANGE))
+    ctypes.memmove(buffer, value, len(value))
+    return len(value)

@@ -1,0 +1,177 @@
+"""The system calls Python has no door to, or only a slow one: thin, typed, errno raised as OSError.
+
+`fstatat` and `fstatvfs` fill the kernel's own structures at an address, so that a `stat` passes through byte for byte,
+nanoseconds included; `openat2` resolves a path without ever following a symbolic link or leaving the directory
+(Linux 5.6; a walk by single components stands in where it is missing).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import functools
+import os
+from ctypes import c_char_p, c_int, c_int64, c_long, c_size_t, c_uint, c_uint64, c_void_p
+from typing import Any
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+AT_FDCWD = -100
+AT_EMPTY_PATH = 0x1000
+AT_SYMLINK_NOFOLLOW = 0x100
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
+_SYS_OPENAT2 = 437  # the same number on every architecture (introduced in Linux 5.6)
+_LONGEST = 4000  # PATH_MAX is 4,096 with its NUL; deeper paths are walked in pieces
+
+_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_UNSUPPORTED = (errno.ENOSYS, errno.EPERM, errno.E2BIG)  # EPERM: a seccomp filter that does not know it
+
+
+class _OpenHow(ctypes.Structure):
+    """`struct open_how` of openat2(2)."""
+
+    _fields_ = (("flags", c_uint64), ("mode", c_uint64), ("resolve", c_uint64))
+
+
+_BENEATH = _OpenHow(_DIRECTORY, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
+_BENEATH_AT = ctypes.byref(_BENEATH)
+_BENEATH_SIZE = ctypes.sizeof(_BENEATH)
+
+
+def _function(name: str, *arguments: Any, result: Any = c_int) -> Any:  # noqa: ANN401 - ctypes has no types
+    function = getattr(_libc, name)
+    function.argtypes = arguments
+    function.restype = result
+    return function
+
+
+_pread = _function("pread64", c_int, c_void_p, c_size_t, c_int64, result=c_long)
+_pwrite = _function("pwrite64", c_int, c_void_p, c_size_t, c_int64, result=c_long)
+_write = _function("write", c_int, c_void_p, c_size_t, result=c_long)
+_fstatat = _function("fstatat", c_int, c_char_p, c_void_p, c_int)
+_fstatvfs = _function("fstatvfs", c_int, c_void_p)
+_faccessat = _function("faccessat", c_int, c_char_p, c_int, c_int)
+_utimensat = _function("utimensat", c_int, c_char_p, c_void_p, c_int)
+_fallocate = _function("fallocate", c_int, c_int, c_int64, c_int64)
+_syscall = _function("syscall", c_long, c_int, c_char_p, c_void_p, c_size_t, result=c_long)
+_signal = _function("signal", c_int, c_void_p, result=c_void_p)
+_prctl = _function("prctl", c_int, c_uint, c_uint, c_uint, c_uint)
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return result
+
+
+def pread_into(fd: int, address: int, size: int, offset: int) -> int:
+    """Read `size` bytes at `offset` to a memory address; give the number read."""
+    return _checked(_pread(fd, address, size, offset))
+
+
+def pwrite_from(fd: int, address: int, size: int, offset: int) -> int:
+    """Write `size` bytes from a memory address at `offset`; give the number written."""
+    return _checked(_pwrite(fd, address, size, offset))
+
+
+def write_from(fd: int, address: int, size: int) -> int:
+    """Write `size` bytes from a memory address where the descriptor stands; give the number written."""
+    return _checked(_write(fd, address, size))
+
+
+def stat_into(directory: int, name: bytes, address: int) -> None:
+    """Put the `struct stat` of a name, itself and not what it links to, at a memory address."""
+    _checked(_fstatat(directory, name, address, AT_SYMLINK_NOFOLLOW))
+
+
+def fstat_into(fd: int, address: int) -> None:
+    """Put the `struct stat` of an open descriptor at a memory address."""
+    _checked(_fstatat(fd, b"", address, AT_EMPTY_PATH))
+
+
+def fstatvfs_into(fd: int, address: int) -> None:
+    """Put the `struct statvfs` of a descriptor's file system at a memory address."""
+    _checked(_fstatvfs(fd, address))
+
+
+def access(directory: int, name: bytes, mode: int) -> None:
+    """Raise what access(2) would say about a name."""
+    _checked(_faccessat(directory, name, mode, AT_SYMLINK_NOFOLLOW))
+
+
+def utimens(directory: int, name: bytes, times: int | None, *, follow: bool = False) -> None:
+    """Set times from two `struct timespec` at an address (UTIME_NOW and UTIME_OMIT included)."""
+    _checked(_utimensat(directory, name, times, 0 if follow else AT_SYMLINK_NOFOLLOW))
+
+
+def fallocate(fd: int, mode: int, offset: int, length: int) -> None:
+    """Manipulate the space of a file: fallocate(2) with its modes."""
+    _checked(_fallocate(fd, mode, offset, length))
+
+
+def default_signal(number: int) -> None:
+    """Give a signal its default action, from any thread (Python's `signal` insists on the main one)."""
+    _signal(number, None)
+
+
+def die_with_parent(number: int) -> None:
+    """Let the kernel send this signal to the process when the thread that started it ends (prctl(2))."""
+    _checked(_prctl(1, number, 0, 0, 0))
+
+
+def _open_beneath(directory: int, path: bytes) -> int:
+    fd: int = _syscall(_SYS_OPENAT2, directory, path, _BENEATH_AT, _BENEATH_SIZE)
+    if fd >= 0:
+        return fd
+    code = ctypes.get_errno()
+    if code in _UNSUPPORTED and not _has_openat2():
+        return _walk(directory, path)
+    raise OSError(code, os.strerror(code))
+
+
+@functools.cache
+def _has_openat2() -> bool:
+    fd: int = _syscall(_SYS_OPENAT2, AT_FDCWD, b".", _BENEATH_AT, _BENEATH_SIZE)
+    if fd >= 0:
+        os.close(fd)
+    return fd >= 0
+
+
+def _walk(directory: int, path: bytes) -> int:
+    """Open a directory component by component, none of them a symbolic link."""
+    current = os.dup(directory)
+    for name in path.split(b"/"):
+        try:
+            deeper = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=current)
+        finally:
+            os.close(current)
+        current = deeper
+    return current
+
+
+def open_directory_beneath(directory: int, path: bytes) -> int:
+    """Open a directory below a directory, following no link on the way.
+
+    Parameters
+    ----------
+    directory : int
+        Descriptor of the directory that is not left.
+    path : bytes
+        Relative, without `..`; any length (pieces of less than PATH_MAX are walked one after the other).
+
+    Returns
+    -------
+    int
+        An `O_PATH` descriptor; the caller closes it.
+    """
+    if len(path) <= _LONGEST:
+        return _open_beneath(directory, path)
+    cut = path.rindex(b"/", 0, _LONGEST)
+    first = _open_beneath(directory, path[:cut])
+    try:
+        return open_directory_beneath(first, path[cut + 1 :])
+    finally:
+        os.close(first)

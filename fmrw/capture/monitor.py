@@ -1,0 +1,256 @@
+"""The mirror that records: `Monitor` is a `Passthrough` whose every access becomes an event in the journal.
+
+Two rules: a fault in recording never reaches the program (`_recorded` swallows it, counts it, logs it), and what is
+recorded is what really happened — ranges from what was transferred, sizes read after it, appends from where they landed.
+
+A request is not a call. libfuse 2 takes at most 32 pages a request, so a large read arrives in pieces, one after the other
+while the caller waits. A request of 31 pages or more is looked up in the caller's system call, and pieces are given one
+call number until the count is used up. Where that look is denied, contiguous full pieces of one thread and handle are
+taken for one call, and the journal counts the guess.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import logging
+import os
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from fmrw.capture import journal as log
+from fmrw.capture.passthrough import Handle, Passthrough
+from fmrw.capture.process import IGNORED, Identity, Processes, wanted_bytes
+from fmrw.text import path_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_log = logging.getLogger(__name__)
+_PIECE = 31 * 4096  # a request this large may be part of a larger call
+_UNKNOWN = 1 << 62  # bytes still wanted by a call whose count cannot be looked up
+MODES = ("exact", "paged", "cached")
+
+
+class _Open(NamedTuple):
+    """A call of which more requests are expected."""
+
+    call: int
+    op: int
+    handle: int
+    next_offset: int
+    remaining: int
+
+
+class Monitor(Passthrough):
+    """Mirror a directory and record every access.
+
+    Parameters
+    ----------
+    root : int
+        Descriptor of the directory.
+    journal : Journal
+        Where events go.
+    capture : {"exact", "paged", "cached"}
+        `exact` opens every file for direct I/O.
+    ignored : iterable of int
+        Processes that are not recorded.
+    """
+
+    def __init__(
+        self,
+        root: int,
+        journal: log.Journal,
+        *,
+        capture: str = "exact",
+        ignored: Iterable[int] = (),
+        grain: int = 0,
+        chown_new: bool = False,
+    ) -> None:
+        super().__init__(root, grain=grain, chown_new=chown_new)
+        self.journal = journal
+        self._direct = capture == "exact"
+        self._processes = Processes(self._note_process, ignored)
+        self._paths: dict[bytes, int] = {}
+        self._path_numbers = itertools.count()
+        self._facts: dict[int, tuple[int, int]] = {}
+        self._calls = itertools.count(1)
+        self._unfinished: dict[int, _Open] = {}
+
+    def fault(self, operation: str, error: BaseException) -> None:
+        self.journal.count_fault()
+        super().fault(operation, error)
+
+    # Operations that are recorded
+
+    def read(self, fh: int, buffer: int, size: int, offset: int, exact: bool = True) -> int:  # noqa: FBT002
+        handle = self.handles[fh]
+        try:
+            done = super().read(fh, buffer, size, offset)
+        except OSError as error:
+            self._recorded(self._transfer, log.READ, handle, offset, size, 0, exact, error.errno or errno.EIO)
+            raise
+        self._recorded(self._transfer, log.READ, handle, offset, size, done, exact, 0)
+        return done
+
+    def write(self, fh: int, buffer: int, size: int, offset: int, exact: bool = True) -> int:  # noqa: FBT002
+        handle = self.handles[fh]
+        try:
+            done = super().write(fh, buffer, size, offset)
+        except OSError as error:
+            self._recorded(
+                self._transfer, log.WRITE, handle, offset, size, 0, exact, error.errno or errno.EIO
+            )
+            raise
+        start = offset
+        if handle.append:  # the data went to the end, wherever the kernel thought that was
+            start = os.fstat(handle.fd).st_size - done
+        self._recorded(self._transfer, log.WRITE, handle, start, size, done, exact, 0)
+        return done
+
+    def open(self, path: bytes, flags: int) -> tuple[int, bool]:  # type: ignore[override]  # with the direct-I/O bit
+        return self._opened(path, flags, lambda: super(Monitor, self).open(path, flags))
+
+    def create(self, path: bytes, flags: int, mode: int) -> tuple[int, bool]:  # type: ignore[override]
+        return self._opened(path, flags, lambda: super(Monitor, self).create(path, flags, mode))
+
+    def _opened(self, path: bytes, flags: int, action: Callable[[], int]) -> tuple[int, bool]:
+        try:
+            number = action()
+        except OSError as error:
+            self._recorded(self._event, log.OPEN, path, 0, 0, 0, error.errno or errno.EIO)
+            raise
+        self._recorded(self._note_open, self.handles[number], flags)
+        return number, self._direct
+
+    def release(self, fh: int) -> None:
+        handle = self.handles[fh]
+        self._recorded(self._note_close, handle)
+        super().release(fh)
+
+    def truncate(self, path: bytes, size: int) -> None:
+        self._named(log.TRUNCATE, path, size, lambda: super(Monitor, self).truncate(path, size))
+
+    def ftruncate(self, fh: int, size: int) -> None:
+        handle = self.handles[fh]
+        action = lambda: super(Monitor, self).ftruncate(fh, size)  # noqa: E731 - super() needs the method's frame
+        self._named(log.TRUNCATE, handle.path, size, action, handle.number)
+
+    def unlink(self, path: bytes) -> None:
+        if path in self._parked:  # libfuse's own name; the removal was recorded when it happened
+            super().unlink(path)
+        else:
+            self._named(log.UNLINK, path, 0, lambda: super(Monitor, self).unlink(path))
+
+    def rename(self, old: bytes, new: bytes) -> None:
+        op = log.UNLINK if self._hides(old, new) else log.RENAME
+        self._named(op, old, 0, lambda: super(Monitor, self).rename(old, new))
+        if op == log.RENAME:
+            self._recorded(self._note_rename, old, new)
+
+    def _named(self, op: int, path: bytes, size: int, action: Callable[[], None], handle: int = 0) -> None:
+        try:
+            action()
+        except OSError as error:
+            self._recorded(self._event, op, path, 0, size, handle, error.errno or errno.EIO)
+            raise
+        self._recorded(self._event, op, path, size, size, handle, 0)
+
+    # Recording
+
+    def _recorded(self, action: Callable[..., None], *arguments: object) -> None:
+        """Record, and let no fault of ours reach the program."""
+        try:
+            action(*arguments)
+        except BaseException as error:  # noqa: BLE001 - see above
+            self.journal.count_fault()
+            _log.error("not recorded: %r", error, exc_info=error)
+
+    def _transfer(
+        self, op: int, handle: Handle, start: int, size: int, done: int, exact: bool, code: int
+    ) -> None:
+        tid = self.caller.context.pid
+        process = self._processes.identify(tid)
+        if process == IGNORED:
+            return
+        flags = 0 if exact else log.PAGE
+        requested = size
+        if size < _PIECE and tid not in self._unfinished:
+            call = next(self._calls)
+        else:
+            call, requested, more = self._join(tid, op, handle.number, start, size, done)
+            flags |= more
+        self.journal.append(
+            time.time_ns(), start, os.lseek(handle.fd, 0, os.SEEK_END), call, done, requested, handle.number,
+            self._path_number(handle.path), process, tid, code, op, flags,
+        )  # fmt: skip
+
+    def _join(self, tid: int, op: int, handle: int, start: int, size: int, done: int) -> tuple[int, int, int]:
+        """Find the call a request belongs to: (its number, bytes asked for and not counted before, flags)."""
+        before = self._unfinished.pop(tid, None)
+        if before and (before.op, before.handle, before.next_offset) == (op, handle, start):
+            wanted, call, flags = before.remaining, before.call, log.CONTINUES
+            requested = size if wanted >= _UNKNOWN // 2 else 0
+        else:
+            wanted, call, flags = self._wanted(tid, size), next(self._calls), 0
+            requested = size if wanted == _UNKNOWN else wanted
+        if done == size and wanted > size and size:
+            self._unfinished[tid] = _Open(call, op, handle, start + done, wanted - done)
+            flags |= log.MORE
+        return call, requested, flags
+
+    def _wanted(self, tid: int, size: int) -> int:
+        if size < _PIECE:
+            return size
+        wanted = wanted_bytes(tid)
+        if wanted is None or wanted < size:
+            self.journal.count_guess()
+            return _UNKNOWN
+        return wanted
+
+    def _event(self, op: int, path: bytes, end: int, size: int, handle: int, code: int) -> None:
+        process = self._processes.identify(self.caller.context.pid)
+        if process != IGNORED:
+            self._append(op, path, end, size, handle, process, code)
+
+    def _append(
+        self, op: int, path: bytes, end: int, size: int, handle: int, process: int, code: int
+    ) -> None:
+        """Record an event without a range; a truncation keeps its new size where others keep their start."""
+        self.journal.append(
+            time.time_ns(), end if op == log.TRUNCATE else 0, size, next(self._calls), 0, 0, handle,
+            self._path_number(path), process, self.caller.context.pid, code, op, 0,
+        )  # fmt: skip
+
+    def _note_open(self, handle: Handle, flags: int) -> None:
+        status = os.fstat(handle.fd)
+        self._note_file(handle.path, status)
+        self._event(log.OPEN, handle.path, 0, status.st_size, handle.number, 0)
+        if flags & os.O_TRUNC:
+            self._event(log.TRUNCATE, handle.path, 0, 0, handle.number, 0)
+
+    def _note_close(self, handle: Handle) -> None:
+        status = os.fstat(handle.fd)
+        self._note_file(handle.path, status)
+        self._event(log.CLOSE, handle.path, 0, status.st_size, handle.number, 0)
+
+    def _note_file(self, path: bytes, status: os.stat_result) -> None:
+        """Keep size and time of a file's last change, so that later readers know whether it is still the same."""
+        facts = (status.st_size, status.st_mtime_ns)
+        number = self._path_number(path)
+        if self._facts.get(number) != facts:
+            self._facts[number] = facts
+            self.journal.note("file", path=number, size=facts[0], mtime_ns=facts[1])
+
+    def _note_rename(self, old: bytes, new: bytes) -> None:
+        self.journal.note("rename", time_ns=time.time_ns(), old=path_text(old[1:]), new=path_text(new[1:]))
+
+    def _note_process(self, number: int, who: Identity) -> None:
+        self.journal.note("process", id=number, first_seen_ns=time.time_ns(), **who._asdict())
+
+    def _path_number(self, path: bytes) -> int:
+        number = self._paths.get(path)
+        if number is None:
+            number = self._paths.setdefault(path, next(self._path_numbers))
+            self.journal.note("path", id=number, text=path_text(path[1:]))
+        return number

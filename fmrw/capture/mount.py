@@ -1,0 +1,332 @@
+"""Mounting, unmounting and what to do when either goes wrong; `fusermount` is known here only.
+
+`start` brings a worker up over a directory and returns when the kernel has accepted the mount. `unmount` takes it away without
+hurting anybody: a busy mount is refused with the names of who holds it, `force` detaches it lazily (files that are
+open go on working), `abort` breaks the connection for a worker that does not answer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from fmrw.capture.process import holders, mount_table
+from fmrw.errors import AlreadyMounted, Busy, FuseMissing, MountError, NotMounted
+from fmrw.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import IO
+
+    from fmrw.capture.serve import Settings
+
+TYPE = "fuse.fmrw"
+_MODULE = "fmrw.capture.serve"
+_START_S = 10
+_PROBE_S = 2
+_CONNECTIONS = Path("/sys/fs/fuse/connections")
+
+
+@dataclass(frozen=True)
+class MountPoint:
+    """One fmrw mount as the kernel lists it."""
+
+    id: int
+    minor: int
+    root: Path
+
+
+@dataclass(frozen=True)
+class Process:
+    """A worker process: where it records to."""
+
+    pid: int
+    ppid: int
+    session: Path
+
+
+class Running:
+    """A worker that has mounted a directory."""
+
+    def __init__(self, child: subprocess.Popen[bytes], root: Path) -> None:
+        self._child = child
+        self.root = root
+        self.pid = child.pid
+        self.bell = _pipe(child.stdout).fileno()
+
+    def wait(self, timeout_s: float | None = None) -> int | None:
+        """Wait for the worker's end; give its exit status, None when it goes on."""
+        try:
+            status = self._child.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+        for pipe in (self._child.stdin, self._child.stdout):
+            if pipe is not None:
+                pipe.close()
+        return status
+
+    def release(self) -> None:
+        """Let a worker that is not attached go on by itself."""
+        for pipe in (self._child.stdin, self._child.stdout):
+            if pipe is not None:
+                pipe.close()
+        self._child.returncode = 0  # not ours to wait for any more: it outlives us
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    if stream is None:
+        raise MountError("the worker has no pipe; report this as a defect")
+    return stream
+
+
+# What is mounted
+
+
+def mounts() -> list[MountPoint]:
+    """List the fmrw mounts this process sees, from `/proc/self/mountinfo` (proc(5))."""
+    found = []
+    for line in mount_table():
+        left, _, right = line.partition(" - ")
+        fields = left.split(" ")
+        if right.split(" ")[0] == TYPE:
+            found.append(
+                MountPoint(int(fields[0]), int(fields[2].split(":")[1]), Path(_unescaped(fields[4])))
+            )
+    return found
+
+
+def _unescaped(text: str) -> str:
+    """Undo the kernel's octal escapes of space, tab, newline and backslash."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
+
+
+def mounted_at(root: Path) -> MountPoint | None:
+    """Give the fmrw mount on exactly this directory, the topmost one."""
+    return next((point for point in reversed(mounts()) if point.root == root), None)
+
+
+def workers() -> Iterator[Process]:
+    """Find the running worker processes by their command lines."""
+    for process in psutil.process_iter(["cmdline", "ppid"]):
+        command = process.info["cmdline"] or []
+        if _MODULE in command[:-1]:
+            yield Process(process.pid, process.info["ppid"] or 0, Path(command[-1]))
+
+
+def answers(root: Path) -> bool:
+    """Tell whether a mount answers, without risking to hang in it: another process asks."""
+    try:
+        done = subprocess.run(["stat", "--", root], capture_output=True, timeout=_PROBE_S, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
+
+
+# Mounting
+
+
+def start(settings: Settings, log: IO[bytes]) -> Running:
+    """Mount a directory with a worker process.
+
+    Parameters
+    ----------
+    settings : Settings
+        `root` is absolute and real; `session` an existing empty folder.
+    log : binary file
+        Where the worker's standard error goes.
+
+    Raises
+    ------
+    MountError
+        With the reason and its cure; nothing is mounted then and no process left.
+    """
+    check_machine()
+    check_directory(Path(settings.root))
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-m", _MODULE, settings.session],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd="/", start_new_session=True,
+    )  # fmt: skip
+    try:
+        _pipe(child.stdin).write(json.dumps(asdict(settings)).encode() + b"\n")
+        _pipe(child.stdin).flush()
+        _await_ready(child, Path(settings.root))
+    except BaseException:
+        child.kill()
+        child.communicate()
+        raise
+    return Running(child, Path(settings.root))
+
+
+def _await_ready(child: subprocess.Popen[bytes], root: Path) -> None:
+    stdout = _pipe(child.stdout)
+    if not select.select([stdout], [], [], _START_S)[0]:
+        raise NotMounted(
+            f"{_shown(root)}: FUSE did not answer within {_START_S} s. Is /dev/fuse readable? `fmrw doctor` tells."
+        )
+    line = stdout.readline()
+    answer = json.loads(line) if line.startswith(b"{") else {"error": "the worker ended"}
+    if "ready" not in answer:
+        raise NotMounted(f"{_shown(root)}: not mounted: {visible(answer['error'])}. {{log}}")
+
+
+def check_machine() -> None:
+    """Raise FuseMissing where a part of FUSE is not there, with the command that brings it."""
+    if not Path("/dev/fuse").exists():
+        raise FuseMissing(
+            "/dev/fuse is missing: FUSE is not in this kernel or container; try `modprobe fuse`, or start the container with `--device /dev/fuse --cap-add SYS_ADMIN`."
+        )
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        raise FuseMissing(
+            "/dev/fuse is not yours to open; try `sudo chmod 666 /dev/fuse`, or join the group that owns it."
+        )
+    if _fusermount() is None:
+        raise FuseMissing("fusermount is missing; try `sudo apt-get install fuse3`.")
+
+
+def check_directory(root: Path) -> None:
+    """Raise a MountError where a directory cannot be monitored; a dead mount on it is taken away first."""
+    heal(root)
+    for point in mounts():
+        if point.root == root:
+            raise AlreadyMounted(
+                f"{_shown(root)} is already monitored{_by(root)}; `fmrw unmount {_shown(root)}` ends that."
+            )
+        if point.root in root.parents:
+            raise AlreadyMounted(
+                f"{_shown(root)} lies inside {_shown(point.root)}, which is monitored already; use that mount, or `fmrw unmount {_shown(point.root)}` first."
+            )
+        if root in point.root.parents:
+            raise AlreadyMounted(
+                f"{_shown(root)} contains {_shown(point.root)}, which is monitored already; `fmrw unmount {_shown(point.root)}` first."
+            )
+    if not root.exists():
+        raise MountError(f"{_shown(root)}: no such directory; check the name.")
+    if not root.is_dir():
+        raise MountError(f"{_shown(root)} is a file; monitor its directory {_shown(root.parent)} instead.")
+    if not os.access(root, os.R_OK | os.X_OK) or (os.geteuid() and not os.access(root, os.W_OK)):
+        raise MountError(
+            f"{_shown(root)}: FUSE lets you mount only over a directory you may write; `sudo fmrw …`, or monitor a copy of your own."
+        )
+
+
+def _by(root: Path) -> str:
+    """Say who monitors a directory, where that can be found out."""
+    for worker in workers():
+        facts = session_facts(worker.session)
+        if facts.get("root") == str(root):
+            parent = facts.get("parent") or {}
+            return (
+                f" by process {parent.get('pid', worker.ppid)} ({visible(str(parent.get('name', 'fmrw')))})"
+            )
+    return ""
+
+
+def session_facts(session: Path) -> dict[str, Any]:
+    """Read a session's `session.json`; empty when there is none to read."""
+    try:
+        facts = json.loads((session / "session.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def _shown(path: Path) -> str:
+    return visible(str(path))
+
+
+# Unmounting
+
+
+def _fusermount() -> str | None:
+    return shutil.which("fusermount3") or shutil.which("fusermount")
+
+
+def _fusermount_u(root: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    program = _fusermount()
+    if program is None:
+        raise FuseMissing("fusermount is missing; try `sudo apt-get install fuse3`.")
+    return subprocess.run(
+        [program, "-u", *flags, "--", root], capture_output=True, text=True, errors="replace", check=False
+    )
+
+
+def unmount(root: Path, *, force: bool = False, abort: bool = False) -> None:
+    """Take an fmrw mount away.
+
+    Parameters
+    ----------
+    root : Path
+        Absolute and real.
+    force : bool
+        Detach a busy mount: it is gone for everybody who looks from now on, open files go on until closed.
+    abort : bool
+        Break the connection first: everybody who waits for a worker that does not answer gets an error.
+
+    Raises
+    ------
+    NotMounted, Busy
+    """
+    point = mounted_at(root)
+    if point is None:
+        known = ", ".join(_shown(other.root) for other in mounts()) or "nothing"
+        raise NotMounted(f"{_shown(root)} is not monitored; monitored now: {known}.")
+    if abort:
+        break_connection(point)
+        detach(root)
+        return
+    if not force:
+        done = _fusermount_u(root)
+        if done.returncode == 0:
+            return
+        if "busy" not in done.stderr:
+            raise MountError(
+                f"{_shown(root)}: {visible(done.stderr.strip())}; `fmrw unmount --force {_shown(root)}` detaches it."
+            )
+        raise Busy(
+            f"{_shown(root)} is in use by {_holders(point)}; end that, or `fmrw unmount --force {_shown(root)}` (open files go on working)."
+        )
+    detach(root)
+
+
+def _holders(point: MountPoint) -> str:
+    found = [f"{visible(name)} ({pid})" for pid, name in holders(point.id, str(point.root))]
+    return ", ".join(found) or "a process that cannot be looked at"
+
+
+def detach(root: Path) -> None:
+    """Detach a mount lazily; nothing happens when it is gone already."""
+    if mounted_at(root) is not None:
+        _fusermount_u(root, "-z")
+
+
+def break_connection(point: MountPoint) -> None:
+    """Abort a FUSE connection through its control file (Documentation/filesystems/fuse in the kernel's tree)."""
+    control = _CONNECTIONS / str(point.minor) / "abort"
+    if not control.exists() and os.geteuid() == 0:
+        subprocess.run(["mount", "-t", "fusectl", "fusectl", _CONNECTIONS], capture_output=True, check=False)
+    try:
+        control.write_text("1")
+    except OSError as error:
+        raise MountError(
+            f"{_shown(point.root)}: cannot abort its connection ({error.strerror}); `sudo fmrw unmount --abort {_shown(point.root)}`."
+        ) from error
+
+
+def heal(root: Path) -> bool:
+    """Take a mount away whose worker is gone; tell whether there was one."""
+    if mounted_at(root) is None or any(session_facts(w.session).get("root") == str(root) for w in workers()):
+        return False
+    if answers(root):
+        return False
+    detach(root)
+    return True

@@ -1,0 +1,272 @@
+"""Who it was: from the thread id FUSE gives to a process and its name. `/proc` is known here and nowhere else.
+
+An open descriptor on `/proc/<tid>/comm`, read again for every event, costs about 1 µs, follows `exec`, and fails with
+ESRCH once the thread is gone, so that a reused id is never taken for the old thread. While a thread waits for our answer,
+`/proc/<tid>/syscall` shows the call it makes; both are best effort, and a thread that cannot be looked at is still
+recorded under its id.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import platform
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_CACHED = 1024  # descriptors kept on comm files
+_LONGEST_COMMAND = 4096
+IGNORED = -1
+
+
+class Identity(NamedTuple):
+    """One thread under one name; the facts are those of its process."""
+
+    tid: int
+    pid: int
+    ppid: int
+    name: str
+    exe: str
+    cmdline: str
+
+
+class Call(NamedTuple):
+    """A system call in progress: what it does and its arguments."""
+
+    kind: str
+    arguments: tuple[int, ...]
+
+
+_X86_64 = {
+    0: "read", 17: "read", 1: "write", 18: "write",
+    19: "readv", 295: "readv", 327: "readv", 20: "writev", 296: "writev", 328: "writev",
+    2: "open", 257: "openat", 437: "openat2", 85: "creat",
+    82: "make", 264: "make", 316: "make", 86: "make", 265: "make", 88: "make", 266: "make",
+    83: "make", 258: "make", 133: "make", 259: "make",
+    87: "remove", 263: "remove",
+}  # fmt: skip  # arch/x86/entry/syscalls/syscall_64.tbl
+_AARCH64 = {
+    63: "read", 67: "read", 64: "write", 68: "write",
+    65: "readv", 69: "readv", 286: "readv", 66: "writev", 70: "writev", 287: "writev",
+    56: "openat", 437: "openat2",
+    38: "make", 276: "make", 37: "make", 36: "make", 34: "make", 33: "make", 35: "remove",
+}  # fmt: skip  # include/uapi/asm-generic/unistd.h
+_CALLS = {"x86_64": _X86_64, "aarch64": _AARCH64}.get(platform.machine(), {})
+
+
+def descriptor_path(fd: int) -> str:
+    """Name what a descriptor refers to by a link that nobody can swap."""
+    return f"/proc/self/fd/{fd}"
+
+
+class Processes:
+    """Number the threads that call us.
+
+    Parameters
+    ----------
+    note : callable
+        Called with (number, `Identity`) for every new thread, and again when it takes another name.
+    ignored : iterable of int
+        Processes of fmrw itself; they and their children get `IGNORED`.
+    """
+
+    def __init__(self, note: Callable[[int, Identity], None], ignored: Iterable[int] = ()) -> None:
+        self._note = note
+        self._ignored = {os.getpid(), *ignored}
+        self._known: dict[int, tuple[int, bytes, int]] = {}
+        self._numbers = itertools.count()
+        self._kernel = self._number(Identity(0, 0, 0, "[writeback]", "", ""))
+
+    def identify(self, tid: int) -> int:
+        """Give the number of the calling thread under its present name, or `IGNORED`."""
+        known = self._known.get(tid)
+        if known is not None:
+            try:
+                if os.pread(known[0], 32, 0) == known[1]:
+                    return known[2]
+            except OSError:
+                pass  # the thread is gone and its id belongs to another
+            self._forget(tid)
+        return self._look(tid) if tid else self._kernel
+
+    def _look(self, tid: int) -> int:
+        try:
+            fd = os.open(f"/proc/{tid}/comm", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return self._number(Identity(tid, tid, 0, "[gone]", "", ""))
+        try:
+            comm = os.pread(fd, 32, 0)
+        except OSError:
+            comm = b"[gone]\n"
+        number = self._register(tid, comm)
+        if len(self._known) >= _CACHED:
+            self._sweep()
+        self._known[tid] = (fd, comm, number)
+        return number
+
+    def _register(self, tid: int, comm: bytes) -> int:
+        pid = process_of(tid)
+        identity = _facts(tid, pid, comm.removesuffix(b"\n").decode("utf-8", "backslashreplace"))
+        if pid in self._ignored or identity.ppid == os.getpid():
+            return IGNORED
+        return self._number(identity)
+
+    def _number(self, identity: Identity) -> int:
+        number = next(self._numbers)
+        self._note(number, identity)
+        return number
+
+    def _forget(self, tid: int) -> None:
+        known = self._known.pop(tid, None)
+        if known is not None:
+            os.close(known[0])
+
+    def _sweep(self) -> None:
+        """Drop the threads that are gone; when all live, the longest known half."""
+        for tid, (fd, _comm, _number) in list(self._known.items()):
+            try:
+                os.pread(fd, 1, 0)
+            except OSError:
+                self._forget(tid)
+        if len(self._known) >= _CACHED:
+            for tid in list(self._known)[: _CACHED // 2]:
+                self._forget(tid)
+
+
+def process_of(tid: int) -> int:
+    """Give the process a thread belongs to; the thread's own id when it cannot be looked at."""
+    try:
+        with open(f"/proc/{tid}/status", "rb") as status:  # noqa: PTH123 - a hot path
+            for line in status:
+                if line.startswith(b"Tgid:"):
+                    return int(line[5:])
+    except OSError:
+        pass
+    return tid
+
+
+def _facts(tid: int, pid: int, name: str) -> Identity:
+    """Look at a process once; what may not be read stays empty."""
+    try:
+        process = psutil.Process(pid)
+        facts = process.as_dict(["ppid", "exe", "cmdline"], ad_value=None)
+    except psutil.Error:
+        facts = {}
+    command = " ".join(facts.get("cmdline") or [])[:_LONGEST_COMMAND]
+    return Identity(tid, pid, facts.get("ppid") or 0, name, facts.get("exe") or "", command)
+
+
+def call_of(tid: int) -> Call | None:
+    """Tell which call a waiting thread makes; None when it may not be looked at or the call is none we know."""
+    try:
+        with open(f"/proc/{tid}/syscall", "rb") as line:  # noqa: PTH123 - a hot path
+            words = line.read().split()
+        kind = _CALLS.get(int(words[0]))
+        return Call(kind, tuple(int(word, 16) for word in words[1:7])) if kind else None
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def wanted_bytes(tid: int) -> int | None:
+    """Tell how many bytes the read or write a thread waits in was called for; None when unknown."""
+    call = call_of(tid)
+    if call is None:
+        return None
+    if call.kind in ("read", "write"):
+        return call.arguments[2]
+    if call.kind in ("readv", "writev"):
+        return _vector_bytes(tid, call.arguments[1], call.arguments[2])
+    return None
+
+
+def _vector_bytes(tid: int, address: int, count: int) -> int | None:
+    """Add up the lengths of an iovec in another process's memory."""
+    if count > 1024:  # noqa: PLR2004 - IOV_MAX
+        return None
+    try:
+        with open(f"/proc/{tid}/mem", "rb", buffering=0) as memory:  # noqa: PTH123 - a hot path
+            vector = os.pread(memory.fileno(), 16 * count, address)
+    except (OSError, OverflowError):
+        return None
+    lengths = [int(length) for _base, length in struct.iter_unpack("=QQ", vector[: len(vector) // 16 * 16])]
+    return sum(lengths)
+
+
+def creates(tid: int) -> bool | None:
+    """Tell whether a waiting thread wants to make a name (True), not (False), or cannot be looked at (None)."""
+    call = call_of(tid)
+    if call is None:
+        return None if _unreadable(tid) else False
+    if call.kind in ("make", "creat"):
+        return True
+    if call.kind == "openat2":
+        return None
+    flags = {"open": 1, "openat": 2}.get(call.kind)
+    return flags is not None and bool(call.arguments[flags] & os.O_CREAT)
+
+
+def removes(tid: int) -> bool:
+    """Tell whether a waiting thread is in unlink(2)."""
+    call = call_of(tid)
+    return call is not None and call.kind == "remove"
+
+
+def _unreadable(tid: int) -> bool:
+    try:
+        with open(f"/proc/{tid}/syscall", "rb") as line:  # noqa: PTH123 - a hot path
+            return not line.read()
+    except OSError:
+        return True
+
+
+def holders(mount: int, root: str) -> list[tuple[int, str]]:
+    """Find who keeps a mount busy: (process, name) of everybody with an open file, a mapping or a directory there.
+
+    Only texts under `/proc` are read; the file system itself, whose worker may be stopped, is asked nothing.
+
+    Parameters
+    ----------
+    mount : int
+        The mount's id as in `/proc/self/mountinfo`.
+    root : str
+        Where it is mounted.
+    """
+    return [
+        (process.pid, str(process.info["name"] or "?"))
+        for process in psutil.process_iter(["name"])
+        if mount in _open_mounts(process.pid) or _dwells(process.pid, root)
+    ]
+
+
+def _open_mounts(pid: int) -> set[int]:
+    """Give the mount ids of all descriptors of a process."""
+    found: set[int] = set()
+    try:
+        for entry in os.scandir(f"/proc/{pid}/fdinfo"):
+            with open(entry.path, "rb") as info:  # noqa: PTH123 - many small reads
+                found.update(int(line[7:]) for line in info if line.startswith(b"mnt_id:"))
+    except OSError:
+        pass  # gone meanwhile, or not ours to look at
+    return found
+
+
+def _dwells(pid: int, root: str) -> bool:
+    """Tell whether a process works, is rooted, runs from or maps a file at or below a path."""
+    try:
+        links = [os.readlink(f"/proc/{pid}/{name}") for name in ("cwd", "root", "exe")]  # noqa: PTH115
+        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="surrogateescape") as maps:  # noqa: PTH123
+            links += [fields[5].rstrip("\n") for line in maps if len(fields := line.split(maxsplit=5)) > 5]  # noqa: PLR2004
+    except OSError:
+        return False
+    return any(link == root or link.startswith(root + "/") for link in links)
+
+
+def mount_table() -> list[str]:
+    """Give the lines of this process's mount table, `/proc/self/mountinfo` (proc(5))."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:  # noqa: PTH123
+        return table.readlines()

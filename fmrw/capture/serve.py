@@ -1,0 +1,202 @@
+"""The worker: one process that mounts, serves and records one directory until it is unmounted.
+
+Started as `python -m fmrw.capture.serve SESSION` by `fmrw.capture.mount`, which writes one line of JSON (`Settings`) to its
+standard input and reads one line of JSON from its standard output: `{"ready": …}` or `{"error": …}`. After that line
+every byte on standard output says "there is something new in the journal" to a reader that armed the bell.
+
+How it ends
+-----------
+- Somebody unmounts: the loop ends by itself, the journal is closed.
+- The parent dies (end of file on standard input) or a signal asks to stop: the mount is detached, so that the directory is
+  the plain one for everybody at once, and files still open are served until they are closed.
+- SIGKILL: libfuse's `auto_unmount` helper detaches the mount; the journal needs no goodbye.
+
+The worker leads a session of its own, so that Jupyter's interrupt, which goes to a whole process group, passes it by.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import resource
+import select
+import signal
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fmrw.capture.journal import Journal
+from fmrw.capture.reportfiles import ReportFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_READAHEAD = {"exact": 4096, "paged": 4096, "cached": None}
+_LOGGED = 1000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the worker is told, as JSON on one line."""
+
+    root: str
+    session: str
+    capture: str = "exact"
+    grain: int = 0
+    reports: str = "beside"
+    read_only: bool = False
+    allow_other: bool = False
+    attached: bool = True
+    ephemeral: bool = False
+    ignored: list[int] = field(default_factory=list)
+    renderer: str = ""  # module with `makers(session, directory)` and `finish(session)`, imported at need
+
+
+def options_of(settings: Settings) -> list[str]:
+    """Give libfuse's mount options; constants and integers only, libfuse joins them with commas."""
+    options = [
+        "fsname=fmrw", "subtype=fmrw", "nonempty", "auto_unmount", "use_ino", "big_writes", "atomic_o_trunc",
+        "attr_timeout=0", "entry_timeout=0", "negative_timeout=0",
+    ]  # fmt: skip
+    readahead = _READAHEAD[settings.capture]
+    if readahead is not None:
+        options.append(f"max_readahead={readahead:d}")
+    if settings.allow_other:  # never one without the other: any user could read root's files
+        options += ["allow_other", "default_permissions"]
+    if settings.read_only:
+        options.append("ro")
+    return options
+
+
+class Worker:
+    """Serve one directory in this process; `run` returns when it is unmounted."""
+
+    def __init__(self, settings: Settings, say: Callable[[bytes], None], detach: Callable[[], None]) -> None:
+        self.settings = settings
+        self._say = say
+        self._detach = detach
+        self._session = os.open(settings.session, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._root = os.open(settings.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def run(self, started: Callable[[], None] = lambda: None) -> int:
+        """Mount, serve until unmounted, close the journal; give libfuse's status."""
+        from fmrw.capture.adapter import Adapter  # noqa: PLC0415 - raises where libfuse 2 is missing
+
+        journal = Journal(self._open_journal(), ring=lambda: self._say(b"\n"))
+        operations = ReportFiles(
+            self._root, journal,
+            makers=self._makers(), shown=self.settings.reports, capture=self.settings.capture,
+            grain=self.settings.grain, chown_new=os.geteuid() == 0, ignored=self.settings.ignored,
+        )  # fmt: skip
+
+        def ready() -> None:
+            started()
+            self._say(json.dumps({"ready": os.getpid()}).encode() + b"\n")
+
+        adapter = Adapter(operations, os.fsencode(self.settings.root), options_of(self.settings), ready)
+        try:
+            return adapter.serve()
+        finally:
+            journal.close()
+
+    def _open_journal(self) -> int:
+        os.mkdir("journal", 0o700, dir_fd=self._session)
+        return os.open("journal", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._session)
+
+    def _makers(self) -> Mapping[bytes, Callable[[str], int]]:
+        if not self.settings.renderer:
+            return {}
+        module: Any = importlib.import_module(self.settings.renderer)
+        makers: Mapping[bytes, Callable[[str], int]] = module.makers(self._session)
+        return makers
+
+    def watch(self, lifeline: int | None, wake: int) -> None:
+        """Detach the mount when the lifeline ends or a signal arrives; runs in a thread of its own."""
+        watched = [wake] if lifeline is None else [lifeline, wake]
+        while watched:
+            for fd in select.select(watched, [], [])[0]:
+                if os.read(fd, 64) and fd == lifeline:
+                    continue
+                self._detach()
+                watched = []
+
+
+def _bounded_log() -> logging.Handler:
+    """Log to standard error, which is the session's `worker.log`, and stop before it fills a disk."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    left = iter(range(_LOGGED))
+    handler.addFilter(lambda _record: next(left, None) is not None)
+    return handler
+
+
+def _prepare_process() -> None:
+    """Raise the limit of open files, drop the umask, leave every directory, take over the signals."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    os.umask(0)
+    os.chdir("/")
+    logging.basicConfig(level=logging.WARNING, handlers=[_bounded_log()])
+
+
+def _signals_as_bytes() -> int:
+    """Turn SIGTERM, SIGINT and SIGHUP into bytes on a pipe; libfuse leaves handlers that are set alone."""
+    reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+    return reading
+
+
+def _speaker() -> Callable[[bytes], None]:
+    """Take standard output for the bell and give programs started from here another one."""
+    bell = os.dup(1)
+    os.set_inheritable(bell, False)  # noqa: FBT003 - its name says it
+    os.set_blocking(bell, True)
+    os.dup2(2, 1)
+
+    def say(data: bytes) -> None:
+        try:
+            os.write(bell, data)
+        except OSError as error:  # nobody listens any more; the journal is what counts
+            logging.getLogger(__name__).info("bell: %s", error)
+
+    return say
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the worker process; the argument, the session's folder, is there for `fmrw status` to find it by."""
+    from fmrw.capture.mount import detach  # noqa: PLC0415 - only the process detaches, a thread's owner unmounts
+
+    del arguments
+    settings = Settings(**json.loads(sys.stdin.buffer.readline()))
+    say = _speaker()
+    _prepare_process()
+    wake = _signals_as_bytes()
+    try:
+        worker = Worker(settings, say, lambda: detach(Path(settings.root)))
+    except OSError as error:
+        say(json.dumps({"error": f"{error.strerror}: {error.filename!r}"}).encode() + b"\n")
+        return 1
+    lifeline = sys.stdin.fileno() if settings.attached else None
+    threading.Thread(target=worker.watch, args=(lifeline, wake), daemon=True).start()
+    status = worker.run()
+    _finish(settings, lifeline)
+    return status
+
+
+def _finish(settings: Settings, lifeline: int | None) -> None:
+    """Seal the session, unless a living parent does."""
+    orphaned = lifeline is None or bool(select.select([lifeline], [], [], 0)[0])
+    if orphaned and settings.renderer:
+        importlib.import_module(settings.renderer).finish(settings.session, ephemeral=settings.ephemeral)
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(code)  # libfuse's threads still carry Python states that a normal end would wait for
