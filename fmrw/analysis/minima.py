@@ -1,0 +1,77 @@
+"""Smallest labels: over overlapping intervals of cells, and over any slice of an array.
+
+Both halves use that two blocks of a power of two cover any interval, and that covering twice does no harm to a
+minimum (the idea of the sparse table: Bender and Farach-Colton, "The LCA problem revisited", 2000). Labels are
+int32 and smaller than `NOBODY`, which stands for "no label". Nothing here knows of files or events.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+NOBODY = int(np.iinfo(np.int32).max)
+"""The label of a cell that no interval covers."""
+
+BLOCK = 32
+
+Labels = NDArray[np.int32]
+Places = NDArray[np.int64]
+
+
+def paint(lo: NDArray[np.integer], hi: NDArray[np.integer], labels: Labels, cells: int) -> Labels:
+    """Give each of `cells` cells the smallest label among the intervals [lo, hi) that cover it.
+
+    Each interval is written as two blocks of the largest power of two that fits; going down the powers, every
+    block hands its label to its two halves. O(cells · log(longest) + intervals).
+    """
+    painted = np.full(cells, NOBODY, np.int32)
+    power = np.frexp(hi - lo)[1].astype(np.int8) - 1
+    for level in range(int(power.max(initial=-1)), -1, -1):
+        step = 1 << level
+        chosen = np.flatnonzero(power == level)
+        np.minimum.at(painted, lo[chosen], labels[chosen])
+        np.minimum.at(painted, hi[chosen] - step, labels[chosen])
+        half = step >> 1
+        if half:
+            painted[half:] = np.minimum(painted[half:], painted[:-half])
+    return painted
+
+
+class RangeMinimum:
+    """Smallest label in any slice of `labels`, at the price of 2 · `BLOCK` look-ups however long the slice is."""
+
+    def __init__(self, labels: Labels) -> None:
+        self._labels = labels
+        starts = np.arange(0, len(labels), BLOCK)
+        row = np.minimum.reduceat(labels, starts) if len(labels) else labels
+        self._table = [row]
+        while len(row) > 1 << len(self._table):
+            step = 1 << (len(self._table) - 1)
+            shifted = self._table[-1]
+            self._table.append(np.minimum(shifted[:-step], shifted[step:]))
+
+    def of(self, lo: Places, hi: Places) -> Labels:
+        """Give the smallest label of each slice [lo, hi); `NOBODY` where it is empty."""
+        first, last = -(-lo // BLOCK), hi // BLOCK
+        ragged = np.minimum(
+            self._scan(lo, np.minimum(hi, first * BLOCK)), self._scan(np.maximum(lo, last * BLOCK), hi)
+        )
+        return np.minimum(ragged, self._whole(first, last))
+
+    def _scan(self, lo: Places, hi: Places) -> Labels:
+        found = np.full(len(lo), NOBODY, np.int32)
+        some = np.flatnonzero(lo < hi)
+        places = lo[some, None] + np.arange(BLOCK)
+        inside = np.minimum(places, hi[some, None] - 1)
+        found[some] = self._labels[inside].min(axis=1, initial=NOBODY)
+        return found
+
+    def _whole(self, first: Places, last: Places) -> Labels:
+        found = np.full(len(first), NOBODY, np.int32)
+        power = np.frexp(np.maximum(last - first, 0))[1] - 1
+        for level in np.unique(power[power >= 0]).tolist():
+            chosen = np.flatnonzero(power == level)
+            row = self._table[level]
+            found[chosen] = np.minimum(row[first[chosen]], row[last[chosen] - (1 << level)])
+        return found
