@@ -61,7 +61,7 @@ def merge(extents: Frame) -> Frame:
 
 def union(a: Frame, b: AnyFrame) -> Frame:
     """Give the bytes in `a` or in `b`, as a set."""
-    return _as(a, pl.concat([_ranges(a), _ranges(b)]).select(*_merged()))
+    return _as(a, _merge(pl.concat([_ranges(a), _ranges(b)])))
 
 
 def intersect(a: Frame, b: AnyFrame) -> Frame:
@@ -91,8 +91,10 @@ def by_process(events: Frame) -> Frame:
     frame of `pid`, `process`, `start`, `end`
         One set per (pid, process), sorted by all four.
     """
-    merged = _rows(events).group_by("pid", "process").agg(*_merged())
-    return _as(events, merged.explode("start", "end").sort("pid", "process", "start"))
+    one = ["pid", "process"]
+    ordered = _rows(events).group_by(one).agg(*_sorted()).explode("start", "end")
+    sets = ordered.group_by(one, maintain_order=True).agg(*_merged()).explode("start", "end")
+    return _as(events, sets.sort(*one, "start"))
 
 
 def overlap(a: Frame, b: AnyFrame) -> Frame:
@@ -208,22 +210,24 @@ def _whole(size: int) -> pl.LazyFrame:
 
 
 def _merge(extents: AnyFrame) -> pl.LazyFrame:
-    return _ranges(extents).select(*_merged())
+    return _ranges(extents).select(*_sorted()).select(*_merged())
+
+
+def _sorted() -> tuple[pl.Expr, pl.Expr]:
+    return pl.col("start").cast(pl.Int64).sort(), pl.col("end").cast(pl.Int64).sort()
 
 
 def _merged() -> tuple[pl.Expr, pl.Expr]:
-    """Give expressions for the starts and the ends of the merged ranges of a column or of a group."""
-    starts, ends = pl.col("start").cast(pl.Int64).sort(), pl.col("end").cast(pl.Int64).sort()
+    """Pick the merged ranges' bounds out of sorted columns; sorting in the same step would sort once for each use."""
+    starts, ends = pl.col("start"), pl.col("end")
     begins = (starts > ends.shift(1)).fill_null(value=True)
     return starts.filter(begins), ends.filter(begins.shift(-1).fill_null(value=True))
 
 
 def _twice(a: pl.LazyFrame, b: pl.LazyFrame) -> pl.LazyFrame:
     """Give the bytes that two ranges hold, of two sets."""
-    both = pl.concat([a, b])
-    return both.select(pl.col("start").sort().shift(-1), pl.col("end").sort()).filter(
-        pl.col("end") > pl.col("start")
-    )
+    both = pl.concat([a, b]).select(*_sorted())
+    return both.with_columns(pl.col("start").shift(-1)).filter(pl.col("end") > pl.col("start"))
 
 
 def _subtract(a: pl.LazyFrame, b: pl.LazyFrame) -> pl.LazyFrame:
@@ -233,8 +237,7 @@ def _subtract(a: pl.LazyFrame, b: pl.LazyFrame) -> pl.LazyFrame:
     among the ends, which is what `_twice` shifts by, so they are left out and nothing is shifted.
     """
     outside = b.select(start=pl.col("end"), end=pl.col("start"))
-    both = pl.concat([a, outside])
-    return both.select(pl.col("start").sort(), pl.col("end").sort()).filter(pl.col("end") > pl.col("start"))
+    return pl.concat([a, outside]).select(*_sorted()).filter(pl.col("end") > pl.col("start"))
 
 
 def _depth(ranges: pl.LazyFrame) -> pl.LazyFrame:
@@ -242,8 +245,10 @@ def _depth(ranges: pl.LazyFrame) -> pl.LazyFrame:
     steps = pl.concat(
         [ranges.select(start=pl.col("start"), step=step), ranges.select(start=pl.col("end"), step=-step)]
     )
-    changes = steps.group_by("start").agg(pl.col("step").sum()).filter(pl.col("step") != 0).sort("start")
-    held = changes.select("start", end=pl.col("start").shift(-1), depth=pl.col("step").cum_sum())
+    counts = steps.sort("start").select("start", depth=pl.col("step").cum_sum())
+    counts = counts.filter((pl.col("start") != pl.col("start").shift(-1)).fill_null(value=True))
+    changes = counts.filter(pl.col("depth") != pl.col("depth").shift(1).fill_null(0))
+    held = changes.select("start", pl.col("start").shift(-1).alias("end"), "depth")
     return held.filter(pl.col("depth") > 0)
 
 
