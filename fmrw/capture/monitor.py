@@ -123,6 +123,11 @@ class Monitor(Passthrough):
         self._recorded(self._note_open, self.handles[number], flags)
         return number, self._direct
 
+    def flush(self, fh: int) -> None:
+        handle = self.handles[fh]
+        super().flush(fh)
+        self._recorded(self._note_flush, handle)
+
     def release(self, fh: int) -> None:
         handle = self.handles[fh]
         self._recorded(self._note_close, handle)
@@ -211,15 +216,15 @@ class Monitor(Passthrough):
     def _event(self, op: int, path: bytes, end: int, size: int, handle: int, code: int) -> None:
         process = self._processes.identify(self.caller.context.pid)
         if process != IGNORED:
-            self._append(op, path, end, size, handle, process, code)
+            self._append(op, path, end, size, handle, process, code, self.caller.context.pid)
 
     def _append(
-        self, op: int, path: bytes, end: int, size: int, handle: int, process: int, code: int
+        self, op: int, path: bytes, end: int, size: int, handle: int, process: int, code: int, tid: int
     ) -> None:
         """Record an event without a range; a truncation keeps its new size where others keep their start."""
         self.journal.append(
             time.time_ns(), end if op == log.TRUNCATE else 0, size, next(self._calls), 0, 0, handle,
-            self._path_number(path), process, self.caller.context.pid, code, op, 0,
+            self._path_number(path), process, tid, code, op, 0,
         )  # fmt: skip
 
     def _note_open(self, handle: Handle, flags: int) -> None:
@@ -229,10 +234,17 @@ class Monitor(Passthrough):
         if flags & os.O_TRUNC:
             self._event(log.TRUNCATE, handle.path, 0, 0, handle.number, 0)
 
+    def _note_flush(self, handle: Handle) -> None:
+        """Remember who closes: the release that follows comes from the kernel, without a thread."""
+        tid = self.caller.context.pid
+        handle.closer = (tid, self._processes.identify(tid))
+
     def _note_close(self, handle: Handle) -> None:
         status = os.fstat(handle.fd)
         self._note_file(handle.path, status)
-        self._event(log.CLOSE, handle.path, 0, status.st_size, handle.number, 0)
+        tid, process = handle.closer
+        if process != IGNORED:
+            self._append(log.CLOSE, handle.path, 0, status.st_size, handle.number, process, 0, tid)
 
     def _note_file(self, path: bytes, status: os.stat_result) -> None:
         """Keep size and time of a file's last change, so that later readers know whether it is still the same."""

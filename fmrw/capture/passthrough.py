@@ -46,7 +46,7 @@ _ALWAYS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO swapped in bene
 class Handle:
     """An open file: its descriptor, its present path, and its number, which is never given twice."""
 
-    __slots__ = ("append", "fd", "inode", "number", "path")
+    __slots__ = ("append", "closer", "fd", "inode", "number", "path")
 
     def __init__(self, number: int, fd: int, path: bytes, flags: int) -> None:
         self.number = number
@@ -54,6 +54,7 @@ class Handle:
         self.path = path
         self.append = bool(flags & os.O_APPEND)
         self.inode = os.fstat(fd).st_ino
+        self.closer = (0, 0)  # thread and process of the last flush
 
 
 class _Place:

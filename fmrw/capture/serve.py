@@ -114,15 +114,10 @@ class Worker:
         makers: Mapping[bytes, Callable[[str], int]] = module.makers(self._session)
         return makers
 
-    def watch(self, lifeline: int | None, wake: int) -> None:
-        """Detach the mount when the lifeline ends or a signal arrives; runs in a thread of its own."""
-        watched = [wake] if lifeline is None else [lifeline, wake]
-        while watched:
-            for fd in select.select(watched, [], [])[0]:
-                if os.read(fd, 64) and fd == lifeline:
-                    continue
-                self._detach()
-                watched = []
+    def watch(self, watched: Sequence[int]) -> None:
+        """Detach the mount when one of these descriptors has something to say; runs in a thread of its own."""
+        select.select(watched, [], [])
+        self._detach()
 
 
 def _bounded_log() -> logging.Handler:
@@ -182,18 +177,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         say(json.dumps({"error": f"{error.strerror}: {error.filename!r}"}).encode() + b"\n")
         return 1
-    lifeline = sys.stdin.fileno() if settings.attached else None
-    threading.Thread(target=worker.watch, args=(lifeline, wake), daemon=True).start()
+    parent = _parent() if settings.attached else []
+    threading.Thread(target=worker.watch, args=([wake, *parent],), daemon=True).start()
     status = worker.run()
-    _finish(settings, lifeline)
+    if settings.renderer and (
+        not parent or select.select(parent, [], [], 0)[0]
+    ):  # nobody else seals the session
+        importlib.import_module(settings.renderer).finish(settings.session, ephemeral=settings.ephemeral)
     return status
 
 
-def _finish(settings: Settings, lifeline: int | None) -> None:
-    """Seal the session, unless a living parent does."""
-    orphaned = lifeline is None or bool(select.select([lifeline], [], [], 0)[0])
-    if orphaned and settings.renderer:
-        importlib.import_module(settings.renderer).finish(settings.session, ephemeral=settings.ephemeral)
+def _parent() -> list[int]:
+    """Give descriptors that become readable when the parent ends.
+
+    Standard input ends with it unless a forked child of the parent holds the other end; a pidfd (Linux 5.3) does not care.
+    """
+    try:
+        return [sys.stdin.fileno(), os.pidfd_open(os.getppid())]
+    except OSError:
+        return [sys.stdin.fileno()]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,128 @@
+"""One row per file: how much of it was read, and where the largest hole is."""
+
+from __future__ import annotations
+
+import polars as pl
+
+FILES = pl.Schema(
+    {
+        "path": pl.String(),
+        "size": pl.Int64(),
+        "bytes_read": pl.Int64(),
+        "covered": pl.Float64(),
+        "reads": pl.Int64(),
+        "writes": pl.Int64(),
+        "bytes_written": pl.Int64(),
+        "largest_gap": pl.Int64(),
+        "largest_gap_start": pl.Int64(),
+        "processes": pl.String(),
+        "fidelity": pl.String(),
+    }
+)
+
+
+def files(events: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
+    """Sum the events up by file.
+
+    Parameters
+    ----------
+    events
+        Frame of events of any number of files.
+
+    Returns
+    -------
+    frame of `FILES`
+        Sorted by path. `bytes_read` and `bytes_written` count each byte once and only below `size`, the size after the
+        file's last event; `covered` is `bytes_read / size` (null for an empty file); `largest_gap` is the longest range
+        no read touched. Counts are of calls that moved at least one byte. A file that was only opened is there too.
+    """
+    return (
+        events.lazy()
+        .group_by("path")
+        .agg(_size(), *_counts(), *_sets())
+        .with_columns(
+            _distinct("read").alias("bytes_read"), _distinct("write").alias("bytes_written"), *_gaps()
+        )
+        .with_columns(covered=pl.when(pl.col("size") > 0).then(pl.col("bytes_read") / pl.col("size")))
+        .select(pl.col(name).cast(kind) for name, kind in FILES.items())
+        .sort("path")
+        .collect()
+    )
+
+
+def _size() -> pl.Expr:
+    """Give the size after the last event that tells one; a name that goes does not."""
+    told = ~pl.col("op").is_in(["unlink", "rename"])
+    return pl.col("size").sort_by("seq").filter(told.sort_by("seq")).last().fill_null(0)
+
+
+def _moved(op: str) -> pl.Expr:
+    return (pl.col("op") == op) & (pl.col("end") > pl.col("start"))
+
+
+def _counts() -> list[pl.Expr]:
+    page = (pl.col("fidelity") == "page").any()
+    return [
+        _moved("read").sum().alias("reads"),
+        _moved("write").sum().alias("writes"),
+        pl.col("process")
+        .filter(pl.col("op").is_in(["read", "write"]))
+        .unique()
+        .sort()
+        .str.join(", ")
+        .alias("processes"),
+        pl.when(page).then(pl.lit("page")).otherwise(pl.lit("byte")).alias("fidelity"),
+    ]
+
+
+def _sets() -> list[pl.Expr]:
+    """Give, per file and direction, the sorted starts and ends of all transfers.
+
+    Sorted apart from each other they are enough: a merged range begins where a start lies past the end before it.
+    """
+    return [
+        pl.col(edge).filter(_moved(op)).sort().alias(f"{op}_{edge}")
+        for op in ("read", "write")
+        for edge in ("start", "end")
+    ]
+
+
+def _below_size(edge: pl.Expr) -> pl.Expr:
+    return pl.min_horizontal(edge, pl.col("size"))
+
+
+def _distinct(op: str) -> pl.Expr:
+    """Count the bytes below `size` that at least one transfer touched: the last end minus the gaps before it."""
+    gaps = _gap_lengths(op).list.sum()
+    last = pl.min_horizontal(pl.col(f"{op}_end").list.last().fill_null(0), pl.col("size"))
+    return last - gaps
+
+
+def _gap_lengths(op: str) -> pl.Expr:
+    """Give the gaps before each start: from the end before it, or from 0, as far as they lie below `size`."""
+    starts, ends = pl.col(f"{op}_start"), pl.col(f"{op}_end")
+    before = pl.concat_list(pl.lit(0, pl.Int64), ends).list.head(starts.list.len())
+    return (_clipped(starts) - _clipped(before)).list.eval(pl.element().clip(lower_bound=0))
+
+
+def _clipped(edges: pl.Expr) -> pl.Expr:
+    over = (edges - pl.col("size")).list.eval(pl.element().clip(lower_bound=0))
+    return edges - over
+
+
+def _gaps() -> list[pl.Expr]:
+    starts, ends = pl.col("read_start"), pl.col("read_end")
+    inner = _gap_lengths("read")
+    tail = (pl.col("size") - pl.min_horizontal(ends.list.last().fill_null(0), pl.col("size"))).clip(
+        lower_bound=0
+    )
+    longest_inner = inner.list.max().fill_null(0)
+    before = pl.concat_list(pl.lit(0, pl.Int64), ends).list.head(starts.list.len())
+    place = before.list.get(inner.list.arg_max(), null_on_oob=True)
+    return [
+        pl.max_horizontal(longest_inner, tail).alias("largest_gap"),
+        pl.when(longest_inner >= tail)
+        .then(place.fill_null(0))
+        .otherwise(pl.col("size") - tail)
+        .alias("largest_gap_start"),
+    ]

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fmrw.analysis.summary import FILES, files
+from fmrw.trace import schema
+
+SIZE = 24
+transfer = st.tuples(
+    st.sampled_from(["a", "b"]), st.sampled_from(["read", "write"]), st.integers(0, 30), st.integers(0, 8)
+)
+
+
+def frame(rows: list[tuple[str, str, int, int]], size: int = SIZE) -> pl.DataFrame:
+    columns = [
+        {
+            "seq": seq,
+            "op": op,
+            "path": path,
+            "start": start,
+            "end": start + length,
+            "size": size,
+            "process": "p",
+        }
+        for seq, (path, op, start, length) in enumerate(rows)
+    ]
+    filled = pl.DataFrame(columns, schema_overrides={"op": schema.EVENTS["op"]}) if rows else schema.empty()
+    return filled.with_columns(pl.lit("byte").alias("fidelity"))
+
+
+def longest_gap(touched: set[int]) -> int:
+    longest = run = 0
+    for byte in range(SIZE):
+        run = 0 if byte in touched else run + 1
+        longest = max(longest, run)
+    return longest
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(transfer, max_size=12))
+def test_sums_equal_brute_force(rows: list[tuple[str, str, int, int]]) -> None:
+    result = {row["path"]: row for row in files(frame(rows)).to_dicts()}
+    assert set(result) == {path for path, *_ in rows}
+    for path, row in result.items():
+        own = [(op, start, length) for name, op, start, length in rows if name == path]
+        read = {b for op, s, n in own if op == "read" for b in range(s, s + n) if b < SIZE}
+        written = {b for op, s, n in own if op == "write" for b in range(s, s + n) if b < SIZE}
+        assert row["bytes_read"] == len(read)
+        assert row["bytes_written"] == len(written)
+        assert row["reads"] == sum(op == "read" and n > 0 for op, _s, n in own)
+        assert row["largest_gap"] == longest_gap(read)
+        gap = range(row["largest_gap_start"], row["largest_gap_start"] + row["largest_gap"])
+        assert not read & set(gap)
+
+
+def test_the_size_is_the_last_one_told() -> None:
+    rows = pl.concat(
+        [
+            frame([("a", "read", 0, 4)], 10),
+            frame([("a", "write", 0, 4)], 12).with_columns(seq=pl.lit(1, pl.Int64)),
+            frame([("a", "unlink", 0, 0)], 0).with_columns(seq=pl.lit(2, pl.Int64)),
+        ]
+    )
+    assert files(rows)["size"].to_list() == [12]
+
+
+def test_nothing_recorded() -> None:
+    assert files(schema.empty()).schema == FILES
