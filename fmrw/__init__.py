@@ -1,3 +1,43 @@
-"""Which bytes of a file does that program really read and write: a mount answers."""
+"""Which bytes of a file does that program really read and write: a mount answers.
+
+The names below are the public promise. They are imported when first used, since polars and altair take a second and the
+worker process needs neither.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fmrw.errors import FmrwError as FmrwError
+    from fmrw.mounting import Mount as Mount
+    from fmrw.mounting import Run as Run
+    from fmrw.mounting import mount as mount
+    from fmrw.mounting import run as run
+    from fmrw.session import Trace as Trace
+    from fmrw.session import load as load
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "FmrwError": "fmrw.errors",
+    "Mount": "fmrw.mounting",
+    "Run": "fmrw.mounting",
+    "Trace": "fmrw.session",
+    "load": "fmrw.session",
+    "mount": "fmrw.mounting",
+    "run": "fmrw.mounting",
+}
+
+__all__ = sorted([*_HOMES, "__version__"])  # noqa: PLE0605 - computed, so that it cannot go stale
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fmrw' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -19,10 +19,12 @@ LAYERS = {
     "analysis": 3,
     "figures": 4,
     "reports": 5,
-    "live": 6,
-    "notebook": 7,
+    "rendering": 5,
+    "session": 7,
+    "mounting": 7,
+    "notebook": 6,
 }
-TOP = 8  # cli, __main__, __init__
+TOP = 9  # cli, __main__, __init__
 
 CONFINED = {  # imported name → the only modules that may import it
     "vl_convert": {"figures/render.py"},

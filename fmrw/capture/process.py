@@ -64,6 +64,11 @@ def descriptor_path(fd: int) -> str:
     return f"/proc/self/fd/{fd}"
 
 
+def descriptor_of(pid: int, fd: int) -> str:
+    """Name what another process's descriptor refers to, past whatever is mounted over its path."""
+    return f"/proc/{pid}/fd/{fd}"
+
+
 class Processes:
     """Number the threads that call us.
 

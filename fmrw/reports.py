@@ -1,0 +1,110 @@
+"""The files that appear in a mount, and what is left of a session when its owner is gone.
+
+`makers` gives the worker a function per suffix. It hands the work to a helper process — spawned, never forked, kept warm, with
+nothing on its standard input — since rendering in the serving process stalls watched reads and since vl-convert can abort
+the process it runs in. What the helper does stands in `fmrw.rendering`, which this process never imports. The helper follows the journal by itself, so that a report costs what is new, and answers
+with a file in the session's folder that is unlinked at once. A helper that died is replaced, one that grew is too.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import multiprocessing
+import multiprocessing.process
+import os
+import shutil
+import threading
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING, Any
+
+from fmrw.capture.process import descriptor_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+SUFFIXES = {b".csv": "csv", b"-heatmap.pdf": "pdf"}
+
+
+class Helper:
+    """One helper process, started at the first report."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pool: ProcessPoolExecutor | None = None
+
+    def run(self, module: str, function: str, *arguments: str) -> Any:  # noqa: ANN401 - what the function gives
+        """Run a function, named so that only the helper imports it; once more in a new helper if that one died."""
+        try:
+            return self._submit(module, function, *arguments).result()
+        except BrokenProcessPool:
+            with self._lock:
+                self._pool = None
+            return self._submit(module, function, *arguments).result()
+
+    def _submit(self, *call: str) -> Future[Any]:
+        with self._lock:
+            if self._pool is None:
+                context = multiprocessing.get_context("spawn")
+                self._pool = ProcessPoolExecutor(1, context, initializer=_end_with_parent)
+            return self._pool.submit(_call, *call)
+
+    def close(self) -> None:
+        """End the helper."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Let the helper end when its parent does, even by SIGKILL; the pool's queue alone would not notice."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        watch = functools.partial(_exit_after, parent)
+        threading.Thread(target=watch, daemon=True).start()
+
+
+def _exit_after(parent: multiprocessing.process.BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
+
+
+def _call(module: str, function: str, *arguments: str) -> Any:  # noqa: ANN401 - what the function gives
+    return getattr(importlib.import_module(module), function)(*arguments)
+
+
+_helper = Helper()
+
+
+def makers(session: int) -> Mapping[bytes, Callable[[str], int]]:
+    """Give the table of reports for a mount.
+
+    Parameters
+    ----------
+    session : int
+        Descriptor of the session's folder.
+
+    Returns
+    -------
+    mapping of bytes to callable
+        Suffix → function(path as in the events) → descriptor of an unlinked file with the report.
+    """
+    return {suffix: functools.partial(_make, session, kind) for suffix, kind in SUFFIXES.items()}
+
+
+def _make(session: int, kind: str, path: str) -> int:
+    name = _helper.run("fmrw.rendering", "render", descriptor_of(os.getpid(), session), path, kind)
+    fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=session)
+    os.unlink(name, dir_fd=session)
+    return fd
+
+
+def finish(session: str, *, ephemeral: bool) -> None:
+    """Do what the owner would have done: drop a temporary session, seal a kept one."""
+    if ephemeral:
+        shutil.rmtree(session, ignore_errors=True)
+    else:
+        _helper.run("fmrw.rendering", "seal", session)
+    _helper.close()
