@@ -1,0 +1,233 @@
+"""Sorted extents of one file, and the figures of any window from them. `tiles.Index` is the door; this is behind it.
+
+A `Run` holds a batch of events once, sorted by start and by end. A `Layer` is what questions are put to: the
+extents of a run that pass a filter, with running sums. Both are immutable; a growing file is a list of runs, and
+layers of the same filter answer together. *Rank* is a row of `Run.events`, in order of `seq`.
+
+Sums. F(x) = Σ max(0, x - start) - Σ max(0, x - end) is the number of bytes touched below x, so a bin holds
+F(end) - F(start). With c starts below x the first sum is c·x minus the sum of these starts. Ten million times 2⁶²
+overflows 64 bits, harmlessly: two's complement is exact modulo 2⁶⁴, and no bin holds more than all extents together.
+Only if these reach 2⁶³ bytes are the same formulas evaluated in Python's integers.
+
+First touch. An extent that overlaps [x, y) starts in it (a slice of the order by start), or covers x. Let s be the
+first start after x. Whoever covers x and ends at or before s is found in the slice (x, s] of the order by end, where
+nobody else is; whoever ends after s covers the whole *slot* from the last start at or before x to s, and `paint`
+has noted the smallest rank for every slot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fmrw.analysis.minima import NOBODY, Labels, RangeMinimum, paint
+from fmrw.trace.schema import EVENTS, transfers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Offsets = NDArray[np.int64]
+
+COLUMNS = ("seq", "time", "op", "start", "end", "pid", "process", "tid", "handle")
+LARGEST = int(np.iinfo(np.int64).max)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A batch of extents, sorted both ways; `reach` counts the starts at or before the end of each, by start."""
+
+    events: pl.DataFrame
+    starts: Offsets
+    by_start: Labels
+    reach: Labels
+    ends: Offsets
+    by_end: Labels
+
+    def __len__(self) -> int:
+        """Count the extents."""
+        return len(self.starts)
+
+    @classmethod
+    def build(cls, events: pl.DataFrame) -> Run:
+        """Sort the reads and writes among `events` that moved bytes."""
+        rows = transfers(events.select(COLUMNS)).cast(
+            {name: EVENTS[name] for name in ("start", "end", "seq")}
+        )
+        rows = rows if rows["seq"].is_sorted() else rows.sort("seq", maintain_order=True)
+        ranked = rows.select("start", "end", rank=pl.int_range(pl.len(), dtype=pl.Int32))
+        return cls._of(rows.drop("start", "end"), ranked.sort("start"), ranked.drop("start").sort("end"))
+
+    @classmethod
+    def _of(cls, events: pl.DataFrame, by_start: pl.DataFrame, by_end: pl.DataFrame) -> Run:
+        starts = by_start["start"].to_numpy()
+        reach = np.searchsorted(starts, by_start["end"].to_numpy(), "right").astype(np.int32)
+        ranks = by_start["rank"].to_numpy()
+        return cls(events, starts, ranks, reach, by_end["end"].to_numpy(), by_end["rank"].to_numpy())
+
+    def merge(self, later: Run) -> Run:
+        """Join two runs into one, in time linear in their extents."""
+        ranks, events = _joined_events(self, later)
+        frames = []
+        for run, rank in zip((self, later), ranks, strict=True):
+            end_of = np.empty(len(run), np.int64)
+            end_of[run.by_end] = run.ends
+            starts = {"start": run.starts, "end": end_of[run.by_start], "rank": rank[run.by_start]}
+            frames.append((pl.DataFrame(starts), pl.DataFrame({"end": run.ends, "rank": rank[run.by_end]})))
+        (starts_a, ends_a), (starts_b, ends_b) = frames
+        by_start, by_end = starts_a.merge_sorted(starts_b, "start"), ends_a.merge_sorted(ends_b, "end")
+        return self._of(events, by_start.rechunk(), by_end.rechunk())
+
+
+def _joined_events(a: Run, b: Run) -> tuple[tuple[Labels, Labels], pl.DataFrame]:
+    """Give the events of both in order of `seq`, and the new ranks of either's."""
+    events = pl.concat([a.events, b.events], rechunk=True)
+    ranks = np.arange(len(events), dtype=np.int32)
+    if not events["seq"].is_sorted():
+        order = events["seq"].arg_sort().to_numpy()
+        ranks[order] = ranks.copy()
+        events = events[order]
+    return (ranks[: len(a)], ranks[len(a) :]), events
+
+
+class Figures(NamedTuple):
+    """What a layer says about bins, one entry for each; `seq` and `time` (µs) are `LARGEST` where nobody touched the bin."""
+
+    bytes: NDArray[np.object_] | Offsets
+    accesses: Offsets
+    distinct: Offsets
+    seq: Offsets
+    time: Offsets
+
+
+@dataclass(frozen=True)
+class Cover:
+    """A set of bytes: sorted ranges that do not overlap, and how many bytes lie before each."""
+
+    starts: Offsets
+    ends: Offsets
+    before: Offsets = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Sum up the lengths."""
+        object.__setattr__(self, "before", _running_sum(self.ends - self.starts))
+
+    @classmethod
+    def of(cls, starts: Offsets, ends: Offsets) -> Cover:
+        """Merge extents, given as sorted starts and sorted ends (`ranges` says why this is enough)."""
+        begins = np.flatnonzero(starts[1:] > ends[:-1])
+        return cls(
+            np.concatenate([starts[:1], starts[begins + 1]]),
+            np.concatenate([ends[begins], ends[len(ends) - 1 :]]),
+        )
+
+    def minus(self, other: Cover) -> Cover:
+        """Give the bytes that `other` does not hold, looking only at the part of it that lies in the way."""
+        first = np.searchsorted(other.ends, self.starts, "right")
+        stop = np.searchsorted(other.starts, self.ends, "left")
+        first[1:] = np.maximum(first[1:], stop[:-1])
+        count = np.maximum(stop - first, 0)
+        if not count.any():
+            return self
+        touched = np.repeat(first - (np.cumsum(count) - count), count) + np.arange(count.sum())
+        starts = np.sort(np.concatenate([self.starts, other.ends[touched]]))
+        ends = np.sort(np.concatenate([self.ends, other.starts[touched]]))
+        kept = ends > starts
+        return Cover(starts[kept], ends[kept])
+
+    def below(self, edges: Offsets) -> Offsets:
+        """Count the bytes of the set that lie before each edge."""
+        if not len(self.ends):
+            return np.zeros(len(edges), np.int64)
+        begun = np.searchsorted(self.starts, edges)
+        rest = np.maximum(self.ends[np.maximum(begun, 1) - 1] - edges, 0)
+        return self.before[begun] - np.where(begun > 0, rest, 0)
+
+
+class Layer:
+    """The extents of `run` that `mask` keeps (by rank; None keeps all), ready for questions.
+
+    `older` are the layers of the same filter for the runs before; bytes they hold are not counted as distinct here.
+    """
+
+    def __init__(self, run: Run, mask: NDArray[np.bool_] | None, older: Sequence[Layer]) -> None:
+        self.run = run
+        starts, self._by_start, reach, ends, self._by_end = _kept(run, mask)
+        self._starts, self._ends = starts, ends
+        self.total = _total(starts, ends)
+        self._number = np.dtype(np.int64) if self.total <= LARGEST else np.dtype(object)
+        self._starts_before = _running_sum(starts.astype(self._number, copy=False))
+        self._ends_before = _running_sum(ends.astype(self._number, copy=False))
+        self._cover = Cover.of(starts, ends)
+        for layer in older:
+            self._cover = self._cover.minus(layer._cover)  # noqa: SLF001 - the same class
+        self._slots = _slots(reach, self._by_start)
+        self._first_by_start, self._first_by_end = RangeMinimum(self._by_start), RangeMinimum(self._by_end)
+
+    def __len__(self) -> int:
+        """Count the extents."""
+        return len(self._starts)
+
+    def figures(self, edges: Offsets) -> Figures:
+        """Answer for the bins between consecutive edges, which must not decrease."""
+        begun, over = np.searchsorted(self._starts, edges), np.searchsorted(self._ends, edges, "right")
+        wide = edges.astype(self._number, copy=False)
+        below = begun * wide - self._starts_before[begun] - (over * wide - self._ends_before[over])
+        some = edges[1:] > edges[:-1]
+        accesses = np.where(some, begun[1:] - over[:-1], 0)
+        seq, time = self._events_of(np.where(some, self._first(edges, begun, over), NOBODY))
+        return Figures(np.diff(below), accesses, np.diff(self._cover.below(edges)), seq, time)
+
+    def _first(self, edges: Offsets, begun: Offsets, over: Offsets) -> Labels:
+        if not len(self):
+            return np.full(len(edges) - 1, NOBODY, np.int32)
+        started = np.searchsorted(self._starts, edges[:-1], "right")
+        slot = np.where(started > 0, self._slots[np.maximum(started, 1) - 1], NOBODY)
+        following = self._starts[np.minimum(started, len(self) - 1)]
+        soon = np.where(started < len(self), np.searchsorted(self._ends, following, "right"), len(self))
+        inside = self._first_by_start.of(begun[:-1], begun[1:])
+        return np.minimum(np.minimum(inside, self._first_by_end.of(over[:-1], soon)), slot)
+
+    def _events_of(self, ranks: Labels) -> tuple[Offsets, Offsets]:
+        seq, time = np.full(len(ranks), LARGEST), np.full(len(ranks), LARGEST)
+        some = np.flatnonzero(ranks != NOBODY)
+        found = self.run.events.select("seq", pl.col("time").to_physical())[ranks[some]]
+        seq[some], time[some] = found["seq"].to_numpy(), found["time"].fill_null(LARGEST).to_numpy()
+        return seq, time
+
+
+def _kept(run: Run, mask: NDArray[np.bool_] | None) -> tuple[Offsets, Labels, Labels, Offsets, Labels]:
+    """Give starts, their ranks, their reach, ends, and their ranks, of the extents that `mask` keeps."""
+    if mask is None:
+        return run.starts, run.by_start, run.reach, run.ends, run.by_end
+    chosen, ending = np.flatnonzero(mask.take(run.by_start)), np.flatnonzero(mask.take(run.by_end))
+    # of the starts up to an end, those that stayed
+    stayed = np.searchsorted(chosen, run.reach[chosen]).astype(np.int32)
+    return run.starts[chosen], run.by_start[chosen], stayed, run.ends[ending], run.by_end[ending]
+
+
+def _slots(reach: Labels, ranks: Labels) -> Labels:
+    """Give the smallest rank among the extents that cover all of each slot between consecutive starts."""
+    whole = np.flatnonzero(reach - 1 > np.arange(len(reach), dtype=np.int32))
+    return paint(whole, reach[whole] - 1, ranks[whole], len(reach))
+
+
+def _total(starts: Offsets, ends: Offsets) -> int:
+    """Bound the bytes of all extents: cheaply if that is enough, else exactly."""
+    if not len(starts):
+        return 0
+    bound = len(starts) * (int(ends[-1]) - int(starts[0]))
+    return bound if bound <= LARGEST else _exact_sum(ends) - _exact_sum(starts)
+
+
+def _exact_sum(offsets: Offsets) -> int:
+    return (int((offsets >> 32).sum()) << 32) + int((offsets & 0xFFFFFFFF).sum())
+
+
+def _running_sum(values: Offsets) -> Offsets:
+    sums = np.zeros(len(values) + 1, values.dtype)
+    np.cumsum(values, out=sums[1:])
+    return sums

@@ -1,0 +1,305 @@
+"""How much of each bin of a file was touched: any window, any number of bins, any filter, exactly.
+
+    index = Index.build(events_of_one_file)
+    index.bins((0, size, 4096), op="read", processes=[(1234, "unzip")])
+
+Three parts: *edges* cut bytes into bins (`window_edges`, `square_edges`), the `Index` answers for bins, and *curves*
+lay them out (`row_major`, `hilbert`). A linear strip is a window of one row.
+
+Costs. Sorting happens once; a question then costs bins · log(extents), so zooming does not depend on how many
+extents there are. A filter that was not asked before costs one pass over the sorted extents and is remembered. While
+a mount is live, `extend` adds sorted runs and merges runs of similar size (as a log-structured merge tree does), so
+that each extent is moved O(log n) times however often the index grows.
+
+Limits. One file per index, up to 2³¹ - 1 extents in all, offsets of signed 64 bits. A bin's `bytes` above 2⁶³ - 1 is
+given as that number. The answers are for the extents as they were: an extent past the end of the file counts in the
+bins that lie there.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from fmrw.analysis.layers import LARGEST, Figures, Layer, Offsets, Run
+from fmrw.analysis.ranges import TRANSFERS
+from fmrw.errors import BadInput, BadRange
+from fmrw.trace.schema import EVENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+BINS = pl.Schema(
+    {
+        "bin": pl.Int64(),
+        "start": pl.Int64(),
+        "end": pl.Int64(),
+        "bytes": pl.Int64(),
+        "accesses": pl.Int64(),
+        "distinct": pl.Int64(),
+        "first_touch": pl.Int64(),
+        "first_time": EVENTS["time"],
+    }
+)
+"""Columns of `Index.bins`, in order."""
+
+_GROWTH = 4  # a run is merged into the one before unless that is this many times as large
+_FEW = 8  # processes up to which comparing one by one is faster than a join
+
+
+def window_edges(start: int, end: int, count: int) -> Offsets:
+    """Cut [start, end) into `count` bins whose sizes differ by at most one byte.
+
+    Returns
+    -------
+    array of `count + 1` offsets
+        Edge i is `start + i * (end - start) // count`, exactly, up to 2⁶³ - 1. With more bins than bytes, some bins
+        are empty.
+    """
+    if end < start or count < 1:
+        raise BadRange(
+            f"[{start}, {end}) in {count} bins: give the smaller offset first, and at least one bin"
+        )
+    width, rest = divmod(end - start, count)
+    i = np.arange(count + 1, dtype=np.int64)
+    return start + i * width + i * rest // count
+
+
+def square_edges(size: int, side: int) -> Offsets:
+    """Cut a file of `size` bytes into the `side * side` cells of a square.
+
+    Returns
+    -------
+    array of `side * side + 1` offsets
+        With n = side², cell k holds [k * size // n, (k + 1) * size // n). A file with fewer bytes than cells gets one
+        byte per cell; the cells from k = size on are empty, at [size, size).
+    """
+    if size < 0 or side < 1:
+        raise BadRange(f"{size} bytes in a square of side {side}: both must be positive")
+    cells = side * side
+    if size < cells:
+        return np.minimum(np.arange(cells + 1, dtype=np.int64), size)
+    return window_edges(0, size, cells)
+
+
+def row_major(cell: NDArray[np.integer], side: int) -> tuple[Offsets, Offsets]:
+    """Give column x and row y of each cell, line by line from the top left."""
+    y, x = np.divmod(np.asarray(cell, np.int64), side)
+    return x, y
+
+
+def hilbert(cell: NDArray[np.integer], side: int) -> tuple[Offsets, Offsets]:
+    """Give column x and row y of each cell along Hilbert's curve, from the top left to the top right.
+
+    Neighbours in the file are neighbours in the square, so a range is a blot and not a stripe. `side` is a power of
+    two. After H. S. Warren, Hacker's Delight, 2nd ed., ch. 16: two bits of the cell's number for each level, the square
+    so far mirrored and turned.
+    """
+    if side < 1 or side & (side - 1):
+        raise BadRange(f"Hilbert's curve needs a side that is a power of two, not {side}; take 64 or 128")
+    rest = np.asarray(cell, np.int64)
+    x, y = np.zeros_like(rest), np.zeros_like(rest)
+    for level in range(side.bit_length() - 1):
+        step = 1 << level
+        right = rest >> 1 & 1
+        down = (rest ^ right) & 1
+        mirrored = (down == 0) & (right == 1)
+        x, y = np.where(mirrored, step - 1 - x, x), np.where(mirrored, step - 1 - y, y)
+        x, y = np.where(down == 0, y, x) + step * right, np.where(down == 0, x, y) + step * down
+        rest = rest >> 2
+    return x, y
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which events count; None does not ask, an empty tuple lets nobody pass."""
+
+    op: str | None = None
+    processes: tuple[tuple[int, str], ...] | None = None
+    tids: tuple[int, ...] | None = None
+    handles: tuple[int, ...] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        op: str | None,
+        processes: Sequence[tuple[int, str]] | None,
+        tids: Sequence[int] | None,
+        handles: Sequence[int] | None,
+        since: datetime | None,
+        until: datetime | None,
+    ) -> Filter:
+        """Make one from any sequences, checked."""
+        if op not in {None, *TRANSFERS}:
+            raise BadInput(f"op {op!r} touches no bytes; ask for 'read', 'write' or None")
+        pairs = None if processes is None else tuple((int(pid), str(name)) for pid, name in processes)
+        threads = None if tids is None else tuple(map(int, tids))
+        numbers = None if handles is None else tuple(map(int, handles))
+        return cls(op, pairs, threads, numbers, since, until)
+
+    def mask(self, events: pl.DataFrame) -> NDArray[np.bool_] | None:
+        """Say for each event whether it counts; None if all do."""
+        conditions = [
+            *([pl.col("op") == self.op] if self.op is not None else []),
+            *([pl.col("tid").is_in(self.tids)] if self.tids is not None else []),
+            *([pl.col("handle").is_in(self.handles)] if self.handles is not None else []),
+            *([pl.col("time") >= _moment(self.since)] if self.since is not None else []),
+            *([pl.col("time") < _moment(self.until)] if self.until is not None else []),
+            *([_among(self.processes, events)] if self.processes is not None else []),
+        ]
+        if not conditions:
+            return None
+        kept = events.select(pl.all_horizontal(conditions).fill_null(value=False).alias("kept"))
+        return kept["kept"].to_numpy()
+
+
+def _moment(when: datetime) -> pl.Expr:
+    aware = when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+    return pl.lit(aware, EVENTS["time"])
+
+
+def _among(processes: Sequence[tuple[int, str]], events: pl.DataFrame) -> pl.Expr:
+    if len(processes) <= _FEW:
+        each = [(pl.col("pid") == pid) & (pl.col("process") == name) for pid, name in processes]
+        return pl.any_horizontal(each or [pl.col("pid").is_in([])])
+    schema = {name: EVENTS[name] for name in ("pid", "process")}
+    wanted = pl.DataFrame(processes, schema=schema, orient="row").unique().with_columns(kept=True)
+    found = (
+        events.lazy()
+        .select(list(schema))
+        .join(wanted.lazy(), on=list(schema), how="left", maintain_order="left")
+    )
+    return pl.lit(found.collect()["kept"])
+
+
+class Index:
+    """The reads and writes of one file, sorted for questions about bins. Safe to extend and ask from two threads."""
+
+    def __init__(self) -> None:
+        self._runs: list[Run] = []
+        self._layers: OrderedDict[Filter, list[Layer]] = OrderedDict()
+        self._lock = Lock()
+
+    @classmethod
+    def build(cls, events: pl.DataFrame) -> Index:
+        """Index the events of ONE file; only reads and writes that moved bytes count.
+
+        Parameters
+        ----------
+        events
+            Columns `seq, time, op, start, end, pid, process, tid, handle` of `trace.schema.EVENTS`; more do no harm.
+        """
+        index = cls()
+        index.extend(events)
+        index._layers_of(Filter())
+        return index
+
+    def extend(self, events: pl.DataFrame) -> None:
+        """Add later events of the same file. Events older than known ones are welcome too."""
+        run = Run.build(events)
+        if not len(run):
+            return
+        with self._lock:
+            while self._runs and len(self._runs[-1]) < _GROWTH * len(run):
+                run = self._runs.pop().merge(run)
+            self._runs.append(run)
+
+    def __len__(self) -> int:
+        """Count the extents."""
+        return sum(len(run) for run in self._runs)
+
+    def bins(
+        self,
+        edges: NDArray[np.integer] | tuple[int, int, int],
+        *,
+        op: str | None = None,
+        processes: Sequence[tuple[int, str]] | None = None,
+        tids: Sequence[int] | None = None,
+        handles: Sequence[int] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> pl.DataFrame:
+        """Say what happened in each bin.
+
+        Parameters
+        ----------
+        edges
+            Offsets that do not decrease, one more than there are bins; or `(start, end, count)` for `window_edges`.
+        op
+            "read" or "write"; None for both.
+        processes, tids, handles
+            Who counts: pairs of pid and name, thread ids, handles. None for all, empty for nobody.
+        since, until
+            When, half-open; a time without a zone is UTC.
+
+        Returns
+        -------
+        frame of one row per bin
+            `bin`, its number; `start`, `end`; `bytes` touched, repeats counted; `accesses`, extents that share a
+            byte with the bin; `distinct` bytes touched; `first_touch`, `seq` of the first event, and `first_time`, null
+            if there is none. A bin without bytes has zeros and nulls.
+        """
+        cuts = window_edges(*edges) if isinstance(edges, tuple) else _checked(edges)
+        who = Filter.of(op=op, processes=processes, tids=tids, handles=handles, since=since, until=until)
+        with self._lock:
+            layers = self._layers_of(who)
+        return _table(cuts, [layer.figures(cuts) for layer in layers], sum(layer.total for layer in layers))
+
+    def _layers_of(self, who: Filter) -> list[Layer]:
+        """Give one layer per run, keeping those that were made for the same run before."""
+        known = self._layers.setdefault(who, [])
+        self._layers.move_to_end(who)
+        same = [layer for layer, run in zip(known, self._runs, strict=False) if layer.run is run]
+        for run in self._runs[len(same) :]:
+            same.append(Layer(run, who.mask(run.events), same))
+        self._layers[who] = same
+        self._forget()
+        return same
+
+    def _forget(self) -> None:
+        """Drop the filters longest unasked, so that together they hold no more extents than the index."""
+        held = {who: sum(map(len, layers)) for who, layers in self._layers.items() if who != Filter()}
+        latest = next(reversed(self._layers))
+        for who in list(held):
+            if sum(held.values()) > len(self) and who != latest:
+                del self._layers[who], held[who]
+
+
+def _checked(edges: NDArray[np.integer]) -> Offsets:
+    cuts = np.asarray(edges)
+    if cuts.ndim != 1 or not len(cuts) or cuts.dtype.kind not in "iu" or (cuts[1:] < cuts[:-1]).any():
+        raise BadRange("edges of bins must be whole numbers that do not decrease; `window_edges` makes some")
+    return cuts.astype(np.int64)
+
+
+def _table(cuts: Offsets, figures: list[Figures], total: int) -> pl.DataFrame:
+    none = np.zeros(len(cuts) - 1, np.int64)
+    number = np.int64 if total <= LARGEST else object
+    touched = sum((each.bytes.astype(number) for each in figures), none.astype(number))
+    seq, time = np.full(len(none), LARGEST), np.full(len(none), LARGEST)
+    for each in figures:
+        time = np.where(each.seq < seq, each.time, time)
+        seq = np.minimum(seq, each.seq)
+    columns = {
+        "bin": np.arange(len(none)),
+        "start": cuts[:-1],
+        "end": cuts[1:],
+        "bytes": np.minimum(touched, LARGEST).astype(np.int64),
+        "accesses": sum((each.accesses for each in figures), none),
+        "distinct": sum((each.distinct for each in figures), none),
+        "first_touch": seq,
+        "first_time": time,
+    }
+    known = [pl.when(pl.col(name) < LARGEST).then(name) for name in ("first_touch", "first_time")]
+    return pl.DataFrame(columns).with_columns(known).cast(BINS)

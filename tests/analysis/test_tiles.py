@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from fmrw.analysis.tiles import BINS, Index, hilbert, row_major, square_edges, window_edges
+from fmrw.errors import BadInput, BadRange
+from fmrw.trace.schema import EVENTS
+
+UNIVERSE = 40
+HUGE = 2**62
+EPOCH = datetime(2024, 5, 1, tzinfo=UTC)
+WHO = [
+    (10, "7z", 10, 1),
+    (10, "7z", 11, 2),
+    (20, "unzip", 20, 3),
+    (20, "sh", 20, 4),
+]  # pid, process, tid, handle
+
+Event = tuple[int, int, str, int]  # start, end, op, index into WHO
+moderate = settings(max_examples=50, deadline=None)
+ops = st.sampled_from(["read", "write", "read", "truncate"])
+event = st.tuples(st.integers(0, UNIVERSE), st.integers(0, UNIVERSE), ops, st.integers(0, len(WHO) - 1))
+logs = st.lists(event, max_size=30)
+cuts = st.lists(st.integers(0, UNIVERSE + 3), min_size=1, max_size=9).map(sorted)
+
+
+def frame(log: list[Event], first: int = 0) -> pl.DataFrame:
+    rows = [
+        {
+            "seq": 2 * seq,
+            "time": EPOCH + timedelta(seconds=seq),
+            "op": op,
+            "path": "f",
+            "start": start,
+            "end": end,
+        }
+        | dict(zip(("pid", "process", "tid", "handle"), WHO[who], strict=True))
+        for seq, (start, end, op, who) in enumerate(log, first)
+    ]
+    return pl.DataFrame(rows, schema=EVENTS)
+
+
+def brute(events: pl.DataFrame, edges: list[int]) -> list[tuple[Any, ...]]:
+    """Count byte by byte."""
+    rows = [row for row in events.iter_rows(named=True) if row["op"] in ("read", "write")]
+    table = []
+    for number, (low, high) in enumerate(pairwise(edges)):
+        shared = [(set(range(low, high)) & set(range(row["start"], row["end"])), row) for row in rows]
+        shared = [(held, row) for held, row in shared if held]
+        first = min((row["seq"] for _, row in shared), default=None)
+        when = next((row["time"] for _, row in shared if row["seq"] == first), None)
+        distinct = set().union(*(held for held, _ in shared))
+        touched = sum(len(held) for held, _ in shared)
+        table.append((number, low, high, touched, len(shared), len(distinct), first, when))
+    return table
+
+
+@moderate
+@given(logs, cuts)
+def test_every_figure_equals_counting_byte_by_byte(log: list[Event], edges: list[int]) -> None:
+    events = frame(log)
+    assert Index.build(events).bins(np.array(edges)).rows() == brute(events, edges)
+
+
+@moderate
+@given(logs, cuts, st.data())
+def test_an_index_that_grew_equals_one_that_was_built(
+    log: list[Event], edges: list[int], data: st.DataObject
+) -> None:
+    events = frame(log)
+    if data.draw(st.booleans()):  # late news: sequence numbers out of order between the pieces
+        events = events.sample(fraction=1, shuffle=True, seed=data.draw(st.integers(0, 9)))
+    index = Index.build(events.clear())
+    done = 0
+    while done < len(events):
+        step = data.draw(st.integers(1, 8))
+        index.extend(events[done : done + step])
+        done += step
+        if data.draw(st.booleans()):
+            assert index.bins(np.array(edges), op="read").rows() == brute(
+                events[:done].filter(pl.col("op") == "read"), edges
+            )
+    assert index.bins(np.array(edges)).rows() == brute(events.sort("seq"), edges)
+
+
+FILTERS: dict[str, tuple[dict[str, Any], pl.Expr]] = {
+    "op": ({"op": "write"}, pl.col("op") == "write"),
+    "one process": ({"processes": [(20, "sh")]}, pl.col("process") == "sh"),
+    "two processes": (
+        {"processes": [(20, "sh"), (10, "7z"), (10, "unzip")]},
+        pl.col("process").is_in(["sh", "7z"]),
+    ),
+    "many processes": (
+        {"processes": [(pid, "unzip") for pid in range(10, 30)] * 2},
+        pl.col("process") == "unzip",
+    ),
+    "nobody": ({"processes": []}, pl.lit(value=False)),
+    "no thread": ({"tids": []}, pl.lit(value=False)),
+    "threads": ({"tids": [11, 20]}, pl.col("tid").is_in([11, 20])),
+    "handles": ({"handles": [2, 4, 99]}, pl.col("handle").is_in([2, 4])),
+    "since": ({"since": EPOCH + timedelta(seconds=3)}, pl.col("seq") >= 6),
+    "until, half-open": ({"until": EPOCH + timedelta(seconds=3)}, pl.col("seq") < 6),
+    "zones": (
+        {
+            "since": (EPOCH + timedelta(seconds=2)).replace(tzinfo=None),
+            "until": (EPOCH + timedelta(seconds=9)).astimezone(timezone(timedelta(hours=5))),
+        },
+        pl.col("seq").is_between(4, 18, closed="left"),
+    ),
+    "all at once": (
+        {"op": "read", "processes": [(10, "7z")], "tids": [10], "since": EPOCH},
+        (pl.col("op") == "read") & (pl.col("tid") == 10),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FILTERS)
+@settings(max_examples=15, deadline=None)
+@given(log=logs, edges=cuts)
+def test_a_filter_equals_filtering_before(name: str, log: list[Event], edges: list[int]) -> None:
+    options, condition = FILTERS[name]
+    events = frame(log)
+    index = Index.build(events[: len(log) // 2])
+    index.bins(np.array(edges), **options)
+    index.extend(events[len(log) // 2 :])
+    assert index.bins(np.array(edges), **options).rows() == brute(events.filter(condition), edges)
+
+
+def test_larger_logs_equal_numpy() -> None:
+    random = np.random.default_rng(5)
+    count, size = 3000, 50_000
+    start = random.integers(0, size, count)
+    length = np.where(
+        random.random(count) < 0.02, random.integers(1, size, count), random.integers(1, 90, count)
+    )
+    log = [(int(a), int(a + n), "read", 0) for a, n in zip(start, length, strict=True)]
+    index = Index.build(frame(log[:1000]))
+    for piece in range(1000, count, 100):
+        index.extend(frame(log[piece : piece + 100], piece))
+    assert len(index) == count
+    edges = window_edges(700, 61_000, 777)
+    found = index.bins((700, 61_000, 777))
+    table = np.array([(a, b) for a, b, _, _ in log])
+    times = np.bincount(np.concatenate([np.arange(a, b) for a, b in table]), minlength=200_000)
+    low, high = edges[:-1, None], edges[1:, None]
+    shares = (table[:, 0] < high) & (table[:, 1] > low) & (low < high)
+    assert found["bytes"].to_list() == [int(times[a:b].sum()) for a, b in pairwise(edges)]
+    assert found["distinct"].to_list() == [int((times[a:b] > 0).sum()) for a, b in pairwise(edges)]
+    assert found["accesses"].to_list() == shares.sum(axis=1).tolist()
+    assert found["first_touch"].fill_null(-1).to_list() == [
+        2 * int(row.argmax()) if row.any() else -1 for row in shares
+    ]
+
+
+@moderate
+@given(logs, st.integers(0, UNIVERSE), st.integers(0, UNIVERSE), st.integers(1, 60))
+def test_tiles_sum_to_the_bytes_of_the_window(log: list[Event], start: int, length: int, count: int) -> None:
+    index = Index.build(frame(log))
+    tiles, window = index.bins((start, start + length, count)), index.bins((start, start + length, 1))
+    assert tiles["bytes"].sum() == window["bytes"][0]
+    assert tiles["distinct"].sum() == window["distinct"][0]
+    assert tiles["first_touch"].min() == window["first_touch"][0]
+
+
+@moderate
+@given(
+    st.integers(4096, 10_000_000),
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=12),
+)
+def test_the_64_by_64_grid_agrees_with_cells_of_fractional_width(
+    size: int, parts: list[tuple[float, float]]
+) -> None:
+    extents = [(int(min(a, b) * size), int(max(a, b) * size)) for a, b in parts]
+    found = Index.build(frame([(a, b, "read", 0) for a, b in extents])).bins(square_edges(size, 64))
+    width = size / 4096
+    low = np.arange(4096) * width
+    for cell in np.flatnonzero(found["bytes"].to_numpy() >= 0):
+        shares = [int(max(0, min(b, low[cell] + width) - max(a, low[cell]))) for a, b in extents]
+        close = sum(b > math.floor(low[cell]) and a < math.ceil(low[cell] + width) for a, b in extents)
+        assert abs(found["bytes"][int(cell)] - sum(shares)) <= close
+
+
+def test_offsets_of_two_to_the_sixty_second() -> None:
+    far = [(HUGE, HUGE + 10, "read", 0), (HUGE + 4, HUGE + 6, "read", 0), (3, 5, "write", 0)]
+    found = Index.build(frame(far * 50)).bins(np.array([0, 4, HUGE, HUGE + 5, HUGE + 100]))
+    assert found["bytes"].to_list() == [50, 50, 50 * 6, 50 * 6]
+    assert found["accesses"].to_list() == [50, 50, 100, 100]
+    assert found["distinct"].to_list() == [1, 1, 5, 5]
+    assert found["first_touch"].to_list() == [4, 4, 0, 0]
+
+
+def test_more_bytes_than_fit_are_given_as_the_largest_number() -> None:
+    whole = [(0, HUGE, "read", 0)] * 5
+    index = Index.build(frame(whole))
+    found = index.bins((0, HUGE, 4))
+    assert found["bytes"].to_list() == [5 * HUGE // 4] * 4
+    assert index.bins((0, HUGE, 1))["bytes"].to_list() == [2**63 - 1]
+    assert index.bins((0, HUGE, 1))["distinct"].to_list() == [HUGE]
+    grown = Index.build(frame([*whole[:1], (5, 6, "read", 0)] * 1))
+    grown.extend(frame(whole[:1], 9))
+    assert grown.bins(np.array([0, 8, HUGE]))["bytes"].to_list() == [17, 2**63 - 1 - 15]
+
+
+def test_the_sum_over_runs_may_pass_what_one_run_holds() -> None:
+    index = Index.build(frame([(0, HUGE, "read", 0)] + [(0, 1, "read", 0)] * 30))
+    index.extend(frame([(0, HUGE, "read", 0)], 31))
+    assert len(index._runs) == 2
+    assert index.bins(np.array([0, 1, HUGE]))["bytes"].to_list() == [32, 2**63 - 1 - 1]
+
+
+def test_no_events_and_no_bytes() -> None:
+    index = Index.build(frame([]))
+    empty = index.bins((0, 0, 3))
+    assert empty.schema == BINS
+    assert empty.rows() == [(k, 0, 0, 0, 0, 0, None, None) for k in range(3)]
+    assert index.bins(np.array([7])).schema == BINS
+    assert len(index) == 0
+
+
+def test_an_answer_is_remembered_and_forgotten() -> None:
+    index = Index.build(frame([(k, k + 2, "read", k % 4) for k in range(20)]))
+    for handle in (1, 2, 3, 4, 1):
+        index.bins((0, 30, 3), handles=[handle])
+        index.bins((0, 30, 3), handles=[1, 2, 3, handle])
+    held = sum(len(layer) for who, layers in index._layers.items() if who.handles for layer in layers)
+    assert 0 < held <= len(index)
+    assert_frame_equal(
+        index.bins((0, 30, 3)),
+        Index.build(frame([(k, k + 2, "read", 0) for k in range(20)])).bins((0, 30, 3)),
+    )
+
+
+def test_growing_keeps_few_runs() -> None:
+    index = Index.build(frame([]))
+    for k in range(200):
+        index.extend(frame([(k, k + 3, "read", 0)], k))
+    sizes = [len(run) for run in index._runs]
+    assert sum(sizes) == 200
+    assert len(sizes) <= 5
+    assert all(a >= 4 * b for a, b in pairwise(sizes))
+
+
+@given(st.integers(0, 2**62), st.integers(0, 2**62), st.integers(1, 5000))
+@moderate
+def test_window_edges_are_exact(start: int, length: int, count: int) -> None:
+    expected = [start + i * length // count for i in range(count + 1)]
+    assert window_edges(start, start + length, count).tolist() == expected
+
+
+@given(st.integers(0, 2**62), st.sampled_from([1, 2, 3, 8, 64]))
+@moderate
+def test_square_edges_are_exact(size: int, side: int) -> None:
+    cells = side * side
+    edges = square_edges(size, side).tolist()
+    if size >= cells:
+        assert edges == [k * size // cells for k in range(cells + 1)]
+    else:
+        assert edges == [*range(size), *[size] * (cells + 1 - size)]
+
+
+@pytest.mark.parametrize("side", [1, 2, 4, 32, 64])
+def test_curves_visit_every_cell_once(side: int) -> None:
+    cells = np.arange(side * side)
+    for curve in (row_major, hilbert):
+        x, y = curve(cells, side)
+        assert sorted(zip(y.tolist(), x.tolist(), strict=True)) == [
+            (r, c) for r in range(side) for c in range(side)
+        ]
+    assert row_major(cells, side)[0].tolist() == [c % side for c in range(side * side)]
+
+
+@pytest.mark.parametrize("side", [2, 4, 32, 64])
+def test_hilbert_steps_to_a_neighbour_from_left_to_right(side: int) -> None:
+    x, y = hilbert(np.arange(side * side), side)
+    assert (np.abs(np.diff(x)) + np.abs(np.diff(y)) == 1).all()
+    assert (x[0], y[0], x[-1], y[-1]) == (0, 0, side - 1, 0)
+
+
+def test_hilbert_keeps_each_quarter_together() -> None:
+    x, y = hilbert(np.arange(32 * 32), 32)
+    for quarter in np.split(np.arange(32 * 32), 16):
+        assert np.ptp(x[quarter]) == np.ptp(y[quarter]) == 7
+
+
+@pytest.mark.parametrize(
+    ("edges", "error"),
+    [
+        ((5, 4, 2), BadRange),
+        ((0, 4, 0), BadRange),
+        (np.array([3, 1]), BadRange),
+        (np.array([0.0, 1.5]), BadRange),
+        (np.array([[0, 1]]), BadRange),
+    ],
+)
+def test_what_is_no_window_is_refused(edges: Any, error: type[Exception]) -> None:  # noqa: ANN401 - wrong on purpose
+    with pytest.raises(error):
+        Index.build(frame([])).bins(edges)
+
+
+def test_questions_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(BadInput, match="touches no bytes"):
+        Index.build(frame([])).bins((0, 1, 1), op="truncate")
+    with pytest.raises(BadRange, match="power of two"):
+        hilbert(np.arange(9), 3)
+    with pytest.raises(BadRange):
+        square_edges(-1, 4)
