@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 CaptureMode = Literal["exact", "paged", "cached"]
 ReportMode = Literal["beside", "hidden", "aside", "off"]
-_BATCH_S = 0.05  # how long events are gathered before the frame grows: 20 times a second
+_BATCH_S = 0.15  # how long events are gathered before the frame grows
 _END_S = 10
 RENDERER = "fmrw.reports"
 NOT_FOUND, NOT_EXECUTABLE = 127, 126  # exit statuses as a shell gives them

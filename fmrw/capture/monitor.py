@@ -19,8 +19,9 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from fmrw.capture import journal as log
+from fmrw.capture.libc import pread_into
 from fmrw.capture.passthrough import Handle, Passthrough
-from fmrw.capture.process import IGNORED, Identity, Processes, wanted_bytes
+from fmrw.capture.process import IGNORED, Identity, Processes
 from fmrw.text import path_text
 
 if TYPE_CHECKING:
@@ -86,11 +87,14 @@ class Monitor(Passthrough):
     def read(self, fh: int, buffer: int, size: int, offset: int, exact: bool = True) -> int:  # noqa: FBT002
         handle = self.handles[fh]
         try:
-            done = super().read(fh, buffer, size, offset)
+            done = pread_into(handle.fd, buffer, size, offset)
         except OSError as error:
             self._recorded(self._transfer, log.READ, handle, offset, size, 0, exact, error.errno or errno.EIO)
             raise
-        self._recorded(self._transfer, log.READ, handle, offset, size, done, exact, 0)
+        try:  # as `_recorded`, without its cost: every read passes here
+            self._transfer(log.READ, handle, offset, size, done, exact, 0)
+        except BaseException as error:  # noqa: BLE001 - see `_recorded`
+            self._unrecorded(error)
         return done
 
     def write(self, fh: int, buffer: int, size: int, offset: int, exact: bool = True) -> int:  # noqa: FBT002
@@ -168,8 +172,11 @@ class Monitor(Passthrough):
         try:
             action(*arguments)
         except BaseException as error:  # noqa: BLE001 - see above
-            self.journal.count_fault()
-            _log.error("not recorded: %r", error, exc_info=error)
+            self._unrecorded(error)
+
+    def _unrecorded(self, error: BaseException) -> None:
+        self.journal.count_fault()
+        _log.error("not recorded: %r", error, exc_info=error)
 
     def _transfer(
         self, op: int, handle: Handle, start: int, size: int, done: int, exact: bool, code: int
@@ -207,7 +214,7 @@ class Monitor(Passthrough):
     def _wanted(self, tid: int, size: int) -> int:
         if size < _PIECE:
             return size
-        wanted = wanted_bytes(tid)
+        wanted = self._processes.wanted_bytes(tid)
         if wanted is None or wanted < size:
             self.journal.count_guess()
             return _UNKNOWN

@@ -321,7 +321,8 @@ class Passthrough:
     def write(self, fh: int, buffer: int, size: int, offset: int) -> int:
         handle = self.handles[fh]
         done = libc.pwrite_from(handle.fd, buffer, size, offset)
-        self._clear_set_id(handle.fd)
+        if self._chown_new:
+            self._clear_set_id(handle.fd)
         return done
 
     def _clear_set_id(self, fd: int) -> None:

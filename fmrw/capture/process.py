@@ -84,6 +84,7 @@ class Processes:
         self._note = note
         self._ignored = {os.getpid(), *ignored}
         self._known: dict[int, tuple[int, bytes, int]] = {}
+        self._calls: dict[int, int] = {}
         self._numbers = itertools.count()
         self._kernel = self._number(Identity(0, 0, 0, "[writeback]", "", ""))
 
@@ -98,6 +99,31 @@ class Processes:
                 pass  # the thread is gone and its id belongs to another
             self._forget(tid)
         return self._look(tid) if tid else self._kernel
+
+    def wanted_bytes(self, tid: int) -> int | None:
+        """Tell how many bytes the read or write a thread waits in was called for; None when unknown."""
+        call = self._waits_in(tid)
+        if call is None:
+            return None
+        if call.kind in ("read", "write"):
+            return call.arguments[2]
+        if call.kind in ("readv", "writev"):
+            return _vector_bytes(tid, call.arguments[1], call.arguments[2])
+        return None
+
+    def _waits_in(self, tid: int) -> Call | None:
+        """Look at a thread's system call through a descriptor that is kept as long as the one on its name."""
+        try:
+            fd = self._calls.get(tid)
+            if fd is None:
+                fd = os.open(f"/proc/{tid}/syscall", os.O_RDONLY | os.O_CLOEXEC)
+                if tid not in self._known:
+                    os.close(fd)
+                    return None
+                self._calls[tid] = fd
+            return _parsed(os.pread(fd, 256, 0))
+        except OSError:
+            return None
 
     def _look(self, tid: int) -> int:
         try:
@@ -130,6 +156,9 @@ class Processes:
         known = self._known.pop(tid, None)
         if known is not None:
             os.close(known[0])
+        call = self._calls.pop(tid, None)
+        if call is not None:
+            os.close(call)
 
     def _sweep(self) -> None:
         """Drop the threads that are gone; when all live, the longest known half."""
@@ -169,24 +198,20 @@ def _facts(tid: int, pid: int, name: str) -> Identity:
 def call_of(tid: int) -> Call | None:
     """Tell which call a waiting thread makes; None when it may not be looked at or the call is none we know."""
     try:
-        with open(f"/proc/{tid}/syscall", "rb") as line:  # noqa: PTH123 - a hot path
-            words = line.read().split()
+        with open(f"/proc/{tid}/syscall", "rb") as line:  # noqa: PTH123 - no need of a Path
+            return _parsed(line.read())
+    except OSError:
+        return None
+
+
+def _parsed(line: bytes) -> Call | None:
+    """Read a line of `/proc/<tid>/syscall`: number, six arguments, stack and instruction pointer (proc(5))."""
+    words = line.split(None, 7)
+    try:
         kind = _CALLS.get(int(words[0]))
-        return Call(kind, tuple(int(word, 16) for word in words[1:7])) if kind else None
-    except (OSError, ValueError, IndexError):
+        return Call(kind, tuple([int(word, 16) for word in words[1:7]])) if kind else None
+    except (ValueError, IndexError):  # "running", or "-1" with two words
         return None
-
-
-def wanted_bytes(tid: int) -> int | None:
-    """Tell how many bytes the read or write a thread waits in was called for; None when unknown."""
-    call = call_of(tid)
-    if call is None:
-        return None
-    if call.kind in ("read", "write"):
-        return call.arguments[2]
-    if call.kind in ("readv", "writev"):
-        return _vector_bytes(tid, call.arguments[1], call.arguments[2])
-    return None
 
 
 def _vector_bytes(tid: int, address: int, count: int) -> int | None:

@@ -179,7 +179,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     parent = _parent() if settings.attached else []
     threading.Thread(target=worker.watch, args=([wake, *parent],), daemon=True).start()
-    status = worker.run()
+    try:
+        status = worker.run()
+    except (OSError, ImportError) as error:
+        say(json.dumps({"error": str(error)}).encode() + b"\n")
+        return 1
     if settings.renderer and (
         not parent or select.select(parent, [], [], 0)[0]
     ):  # nobody else seals the session
