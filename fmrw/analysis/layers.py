@@ -17,7 +17,9 @@ has noted the smallest rank for every slot.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -35,7 +37,7 @@ Offsets = NDArray[np.int64]
 COLUMNS = ("seq", "time", "op", "start", "end", "pid", "process", "tid", "handle")
 STRIDE = 256
 _STEPS = (*(1 << k for k in reversed(range(STRIDE.bit_length() - 1))), 1)
-_CHUNK = 1 << 20
+_CHUNK = 1 << 17
 
 LARGEST = int(np.iinfo(np.int64).max)
 
@@ -133,7 +135,8 @@ class Sorted:
         found = np.maximum(np.searchsorted(self._sample, places, side) - 1, 0) * STRIDE
         for step in _STEPS:
             found += step * counts(self.values[np.minimum(found + (step - 1), last)], places)
-        return np.minimum(found, last + 1)
+        capped: Offsets = np.minimum(found, last + 1)
+        return capped
 
 
 @dataclass(frozen=True)
@@ -177,7 +180,8 @@ class Cover:
             return np.zeros(len(edges), np.int64)
         begun = self._index.below(edges)
         rest = np.maximum(self.ends[np.maximum(begun, 1) - 1] - edges, 0)
-        return self.before[begun] - np.where(begun > 0, rest, 0)
+        bytes_below: Offsets = self.before[begun] - np.where(begun > 0, rest, 0)
+        return bytes_below
 
 
 class Layer:
@@ -236,16 +240,19 @@ def _kept(run: Run, mask: NDArray[np.bool_] | None) -> tuple[Offsets, Labels, La
     """Give starts, their ranks, their reach, ends, and their ranks, of the extents that `mask` keeps."""
     if mask is None:
         return run.starts, run.by_start, run.reach, run.ends, run.by_end
-    chosen, ending = _places(mask, run.by_start), _places(mask, run.by_end)
-    # of the starts up to an end, those that stayed
+    with ThreadPoolExecutor(2) as both:
+        starting, ending = both.map(partial(_look_up, mask), (run.by_start, run.by_end))
+    chosen, over = np.flatnonzero(starting), np.flatnonzero(ending)
     stayed = np.searchsorted(chosen, run.reach[chosen]).astype(np.int32)
-    return run.starts[chosen], run.by_start[chosen], stayed, run.ends[ending], run.by_end[ending]
+    return run.starts[chosen], run.by_start[chosen], stayed, run.ends[over], run.by_end[over]
 
 
-def _places(mask: NDArray[np.bool_], ranks: Labels) -> Offsets:
-    """Give the places in `ranks` of those that `mask` keeps, in pieces small enough for the cache."""
-    pieces = [np.flatnonzero(mask.take(ranks[at : at + _CHUNK])) + at for at in range(0, len(ranks), _CHUNK)]
-    return np.concatenate([*pieces, np.empty(0, np.int64)])
+def _look_up(mask: NDArray[np.bool_], ranks: Labels) -> NDArray[np.bool_]:
+    """Give `mask[ranks]`, in pieces that stay in the cache: twice as fast as at once."""
+    found = np.empty(len(ranks), np.bool_)
+    for at in range(0, len(ranks), _CHUNK):
+        found[at : at + _CHUNK] = mask.take(ranks[at : at + _CHUNK])
+    return found
 
 
 def _slots(reach: Labels, ranks: Labels) -> Labels:

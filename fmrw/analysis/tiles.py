@@ -268,11 +268,11 @@ class Index:
         return same
 
     def _forget(self) -> None:
-        """Drop the filters longest unasked, so that together they hold no more extents than the index."""
+        """Drop the filters longest unasked, so that together they hold half as many extents as the index."""
         held = {who: sum(map(len, layers)) for who, layers in self._layers.items() if who != Filter()}
         latest = next(reversed(self._layers))
         for who in list(held):
-            if sum(held.values()) > len(self) and who != latest:
+            if 2 * sum(held.values()) > len(self) and who != latest:
                 del self._layers[who], held[who]
 
 

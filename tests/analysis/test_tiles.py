@@ -229,11 +229,15 @@ def test_no_events_and_no_bytes() -> None:
 
 def test_an_answer_is_remembered_and_forgotten() -> None:
     index = Index.build(frame([(k, k + 2, "read", k % 4) for k in range(20)]))
-    for handle in (1, 2, 3, 4, 1):
+    first = index.bins((0, 30, 3), handles=[1])
+    kept = index._layers[next(reversed(index._layers))]
+    for handle in (2, 1, 3, 1, 4, 1):
         index.bins((0, 30, 3), handles=[handle])
-        index.bins((0, 30, 3), handles=[1, 2, 3, handle])
-    held = sum(len(layer) for who, layers in index._layers.items() if who.handles for layer in layers)
-    assert 0 < held <= len(index)
+    assert index._layers[next(reversed(index._layers))] == kept
+    assert [who.handles for who in index._layers] == [None, (4,), (1,)]
+    index.bins((0, 30, 3), handles=[1, 2, 3])
+    assert [who.handles for who in index._layers] == [None, (1, 2, 3)]
+    assert_frame_equal(index.bins((0, 30, 3), handles=[1]), first)
     assert_frame_equal(
         index.bins((0, 30, 3)),
         Index.build(frame([(k, k + 2, "read", 0) for k in range(20)])).bins((0, 30, 3)),
