@@ -257,7 +257,7 @@ def _look_up(mask: NDArray[np.bool_], ranks: Labels) -> NDArray[np.bool_]:
 
 def _slots(reach: Labels, ranks: Labels) -> Labels:
     """Give the smallest rank among the extents that cover all of each slot between consecutive starts."""
-    whole = np.flatnonzero(reach - 1 > np.arange(len(reach), dtype=np.int32))
+    whole = np.flatnonzero(reach > np.arange(1, len(reach) + 1, dtype=np.int32)).astype(np.int32)
     return paint(whole, reach[whole] - 1, ranks[whole], len(reach))
 
 

@@ -14,6 +14,7 @@ NOBODY = int(np.iinfo(np.int32).max)
 """The label of a cell that no interval covers."""
 
 BLOCK = 32
+_PIECE = 1 << 17
 
 Labels = NDArray[np.int32]
 Places = NDArray[np.int64]
@@ -25,8 +26,8 @@ def paint(lo: NDArray[np.integer], hi: NDArray[np.integer], labels: Labels, cell
     Each interval is written as two blocks of the largest power of two that fits; going down the powers, every
     block hands its label to its two halves. O(cells · log(longest) + intervals).
     """
-    painted = np.full(cells, NOBODY, np.int32)
-    power = np.frexp(hi - lo)[1].astype(np.int8) - 1
+    painted, spare = np.full(cells, NOBODY, np.int32), np.empty(cells, np.int32)
+    power = _power(lo, hi)
     for level in range(int(power.max(initial=-1)), -1, -1):
         step = 1 << level
         chosen = np.flatnonzero(power == level)
@@ -34,8 +35,19 @@ def paint(lo: NDArray[np.integer], hi: NDArray[np.integer], labels: Labels, cell
         np.minimum.at(painted, hi[chosen] - step, labels[chosen])
         half = step >> 1
         if half:
-            painted[half:] = np.minimum(painted[half:], painted[:-half])
+            spare[:half] = painted[:half]
+            np.minimum(painted[half:], painted[:-half], out=spare[half:])
+            painted, spare = spare, painted
     return painted
+
+
+def _power(lo: NDArray[np.integer], hi: NDArray[np.integer]) -> NDArray[np.int8]:
+    """Give the largest power of two in each length, -1 for none; piecewise, since fresh memory costs more than counting."""
+    power = np.empty(len(lo), np.int8)
+    for at in range(0, len(lo), _PIECE):
+        piece = slice(at, at + _PIECE)
+        power[piece] = np.frexp(np.maximum(hi[piece] - lo[piece], 0))[1] - 1
+    return power
 
 
 class RangeMinimum:
