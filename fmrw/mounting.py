@@ -35,7 +35,7 @@ from fmrw.errors import Busy, FmrwError, MountError, NotMounted, SessionError
 from fmrw.session import Trace
 from fmrw.text import visible
 from fmrw.trace import schema, store
-from fmrw.trace.follow import Follower
+from fmrw.trace.follow import Follower, count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -45,6 +45,8 @@ CaptureMode = Literal["exact", "paged", "cached"]
 ReportMode = Literal["beside", "hidden", "aside", "off"]
 _BATCH_S = 0.15  # how long events are gathered before the frame grows
 _END_S = 10
+_SEAL_S = 600  # a session of 100 million events takes a while to become Parquet
+_MAPPING_HINT = "exact: a program that maps files shared (mmap) gets ENODEV; monitor with --capture paged if one needs it."
 RENDERER = "fmrw.reports"
 NOT_FOUND, NOT_EXECUTABLE = 127, 126  # exit statuses as a shell gives them
 
@@ -146,9 +148,14 @@ class Mount:
         self.settings = settings
         self._facts = dict(facts)
         self._beneath = os.open(self.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._runner = _InThread(settings) if thread else _InProcess(settings)
+        weakref.finalize(self, os.close, self._beneath)
+        folder = os.open(self.session, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # the mount may cover it
+        try:
+            self._runner = _InThread(settings) if thread else _InProcess(settings)
+            journal = os.open(store.JOURNAL, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+        finally:
+            os.close(folder)
         self.worker_pid = self._runner.pid
-        journal = os.open(self.session / store.JOURNAL, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._feed = _Feed(journal, self._runner.bell, self._ended)
         self.trace = Trace(self)
         _live.add(self)
@@ -289,6 +296,10 @@ class _InProcess:
         self.pid = self._running.pid
         self.bell = self._running.bell
 
+    def release(self) -> int:
+        self._running.release()
+        return self.pid
+
     def wait(self) -> None:
         if self._running.wait(_END_S) is None:
             raise MountError(f"the worker {self.pid} does not end after its mount; `kill {self.pid}`.")
@@ -298,7 +309,7 @@ def _cure(said: str) -> str:
     """Turn what libfuse and fusermount print into a cure."""
     if "user_allow_other" in said:
         return "Add the line `user_allow_other` to /etc/fuse.conf, or leave --allow-other out."
-    if "Unable to find libfuse" in said or "libfuse" in said:
+    if "libfuse" in said.lower():
         return "libfuse 2 is missing; try `sudo apt-get install libfuse2` (or `libfuse2t64`)."
     return f"FUSE says: {said or 'nothing'}. `fmrw doctor` tells more."
 
@@ -312,8 +323,6 @@ class _InThread:
     """
 
     def __init__(self, settings: Settings) -> None:
-        mounting.check_machine()
-        mounting.check_directory(Path(settings.root))
         self.pid = os.getpid()
         self.bell, self._say_fd = os.pipe2(os.O_CLOEXEC)
         self._ready = threading.Event()
@@ -414,8 +423,9 @@ def mount(
         One line that ends with the cure; nothing is mounted then.
     """
     root = Path(directory).resolve()
+    mounting.check_machine()
     mounting.check_directory(root)
-    session = Path(output).absolute() if output is not None else Path(tempfile.mkdtemp(prefix="fmrw-"))
+    session = Path(output).resolve() if output is not None else Path(tempfile.mkdtemp(prefix="fmrw-"))
     settings = Settings(
         root=str(root), session=str(session), capture=capture, grain=grain, reports=reports, read_only=read_only,
         allow_other=allow_other, ephemeral=output is None, ignored=[*ignored], renderer=RENDERER,
@@ -424,6 +434,22 @@ def mount(
     store.create(session, facts)
     try:
         return Mount(settings, thread=worker == "thread", facts=store.read_facts(session))
+    except BaseException:
+        shutil.rmtree(session, ignore_errors=True)  # ours, made above, and nothing was recorded
+        raise
+
+
+def start_background(root: Path, session: Path, **options: Any) -> int:  # noqa: ANN401 - those of `mount`
+    """Monitor a directory with a worker that outlives this process; give the worker's id.
+
+    The session is sealed by the worker when somebody unmounts.
+    """
+    settings = Settings(root=str(root), session=str(session), attached=False, renderer=RENDERER, **options)
+    mounting.check_machine()
+    mounting.check_directory(root)
+    store.create(session, _facts(settings, None))
+    try:
+        return _InProcess(settings).release()
     except BaseException:
         shutil.rmtree(session, ignore_errors=True)  # ours, made above, and nothing was recorded
         raise
@@ -513,3 +539,103 @@ def _spawn(
         child.wait()
         raise
     return status if status >= 0 else 128 - status
+
+
+# Mounts that need not be of this process
+
+
+def unmount(directory: str | os.PathLike[str], *, force: bool = False, abort: bool = False) -> Path | None:
+    """Stop monitoring a directory, whoever mounted it, and wait for its session.
+
+    Parameters
+    ----------
+    directory, force, abort
+        As for `Mount.unmount`.
+
+    Returns
+    -------
+    Path or None
+        The session's folder; None when it is not kept or not known.
+
+    Raises
+    ------
+    NotMounted, Busy
+    """
+    root = Path(directory).resolve()
+    own = next((mount_ for mount_ in live() if mount_.root == root), None)
+    if own is not None:
+        own.unmount(force=force, abort=abort)
+        return own.session
+    worker = mounting.worker_of(root)
+    mounting.unmount(root, force=force, abort=abort)
+    if worker is None:
+        return None
+    mounting.await_end(worker.pid, 1 if force else _SEAL_S)
+    return worker.session if worker.session.exists() else None
+
+
+def wait_until_unmounted(directory: Path, worker: int) -> None:
+    """Wait for a worker's end; whatever interrupts the wait unmounts."""
+    try:
+        mounting.await_end(worker, None)
+    finally:
+        if mounting.mounted_at(directory) is not None:
+            try:
+                mounting.unmount(directory)
+            except Busy:
+                mounting.detach(directory)
+            mounting.await_end(worker, _SEAL_S)
+
+
+def status() -> list[dict[str, Any]]:
+    """Say what is monitored on this machine now, one entry per mount, without touching any of them."""
+    return [_status(point) for point in mounting.mounts()]
+
+
+def _status(point: mounting.MountPoint) -> dict[str, Any]:
+    worker = mounting.worker_of(point.root)
+    entry: dict[str, Any] = {"root": str(point.root), "worker": None, "session": None, "notes": []}
+    if worker is None:
+        state = "in a thread" if mounting.answers(point.root) else "dead"
+        cure = [
+            f"the worker of {visible(str(point.root))} is gone; `fmrw doctor --fix` takes the mount away."
+        ]
+        return {**entry, "state": state, "notes": cure if state == "dead" else []}
+    facts = mounting.session_facts(worker.session)
+    capture = (facts.get("options") or {}).get("capture", "?")
+    return {
+        **entry, "worker": worker.pid, "session": str(worker.session), "state": _state(worker.pid), "capture": capture,
+        "parent": facts.get("parent"), "started": facts.get("started"), **_counters(worker.session),
+        "notes": [_MAPPING_HINT] if capture == "exact" else [],
+    }  # fmt: skip
+
+
+def _state(pid: int) -> str:
+    try:
+        stopped = psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return "ending"
+    return "stopped" if stopped else "monitoring"
+
+
+def _counters(session: Path) -> dict[str, int]:
+    """Give a live session's counters; empty while its journal is not there."""
+    try:
+        with (
+            store.following(session) as follower,
+            contextlib.closing(_Directory(session / store.JOURNAL)) as directory,
+        ):
+            counters = {name: follower.head.counter(name) for name in ("lost", "faults")}
+            return {"events": count(directory.fd), **counters}
+    except SessionError:
+        return {}
+
+
+class _Directory:
+    """A descriptor of a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def close(self) -> None:
+        os.close(self.fd)

@@ -18,18 +18,26 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import importlib.metadata
 import os
+import signal
 import threading
 from ctypes import CFUNCTYPE, c_char_p, c_int, c_int64, c_size_t, c_uint, c_uint32, c_uint64, c_void_p
 from typing import TYPE_CHECKING, Any
 
 import fuse
 
+from fmrw.capture import libc
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 if not hasattr(fuse, "fuse_operations"):  # the package fuse-python installs a module of the same name
     raise ImportError("the module `fuse` is not fusepy's")
+
+VERSION = f"{importlib.metadata.version('fusepy')}, libfuse {fuse._libfuse.fuse_version() / 10:.1f}"  # noqa: SLF001
+Stat: Any = fuse.c_stat
+"""`struct stat` as libfuse hands it over, for those who fill one."""
 
 FI_FLAGS = fuse.fuse_file_info.flags.offset
 FI_WRITEPAGE = fuse.fuse_file_info.writepage.offset
@@ -224,6 +232,7 @@ class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
             _Threads(served).run()
         finally:
             _teardown(served, mountpoint)
+            libc.ignore_signal(signal.SIGPIPE)  # as Python has it; libfuse has just set it to kill
         return 0
 
     def _init(self, _connection: int) -> int:

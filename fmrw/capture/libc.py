@@ -11,7 +11,7 @@ import ctypes
 import errno
 import functools
 import os
-from ctypes import c_char_p, c_int, c_int64, c_long, c_size_t, c_uint, c_uint64, c_void_p
+from ctypes import c_char_p, c_int, c_int64, c_long, c_size_t, c_uint64, c_void_p
 from typing import Any
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -57,7 +57,6 @@ _utimensat = _function("utimensat", c_int, c_char_p, c_void_p, c_int)
 _fallocate = _function("fallocate", c_int, c_int, c_int64, c_int64)
 _syscall = _function("syscall", c_long, c_int, c_char_p, c_void_p, c_size_t, result=c_long)
 _signal = _function("signal", c_int, c_void_p, result=c_void_p)
-_prctl = _function("prctl", c_int, c_uint, c_uint, c_uint, c_uint)
 
 
 def _checked(result: int) -> int:
@@ -117,9 +116,9 @@ def default_signal(number: int) -> None:
     _signal(number, None)
 
 
-def die_with_parent(number: int) -> None:
-    """Let the kernel send this signal to the process when the thread that started it ends (prctl(2))."""
-    _checked(_prctl(1, number, 0, 0, 0))
+def ignore_signal(number: int) -> None:
+    """Ignore a signal, from any thread."""
+    _signal(number, 1)
 
 
 def _open_beneath(directory: int, path: bytes) -> int:

@@ -123,6 +123,17 @@ def workers() -> Iterator[Process]:
             yield Process(process.pid, process.info["ppid"] or 0, Path(command[-1]))
 
 
+def worker_of(root: Path) -> Process | None:
+    """Find the worker process that monitors a directory."""
+    return next((w for w in workers() if session_facts(w.session).get("root") == str(root)), None)
+
+
+def session_of(root: Path) -> Path | None:
+    """Give the session folder of a directory that is monitored by a worker process now."""
+    worker = worker_of(root) if mounted_at(root) is not None else None
+    return None if worker is None else worker.session
+
+
 def answers(root: Path) -> bool:
     """Tell whether a mount answers, without risking to hang in it: another process asks."""
     try:
@@ -150,8 +161,6 @@ def start(settings: Settings, log: IO[bytes]) -> Running:
     MountError
         With the reason and its cure; nothing is mounted then and no process left.
     """
-    check_machine()
-    check_directory(Path(settings.root))
     child = subprocess.Popen(
         [sys.executable, "-P", "-m", _MODULE, settings.session],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd="/", start_new_session=True,
@@ -189,7 +198,7 @@ def check_machine() -> None:
         raise FuseMissing(
             "/dev/fuse is not yours to open; try `sudo chmod 666 /dev/fuse`, or join the group that owns it."
         )
-    if _fusermount() is None:
+    if find_fusermount() is None:
         raise FuseMissing("fusermount is missing; try `sudo apt-get install fuse3`.")
 
 
@@ -221,14 +230,13 @@ def check_directory(root: Path) -> None:
 
 def _by(root: Path) -> str:
     """Say who monitors a directory, where that can be found out."""
-    for worker in workers():
-        facts = session_facts(worker.session)
-        if facts.get("root") == str(root):
-            parent = facts.get("parent") or {}
-            return (
-                f" by process {parent.get('pid', worker.ppid)} ({visible(str(parent.get('name', 'fmrw')))})"
-            )
-    return ""
+    worker = worker_of(root)
+    if worker is None:
+        return ""
+    facts = session_facts(worker.session)
+    return (
+        f" by process {facts.get('parent', worker.ppid)} ({visible(str(facts.get('parent_name', 'fmrw')))})"
+    )
 
 
 def session_facts(session: Path) -> dict[str, Any]:
@@ -247,12 +255,13 @@ def _shown(path: Path) -> str:
 # Unmounting
 
 
-def _fusermount() -> str | None:
+def find_fusermount() -> str | None:
+    """Find the program that mounts and unmounts for users."""
     return shutil.which("fusermount3") or shutil.which("fusermount")
 
 
 def _fusermount_u(root: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    program = _fusermount()
+    program = find_fusermount()
     if program is None:
         raise FuseMissing("fusermount is missing; try `sudo apt-get install fuse3`.")
     return subprocess.run(
@@ -324,9 +333,19 @@ def break_connection(point: MountPoint) -> None:
 
 def heal(root: Path) -> bool:
     """Take a mount away whose worker is gone; tell whether there was one."""
-    if mounted_at(root) is None or any(session_facts(w.session).get("root") == str(root) for w in workers()):
-        return False
-    if answers(root):
+    if mounted_at(root) is None or worker_of(root) is not None or answers(root):
         return False
     detach(root)
     return True
+
+
+def await_end(pid: int, timeout_s: float | None) -> bool:
+    """Wait until a process that need not be a child has ended; tell whether it has."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([fd], [], [], timeout_s)[0])
+    finally:
+        os.close(fd)

@@ -27,10 +27,8 @@ import re
 import stat
 from typing import TYPE_CHECKING
 
-import fuse
-
 from fmrw.capture import libc
-from fmrw.capture.adapter import Caller
+from fmrw.capture.adapter import Caller, Stat
 from fmrw.capture.process import descriptor_path
 
 if TYPE_CHECKING:
@@ -142,7 +140,7 @@ class Passthrough:
 
     def _set_grain(self, buffer: int) -> None:
         if self._grain:
-            status = fuse.c_stat.from_address(buffer)
+            status = Stat.from_address(buffer)
             if stat.S_ISREG(status.st_mode):
                 status.st_blksize = self._grain
 

@@ -296,6 +296,15 @@ def _dwells(pid: int, root: str) -> bool:
     return any(link == root or link.startswith(root + "/") for link in links)
 
 
+def ptrace_scope() -> int:
+    """Give Yama's restriction on looking at other processes: 0 where there is none (Yama's documentation)."""
+    try:
+        with open("/proc/sys/kernel/yama/ptrace_scope", encoding="ascii") as scope:  # noqa: PTH123
+            return int(scope.read())
+    except (OSError, ValueError):
+        return 0
+
+
 def mount_table() -> list[str]:
     """Give the lines of this process's mount table, `/proc/self/mountinfo` (proc(5))."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:  # noqa: PTH123

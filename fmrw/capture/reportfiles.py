@@ -19,9 +19,8 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import fuse
-
 from fmrw.capture import libc
+from fmrw.capture.adapter import Stat
 from fmrw.capture.monitor import Monitor
 from fmrw.capture.process import creates, removes
 from fmrw.text import path_text
@@ -130,11 +129,11 @@ class ReportFiles(Monitor):
         folder = self._folder(path)
         if folder is not None:
             super().getattr(folder, buffer)
-            fuse.c_stat.from_address(buffer).st_mode = stat.S_IFDIR | 0o555
+            Stat.from_address(buffer).st_mode = stat.S_IFDIR | 0o555
             return True
         if path in self._orphans and removes(self.caller.context.pid):
             super().getattr(b"/", buffer)
-            fuse.c_stat.from_address(buffer).st_mode = stat.S_IFREG | 0o444
+            Stat.from_address(buffer).st_mode = stat.S_IFREG | 0o444
             return True
         report = self._report(path)
         if report is None or creates(self.caller.context.pid):
@@ -145,7 +144,7 @@ class ReportFiles(Monitor):
     def _fill(self, report: Report, buffer: int, size: int) -> None:
         """Describe a report: the file's owner and times, its own mode, size and inode number."""
         super().getattr(report.base, buffer)
-        status = fuse.c_stat.from_address(buffer)
+        status = Stat.from_address(buffer)
         status.st_mode = stat.S_IFREG | 0o444
         status.st_nlink = 1
         status.st_size = size

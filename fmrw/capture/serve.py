@@ -30,7 +30,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmrw.capture.journal import Journal
-from fmrw.capture.reportfiles import ReportFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -85,6 +84,7 @@ class Worker:
     def run(self, started: Callable[[], None] = lambda: None) -> int:
         """Mount, serve until unmounted, close the journal; give libfuse's status."""
         from fmrw.capture.adapter import Adapter  # noqa: PLC0415 - raises where libfuse 2 is missing
+        from fmrw.capture.reportfiles import ReportFiles  # noqa: PLC0415 - the same
 
         journal = Journal(self._open_journal(), ring=lambda: self._say(b"\n"))
         operations = ReportFiles(

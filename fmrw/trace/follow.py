@@ -268,6 +268,26 @@ def _joined(parts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def count(directory: int) -> int:
+    """Count the records of a journal without decoding them.
+
+    Parameters
+    ----------
+    directory : int
+        Descriptor of the journal's folder.
+    """
+    names = list(log.segments(directory))
+    if not names:
+        return 0
+    fd = os.open(names[-1], os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        data = os.pread(fd, log.SEGMENT_BYTES, 0)
+    finally:
+        os.close(fd)
+    last = np.frombuffer(data, DTYPE, len(data) // log.RECORD.size)
+    return (len(names) - 1) * log.SEGMENT + int(np.count_nonzero(last["mark"] == log.MARK))
+
+
 def _open_head(directory: int) -> log.Head:
     try:
         fd = os.open("head", os.O_RDWR | os.O_CLOEXEC, dir_fd=directory)

@@ -1,0 +1,81 @@
+"""The shell's door: parse, run the command, print its outcome, give its exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from fmrw.commands import Outcome, grammar, wants_json
+from fmrw.errors import FmrwError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+OWN_FAILURE = 1
+INTERRUPTED = 130
+_WIDE = 160  # columns where output goes to a file, so that nothing is cut
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns
+    -------
+    int
+        The command's own status for `run`, 0, 2 for usage, 1 for a failure of ours, with one line on standard error.
+    """
+    _terminate_politely()
+    try:
+        with grammar.make_context("fmrw", list(sys.argv[1:] if arguments is None else arguments)) as context:
+            outcome = grammar.invoke(context)
+            return _show(outcome, as_json=wants_json(context))
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except FmrwError as error:
+        click.echo(f"fmrw: {error}", err=True)
+        return OWN_FAILURE
+    except BrokenPipeError:  # whoever read our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OWN_FAILURE
+
+
+def ancestor() -> int:
+    """Run `fuse-monitor-read-write DIR`: `fmrw mount DIR` under its ancestor's name."""
+    return main(["mount", *sys.argv[1:]])
+
+
+def _show(outcome: Outcome | None, *, as_json: bool) -> int:
+    if outcome is None:
+        return 0
+    if as_json:
+        print(json.dumps(outcome.data, indent=1, default=str))  # noqa: T201 - this is where output happens
+    else:
+        console = Console() if sys.stdout.isatty() else Console(width=_WIDE, no_color=True)
+        for part in outcome.shown:
+            console.print(part, soft_wrap=not sys.stdout.isatty())
+    for note in outcome.notes:
+        click.echo(f"fmrw: {note}", err=True)
+    return outcome.status
+
+
+def _terminate_politely() -> None:
+    """Let SIGTERM and SIGHUP unwind the stack, so that every `with` ends what it holds."""
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, leave)

@@ -1,0 +1,113 @@
+"""What a machine needs, whether it is there, and the command that cures what is not."""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fmrw.capture import mount as mounting
+from fmrw.capture.process import ptrace_scope
+from fmrw.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OLDEST, NEWEST = (3, 11), (3, 13)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; `cure` is empty where all is well."""
+
+    what: str
+    found: str
+    cure: str = ""
+    fatal: bool = True
+
+    @property
+    def well(self) -> bool:
+        """Whether there is nothing to cure."""
+        return not self.cure
+
+
+def examine() -> list[Finding]:
+    """Look at everything; the order is that in which one would mend it."""
+    return [check() for check in CHECKS] + _stale()
+
+
+def _python() -> Finding:
+    found = platform.python_version()
+    if sys.version_info[:2] < OLDEST:
+        return Finding("Python", found, "sudo apt-get install python3.11")
+    tested = "" if sys.version_info[:2] <= NEWEST else " (newer than what is tested)"
+    return Finding("Python", found + tested)
+
+
+def _device() -> Finding:
+    if not Path("/dev/fuse").exists():
+        return Finding("/dev/fuse", "missing", "sudo modprobe fuse")
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        return Finding("/dev/fuse", "not yours to open", "sudo chmod 666 /dev/fuse")
+    return Finding("/dev/fuse", "there")
+
+
+def _helper() -> Finding:
+    program = mounting.find_fusermount()
+    return Finding("fusermount", program or "missing", "" if program else "sudo apt-get install fuse3")
+
+
+def _library() -> Finding:
+    found = os.environ.get("FUSE_LIBRARY_PATH") or ctypes.util.find_library("fuse")
+    cure = "" if found else "sudo apt-get install libfuse2 || sudo apt-get install libfuse2t64"
+    return Finding("libfuse 2", found or "missing", cure)
+
+
+def _binding() -> Finding:
+    try:
+        import fmrw.capture.adapter as adapter  # noqa: PLC0415, PLR0402 - loads libfuse
+    except (ImportError, OSError) as error:
+        return Finding("fusepy", visible(str(error)), "pip install --force-reinstall fusepy")
+    return Finding("fusepy", adapter.VERSION)
+
+
+def _others() -> Finding:
+    if os.geteuid() == 0:
+        return Finding("--allow-other", "possible (root)", fatal=False)
+    try:
+        allowed = any(
+            line.strip() == "user_allow_other" for line in Path("/etc/fuse.conf").read_text().splitlines()
+        )
+    except OSError:
+        allowed = False
+    cure = "" if allowed else "echo user_allow_other | sudo tee -a /etc/fuse.conf"
+    return Finding("--allow-other", "possible" if allowed else "not for you", cure, fatal=False)
+
+
+def _peek() -> Finding:
+    """Tell whether system calls of other processes may be looked at (Yama, ptrace(2))."""
+    if ptrace_scope() and os.geteuid():
+        cure = "sudo sysctl kernel.yama.ptrace_scope=0"
+        return Finding("large calls", "joined by contiguity (Yama)", cure, fatal=False)
+    return Finding("large calls", "looked up exactly", fatal=False)
+
+
+def _stale() -> list[Finding]:
+    alive = {str(mounting.session_facts(worker.session).get("root")) for worker in mounting.workers()}
+    return [
+        Finding("stale mount", visible(str(point.root)), f"fmrw unmount --force {visible(str(point.root))}")
+        for point in mounting.mounts()
+        if str(point.root) not in alive and not mounting.answers(point.root)
+    ]
+
+
+CHECKS: list[Callable[[], Finding]] = [_python, _device, _helper, _library, _binding, _others, _peek]
+
+
+def fix() -> list[str]:
+    """Take away the mounts whose worker is gone; give their directories."""
+    return [visible(str(point.root)) for point in mounting.mounts() if mounting.heal(point.root)]

@@ -1,0 +1,148 @@
+"""How outcomes look on a terminal: tables and the line that tells that something is happening."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import termios
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from fmrw.offsets import hex_offset, human_size
+from fmrw.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import polars as pl
+
+    from fmrw.mounting import Mount
+
+_ROWS = 40
+_QUIET_S = 1.0  # commands shorter than this are not disturbed
+_TICK_S = 0.5
+
+
+def _table(*columns: str) -> Table:
+    """Make a plain table; columns that end in `>` are numbers."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        right = name.endswith(">")
+        table.add_column(name.rstrip(">"), justify="right" if right else "left", overflow="fold")
+    return table
+
+
+def files_table(files: pl.DataFrame, first: str = "file") -> Table:
+    """Show what was touched, the files with the most reads first; `first` heads the column of names."""
+    table = _table(first, "size>", "read>", "covered>", "reads>", "writes>", "largest gap", "by")
+    touched = files.sort("reads", "writes", "path", descending=[True, True, False])
+    for row in touched.head(_ROWS).iter_rows(named=True):
+        table.add_row(*_file_cells(row))
+    left = touched.height - _ROWS
+    if left > 0:
+        table.add_row(f"… and {left:,} more files; --json lists them all")
+    if not touched.height:
+        table.add_row("nothing was touched")
+    return table
+
+
+def _file_cells(row: Mapping[str, Any]) -> list[Text | str]:
+    share = "" if row["covered"] is None else f"{100 * row['covered']:.1f} %"
+    mark = "" if row["fidelity"] == "byte" else " (pages)"
+    gap = ""
+    if row["largest_gap"]:
+        gap = f"{human_size(row['largest_gap'])} at {hex_offset(row['largest_gap_start'])}"
+    return [
+        Text(visible(row["path"]), "bold"), human_size(row["size"]), human_size(row["bytes_read"]) + mark, share,
+        f"{row['reads']:,}", f"{row['writes']:,}", gap, Text(visible(row["processes"] or "")),
+    ]  # fmt: skip
+
+
+def mounted_text(root: Path, session: Path, options: Mapping[str, Any]) -> Text:
+    """Say what is monitored now."""
+    where = {
+        "beside": "NAME.csv and NAME-heatmap.pdf stand beside the files",
+        "aside": "reports under .fmrw/",
+    }
+    parts = [
+        f"monitoring {visible(str(root))} ({options['capture']}); {where.get(options['reports'], 'reports ' + options['reports'])}",
+        f"recording into {visible(str(session))}",
+        f"`fmrw unmount {visible(str(root))}` ends it; programs that stand in it already must `cd` again to be seen",
+    ]
+    return Text("\n".join(parts))
+
+
+def status_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Show what is monitored."""
+    table = _table("directory", "state", "capture", "events>", "lost>", "faults>", "worker>", "session")
+    for row in rows:
+        numbers = [f"{row[name]:,}" if name in row else "" for name in ("events", "lost", "faults")]
+        table.add_row(
+            Text(visible(row["root"])), row["state"], row.get("capture", ""), *numbers,
+            str(row["worker"] or ""), Text(visible(row["session"] or "")),
+        )  # fmt: skip
+    return table
+
+
+def coverage_table(found: Mapping[str, Any]) -> Table:
+    """Show the ranges of a file in order, each with what happened to it."""
+    table = _table("from", "to", "length>", "")
+    kinds = (("read", "read"), ("written", "written"), ("gaps", "never read"))
+    rows = sorted((start, end, word) for key, word in kinds for start, end in found[key])
+    for start, end, word in rows:
+        table.add_row(hex_offset(start), hex_offset(end), f"{end - start:,}", word)
+    table.title = f"{visible(found['path'])}: {found['read_bytes']:,} of {found['size']:,} bytes read"
+    if found["fidelity"] == "page":
+        table.title += ", page-granular"
+    return table
+
+
+# While a command runs
+
+
+def watching(mounted: Mount, child: subprocess.Popen[bytes]) -> int:
+    """Wait for a child; on a terminal, after a second, a line tells how much was recorded."""
+    console = Console(stderr=True)
+    if not console.is_terminal or (status := _ended(child, _QUIET_S)) is None:
+        if not console.is_terminal:
+            return _wait(child)
+        with Live(console=console, transient=True, auto_refresh=False, redirect_stdout=False) as live:
+            while (status := _ended(child, _TICK_S)) is None:
+                if _line_mode():
+                    live.update(_progress(mounted), refresh=True)
+    return status
+
+
+def _ended(child: subprocess.Popen[bytes], timeout_s: float) -> int | None:
+    try:
+        return child.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        return None
+    except KeyboardInterrupt:  # the child got it too, and decides
+        return None
+
+
+def _wait(child: subprocess.Popen[bytes]) -> int:
+    while True:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:  # the child got it too, and decides
+            continue
+
+
+def _progress(mounted: Mount) -> Text:
+    trace = mounted.trace
+    return Text(f"fmrw: {trace.events.height:,} events, {trace.events['path'].n_unique():,} files", "dim")
+
+
+def _line_mode() -> bool:
+    """Tell whether the terminal echoes lines; a program that draws on the whole screen has switched that off."""
+    try:
+        return bool(termios.tcgetattr(sys.stderr.fileno())[3] & termios.ICANON)
+    except termios.error:
+        return False
