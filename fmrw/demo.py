@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,9 +83,13 @@ def run_demo(output: Path | None) -> Outcome:
         "session": str(folder / "session"),
         "reports": [str(path) for path in written],
     }
-    return Outcome(
-        [f"{SAMPLE} as each parser sees it:", files_table(per_parser)], data, value=trace, notes=notes
-    )
+    shown = [
+        files_table(trace.files),
+        "",
+        f"{SAMPLE}, parser by parser:",
+        files_table(per_parser, first="parser"),
+    ]
+    return Outcome(shown, data, value=trace, notes=notes)
 
 
 def _name(command: tuple[str, ...]) -> str:
@@ -92,8 +97,6 @@ def _name(command: tuple[str, ...]) -> str:
 
 
 def _parse(command: tuple[str, ...], folder: Path) -> int:
-    import subprocess  # noqa: PLC0415 - nowhere else
-
     return subprocess.run(
         command, cwd=folder, capture_output=True, check=False, stdin=subprocess.DEVNULL
     ).returncode

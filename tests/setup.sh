@@ -1,0 +1,77 @@
+# Sets a machine up: system packages, a virtual environment, the package. Sourced by tests/run and notebooks/demo.
+# Does nothing the second time. Where it cannot install something, it says exactly what is missing, and ends.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+venv=$root/.venv
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# Each requirement is "what:packages": a program, a file, or lib:NAME for a shared library; packages are tried in turn.
+present() {
+    case $1 in
+        /*) [ -e "$1" ] ;;
+        lib:*) PATH=$PATH:/sbin:/usr/sbin ldconfig -p | grep -q "${1#lib:}" ;;
+        *) command -v "$1" >/dev/null ;;
+    esac
+}
+
+install_one() {
+    local package
+    for package in ${1//|/ }; do
+        apt-cache show "$package" >/dev/null 2>&1 || continue
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" >/dev/null && return
+    done
+    return 1
+}
+
+need() {
+    local requirement missing=()
+    for requirement in "$@"; do
+        present "${requirement%%:*}" || case $requirement in
+            lib:*) present "lib:$(cut -d: -f2 <<<"$requirement")" || missing+=("$requirement") ;;
+            *) missing+=("$requirement") ;;
+        esac
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    local packages=("${missing[@]##*:}")
+    command -v apt-get >/dev/null || die "Missing here: ${packages[*]}. There is no apt-get on this system; install them (| means: either) and run this again."
+    [ "$(id -u)" = 0 ] || command -v sudo >/dev/null || die "Missing here: ${packages[*]}. Run as root, or install sudo, and run this again."
+    say "installing ${packages[*]}"
+    as_root apt-get update -qq >/dev/null
+    for requirement in "${packages[@]}"; do
+        install_one "$requirement" || die "apt-get could not install $requirement; install it by hand and run this again."
+    done
+}
+
+find_python() {
+    local candidate
+    for candidate in ${FMRW_PYTHON:-python3 python3.13 python3.12 python3.11}; do
+        "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v "$candidate"; return; }
+    done
+    return 1
+}
+
+make_venv() {
+    local python wanted
+    python=$(find_python) || { need python3.11:python3; python=$(find_python); } || die "Python 3.11 or newer is missing; install it and run this again."
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || need "/no/such/file:python3-venv"
+    wanted=$("$python" --version; sha256sum "$root/pyproject.toml"; printf '%s\n' "$1")
+    [ "$(cat "$venv/.made-from" 2>/dev/null)" = "$wanted" ] && return
+    say "making $venv"
+    [ -x "$venv/bin/python" ] || "$python" -m venv "$venv" || die "No virtual environment could be made with $python; \`apt-get install python3-venv\` and run this again."
+    "$venv/bin/python" -m pip install -q --disable-pip-version-check -e "$root$1" || die "pip could not install fmrw and what it needs; see above."
+    printf '%s\n' "$wanted" >"$venv/.made-from"
+}
+
+fuse_packages=("fusermount3:fuse3" "lib:libfuse.so.2:libfuse2|libfuse2t64")
+parser_packages=("7z:p7zip-full|7zip" "unzip:unzip" "file:file" "bsdtar:libarchive-tools" "pdftotext:poppler-utils")
+
+need_fuse() {
+    need "${fuse_packages[@]}"
+    [ -e /dev/fuse ] || die "/dev/fuse is missing: FUSE is not in this kernel or container; try \`modprobe fuse\`, or start the container with --device /dev/fuse --cap-add SYS_ADMIN."
+}
