@@ -42,7 +42,7 @@ _CHUNK = 1 << 17
 LARGEST = int(np.iinfo(np.int64).max)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """A batch of extents, sorted both ways; `reach` counts the starts at or before the end of each, by start."""
 
@@ -52,6 +52,14 @@ class Run:
     reach: Labels
     ends: Offsets
     by_end: Labels
+    seq: Offsets = field(init=False)
+    time: Offsets = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Keep what is looked up by rank at hand."""
+        moments = self.events["time"].to_physical().fill_null(LARGEST)
+        object.__setattr__(self, "seq", self.events["seq"].to_numpy())
+        object.__setattr__(self, "time", moments.to_numpy())
 
     def __len__(self) -> int:
         """Count the extents."""
@@ -139,7 +147,7 @@ class Sorted:
         return capped
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cover:
     """A set of bytes: sorted ranges that do not overlap, and how many bytes lie before each."""
 
@@ -221,7 +229,9 @@ class Layer:
     def _first(self, edges: Offsets, begun: Offsets, over: Offsets) -> Labels:
         if not len(self):
             return np.full(len(edges) - 1, NOBODY, np.int32)
-        started = self._starts.until(edges[:-1])
+        started = begun[:-1].copy()
+        at_edge = np.flatnonzero(self._starts.values[np.minimum(started, len(self) - 1)] == edges[:-1])
+        started[at_edge] = self._starts.until(edges[at_edge])
         slot = np.where(started > 0, self._slots[np.maximum(started, 1) - 1], NOBODY)
         following = self._starts.values[np.minimum(started, len(self) - 1)]
         soon = np.where(started < len(self), self._ends.until(following), len(self))
@@ -231,8 +241,7 @@ class Layer:
     def _events_of(self, ranks: Labels) -> tuple[Offsets, Offsets]:
         seq, time = np.full(len(ranks), LARGEST), np.full(len(ranks), LARGEST)
         some = np.flatnonzero(ranks != NOBODY)
-        found = self.run.events.select("seq", pl.col("time").to_physical())[ranks[some]]
-        seq[some], time[some] = found["seq"].to_numpy(), found["time"].fill_null(LARGEST).to_numpy()
+        seq[some], time[some] = self.run.seq[ranks[some]], self.run.time[ranks[some]]
         return seq, time
 
 
