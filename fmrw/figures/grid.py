@@ -1,0 +1,138 @@
+"""A file as the cells of a square: which cell is where, in which class, and the fewest rectangles that show it.
+
+Cells are those of `tiles.square_edges`; a *run* is a row of cells side by side that hold consecutive bytes and look the same, and
+becomes one mark. Nothing here draws.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from fmrw.analysis.tiles import hilbert, row_major, square_edges
+from fmrw.errors import FigureError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from fmrw.analysis.tiles import Index
+
+
+Layout = Literal["row-major", "hilbert"]
+
+LAYOUTS = {"row-major": row_major, "hilbert": hilbert}
+SMALLEST, LARGEST = 16, 256
+"""Sides a grid may have; a file of fewer bytes than cells gets a smaller one."""
+
+
+@dataclass(frozen=True)
+class Square:
+    """The cells of a file of `size` bytes in a square of `side` by `side`."""
+
+    size: int
+    side: int
+    layout: Layout
+
+    @classmethod
+    def of(cls, size: int, side: int, layout: Layout) -> Square:
+        """Make the grid asked for, or the smallest that holds every byte of a small file."""
+        if layout not in LAYOUTS:
+            raise FigureError(f"'{layout}' is not a layout; take one of {', '.join(LAYOUTS)}")
+        if not SMALLEST <= side <= LARGEST:
+            raise FigureError(f"a grid of side {side} cannot be read; take {SMALLEST} to {LARGEST}")
+        if layout == "hilbert" and side & (side - 1):
+            raise FigureError(f"Hilbert's curve needs a power of two, not {side}; take 64 or 128")
+        enough = max(1, int(np.ceil(np.sqrt(max(size, 1)))))
+        if layout == "hilbert":
+            enough = 1 << (enough - 1).bit_length()
+        return cls(size, min(side, enough), layout)
+
+    @property
+    def count(self) -> int:
+        """Number of cells, those beyond the end of the file included."""
+        return self.side**2
+
+    @property
+    def used(self) -> int:
+        """Number of cells that hold bytes."""
+        return min(self.count, self.size)
+
+    @property
+    def edges(self) -> NDArray[np.int64]:
+        """Offsets that cut the file into cells, one more than there are cells."""
+        return square_edges(self.size, self.side)
+
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """Number of the cell at row y, column x."""
+        cells = np.arange(self.count)
+        x, y = LAYOUTS[self.layout](cells, self.side)
+        grid = np.empty((self.side, self.side), np.int64)
+        grid[y, x] = cells
+        return grid
+
+    def start_of(self, cell: int) -> int:
+        """Give the first byte of a cell."""
+        return min(cell, self.size) if self.size < self.count else cell * self.size // self.count
+
+    def counts(self, index: Index, op: str) -> NDArray[np.int64]:
+        """Count the accesses of each cell."""
+        return index.bins(self.edges, op=op)["accesses"].to_numpy()
+
+    def cells_of(self, start: int, end: int) -> NDArray[np.bool_]:
+        """Say of each row and column whether its cell shares a byte with [start, end)."""
+        edges = self.edges
+        touched = (edges[:-1] < end) & (edges[1:] > start) & (edges[1:] > edges[:-1])
+        return touched[self.order]
+
+
+def runs(square: Square, looks: NDArray[np.int64]) -> Iterator[tuple[int, int, int, int]]:
+    """Join cells of one row that look the same and hold consecutive bytes.
+
+    Parameters
+    ----------
+    square
+        The grid.
+    looks
+        What each cell looks like, by number of the cell; 0 is left out.
+
+    Yields
+    ------
+    row, first column, column after the last, look
+    """
+    order = square.order
+    picture = looks[order]
+    breaks = np.ones((square.side, square.side + 1), bool)
+    breaks[:, 1:-1] = (np.diff(picture) != 0) | (abs(np.diff(order)) != 1)
+    for row in np.flatnonzero(picture.any(axis=1)):
+        cuts = np.flatnonzero(breaks[row])
+        for first, last in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
+            if picture[row, first]:
+                yield int(row), first, last, int(picture[row, first])
+
+
+def bytes_of(square: Square, row: int, first: int, last: int, order: NDArray[np.int64]) -> tuple[int, int]:
+    """Give the byte range of a run of cells."""
+    ends = int(order[row, first]), int(order[row, last - 1])
+    return square.start_of(min(ends)), square.start_of(max(ends) + 1)
+
+
+def outline(cells: NDArray[np.bool_]) -> list[tuple[int, int, int, int]]:
+    """Draw around a set of cells: x, y, x2, y2 of lines between a cell of it and one that is not."""
+    framed = np.pad(cells, 1).astype(np.int8)
+    across = [(x, y, x2, y) for y, x, x2 in stretches(np.diff(framed, axis=0)[:, 1:-1] != 0)]
+    down = [(x, y, x, y2) for x, y, y2 in stretches((np.diff(framed, axis=1)[1:-1] != 0).T)]
+    return across + down
+
+
+def stretches(lines: NDArray[np.bool_]) -> Iterator[tuple[int, int, int]]:
+    """Find what is set without a break in each row: row, first, after the last."""
+    edges = np.diff(np.pad(lines, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    for line in np.flatnonzero(lines.any(axis=1)):
+        starts, ends = np.flatnonzero(edges[line] > 0), np.flatnonzero(edges[line] < 0)
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            yield int(line), start, end

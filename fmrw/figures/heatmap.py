@@ -1,0 +1,318 @@
+"""The file as a square: how often each cell was read or written, and which cells nobody touched.
+
+    chart = heatmap(events, About("samples/debian.iso", 650_117_120))
+
+`grid` says which cell is where, `classes` how counts become five colours, `page` what stands around. A cell is filled with
+its class of reads; if it was written, its lower half shows the class of writes. Cells nobody touched are no marks at
+all, only the ground they would stand on; cells beyond the end of the file have no ground but hatching.
+
+Limits. At most 10,000 marks: a grid that needs more is drawn with half the side, and its caption says so. Offsets on the axis
+are those of whole rows and exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import altair as alt
+import numpy as np
+
+from fmrw.analysis.tiles import Index
+from fmrw.errors import BadRange, FigureError
+from fmrw.figures import cells, grid, marks, page, render
+from fmrw.figures.classes import Classes, Scale
+from fmrw.figures.look import SCREEN, Look
+from fmrw.figures.page import About, Box, Furniture
+from fmrw.offsets import Annotation, hex_offset, range_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from fmrw.figures.grid import Layout, Square
+
+Show = Literal["both", "read", "write"]
+OPS: dict[str, tuple[str, ...]] = {"both": ("read", "write"), "read": ("read",), "write": ("write",)}
+
+MOST_MARKS = 10_000
+_HALF = {False: (0.0, 1.0), True: (0.0, 0.46)}  # a read's part of its cell, without and with a write
+_LOWER = (0.54, 1.0)
+_NOTHING = "nothing recorded"
+
+
+def heatmap(
+    source: pl.DataFrame | Index,
+    about: About,
+    *,
+    side: int = 64,
+    layout: Layout = "row-major",
+    show: Show = "both",
+    scale: Scale = "log",
+    annotations: Sequence[Annotation] = (),
+    look: Look = SCREEN,
+) -> alt.LayerChart:
+    """Draw a file as a square grid, coloured by the number of accesses.
+
+    Parameters
+    ----------
+    source
+        Events of ONE file, or an index of them.
+    about
+        The file and the session; processes and fidelity are taken from the events if `source` has them.
+    side
+        Cells per side, 16 to 256; a power of two for `layout="hilbert"`.
+    layout
+        "row-major", line by line from the top left, or "hilbert", neighbours in the file staying neighbours.
+    show
+        "both", "read" or "write".
+    scale
+        Classes of counts: "log" or "linear".
+    annotations
+        Ranges to outline and name.
+
+    Raises
+    ------
+    FigureError
+        Unknown layout, operation or scale, or a side that cannot be drawn.
+    BadRange
+        An annotation lies outside the file.
+    """
+    if show not in OPS or scale not in ("log", "linear"):
+        raise FigureError(f"show={show!r}, scale={scale!r}: take both, read or write, and log or linear")
+    check_annotations(annotations, about)
+    about = about.seen_in(source)
+    index = source if isinstance(source, Index) else Index.build(source)
+    square = grid.Square.of(about.size, side, layout)
+    picture = _picture(index, square, OPS[show], scale)
+    return _draw(picture, about, annotations, look)
+
+
+def heatmap_pdf(
+    source: pl.DataFrame | Index, about: About, *, side: int = 64, annotations: Sequence[Annotation] = ()
+) -> bytes:
+    """Draw the heatmap that stands beside a file in a mount: one page, A4 landscape, also readable on a wall."""
+    return render.pdf(heatmap(source, about, side=side, annotations=annotations))
+
+
+def check_annotations(annotations: Sequence[Annotation], about: About) -> None:
+    """Refuse annotations outside the file."""
+    for start, end, name in annotations:
+        if not 0 <= start < end <= about.size:
+            shown = page.shorten(name, 300, 10)
+            raise BadRange(
+                f"annotation {range_text(start, end)} '{shown}' lies outside the file: "
+                f"it has {about.size:,} bytes, so stay within {range_text(0, about.size)}"
+            )
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A grid, its counts and its classes, before anything is drawn."""
+
+    square: Square
+    counts: dict[str, NDArray[np.int64]]
+    classes: Classes
+    asked: int
+    totals: dict[str, tuple[int, int, float]]
+    halved: bool = False
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The marks: rectangles in units of cells, with class and byte range."""
+        return [row for op in self.counts for row in self._rows(op)]
+
+    def _rows(self, op: str) -> list[dict[str, Any]]:
+        order, number = self.square.order, self.classes.number(self.counts[op])
+        other = self._written if op == "read" else np.zeros_like(number, bool)
+        halved = op == "write" and len(self.counts) > 1
+        made = []
+        for row, x, x2, code in grid.runs(self.square, np.where(number > 0, number * 2 + other, 0)):
+            upper, lower = _LOWER if halved else _HALF[bool(code % 2)]
+            start, end = grid.bytes_of(self.square, row, x, x2, order)
+            label = f"{op} {self.classes.label(code // 2)}"
+            place = {"x": x, "x2": x2, "y": row + upper, "y2": row + lower}
+            made.append({**place, "class": label, "bytes": range_text(start, end)})
+        return made
+
+    @property
+    def _written(self) -> NDArray[np.bool_]:
+        if "write" not in self.counts:
+            return np.zeros(self.square.count, bool)
+        return self.counts["write"] > 0
+
+
+def _picture(index: Index, square: Square, ops: tuple[str, ...], scale: Scale) -> Picture:
+    """Count, leaving out an operation that did not happen, in a grid that needs few enough marks."""
+    counts = {op: square.counts(index, op) for op in ops}
+    counts = {op: each for op, each in counts.items() if each.any()} or {ops[0]: counts[ops[0]]}
+    most = max(int(each.max(initial=0)) for each in counts.values())
+    totals = {op: _sum(index, square.size, op) for op in counts}
+    picture = Picture(square, counts, Classes.of(most, scale), square.side, totals)
+    if square.side > grid.SMALLEST and len(picture.rows) > MOST_MARKS:
+        half = _picture(index, replace(square, side=square.side // 2), ops, scale)
+        return replace(half, asked=square.side, halved=True)
+    return picture
+
+
+def _sum(index: Index, size: int, op: str) -> tuple[int, int, float]:
+    """Give accesses, different bytes, and their share of the file."""
+    whole = index.bins((0, size, 1), op=op)
+    distinct = int(whole["distinct"].item())
+    return int(whole["accesses"].item()), distinct, distinct / size if size else 0.0
+
+
+def _draw(picture: Picture, about: About, annotations: Sequence[Annotation], look: Look) -> alt.LayerChart:
+    furniture = Furniture(look)
+    ops = " and ".join("reads" if op == "read" else "writes" for op in picture.counts)
+    top = page.title(furniture, about, f"{ops} per cell of the file")
+    box, panel = _places(look, about, top, page.footer(furniture, about))
+    _panel(furniture, panel, picture, about, annotations)
+    layers = [
+        cells.ground(picture.square, look),
+        _cells(picture, box, panel, look),
+        cells.lines(picture.square, box, look),
+        *cells.hatching(picture.square, look),
+        *cells.annotated(picture.square, annotations, look),
+        *cells.curve(picture.square, look),
+    ]
+    if not any(each.any() for each in picture.counts.values()):
+        _nothing(furniture, box)
+    return page.assemble(layers, furniture, box, about, f"heatmap of {ops}")
+
+
+def _places(look: Look, about: About, top: float, bottom: float) -> tuple[Box, Box]:
+    """Give the places of the grid and of the explanations: beside it, or below on upright paper."""
+    left = look.margin + look.text * (2.2 + 0.55 * len(hex_offset(about.size)))
+    above, below = top + look.text * 1.4, look.text * 3.4
+    if look.portrait:
+        side = look.width - left - look.margin
+        under = above + side + below
+        return Box(left, above, side, side), Box(
+            look.margin, under, look.width - 2 * look.margin, bottom - under
+        )
+    side = min(bottom - above - below, look.width * 0.6)
+    beside = left + side + look.text * 2.2
+    return Box(left, above, side, side), Box(beside, above, look.width - look.margin - beside, side)
+
+
+def _panel(
+    furniture: Furniture, panel: Box, picture: Picture, about: About, annotations: Sequence[Annotation]
+) -> None:
+    """Explain what is seen: what is no colour, the grid, who and how."""
+    text = furniture.look.text
+    y = panel.top + text * (1.4 + 1.5 * len(picture.classes.lowest)) + text * 0.15
+    furniture.swatch(panel.left, y - text * 0.1, text, text, furniture.look.palette.untouched)
+    furniture.text(panel.left + text * 1.3, y + text * 0.72, "not accessed", size=text * 0.9)
+    if picture.square.used < picture.square.count:
+        y += text * 1.42
+        furniture.text(panel.left, y + text * 0.72, "///", colour=furniture.look.palette.faint)
+        furniture.text(panel.left + text * 1.3, y + text * 0.72, "beyond the end", size=text * 0.9)
+    page.sections(furniture, panel.below(y + text * 1.6), _facts(picture, about, annotations))
+
+
+def _facts(picture: Picture, about: About, annotations: Sequence[Annotation]) -> list[tuple[str, list[str]]]:
+    square = picture.square
+    reduced = f", as {picture.asked} × {picture.asked} would be too many marks" if picture.halved else ""  # noqa: RUF001 - times
+    facts = [
+        (f"{square.side} × {square.side} cells{reduced}", [page.size_text(about.size), *_cell_size(square)]),  # noqa: RUF001 - times
+        ("Cell to bytes", [_formula(square)]),
+        ("Accesses", [_total(op, total) for op, total in picture.totals.items()]),
+        ("Processes", [page.process_text(about) or "unknown"]),
+        ("Capture", [page.capture_text(about)]),
+    ]
+    named = [
+        f"{number}  {page.shorten(name, 200, 10)}  {range_text(start, end)}"
+        for number, (start, end, name) in enumerate(annotations, 1)
+    ]
+    return facts + ([("Marked", named)] if named else [])
+
+
+def _cell_size(square: Square) -> list[str]:
+    if square.size < square.count:
+        return ["1 byte per cell"]
+    small, rest = divmod(square.size, square.count)
+    return [
+        f"{small:,}{f' or {small + 1:,}' if rest else ''} byte{'s' if small > 1 or rest else ''} per cell"
+    ]
+
+
+def _formula(square: Square) -> str:
+    """Say which bytes a cell holds, as computed in `tiles.square_edges`."""
+    along = f"= {square.side}·row + column" if square.layout == "row-major" else "along Hilbert's curve"
+    if square.size < square.count:
+        return f"Cell n {along}, from 0, holds byte n."
+    first, last = f"n·S div {square.count}", f"(n+1)·S div {square.count}"
+    return f"Cell n {along}, from 0, holds the bytes from {first} to {last}, the end not included; S = {square.size}."
+
+
+def _total(op: str, total: tuple[int, int, float]) -> str:
+    count, distinct, share = total
+    times = f"{count:,} {op}{'' if count == 1 else 's'}"
+    part = "less than 0.1%" if 0 < share < 0.001 else f"{share:.1%}"  # noqa: PLR2004 - the digits shown
+    return f"{times} of {distinct:,} different byte{'' if distinct == 1 else 's'}, {part} of the file"
+
+
+def _cells(picture: Picture, box: Box, panel: Box, look: Look) -> alt.Chart:
+    """Draw the runs, with axes, a legend that filters, and what hovering tells."""
+    square = picture.square
+    x_scale, y_scale = cells.scales(square)
+    chosen = alt.selection_point(name="kind", fields=["class"], bind="legend")
+    zoom = alt.selection_interval(name="zoom", bind="scales")
+    x_axis, y_axis = cells.axes(square)
+    chart: alt.Chart = (
+        alt.Chart(marks.inline(picture.rows))
+        .mark_rect(clip=True)
+        .encode(
+            x=alt.X("x:Q", scale=x_scale, axis=x_axis),
+            x2="x2:Q",
+            y=alt.Y("y:Q", scale=y_scale, axis=y_axis),
+            y2="y2:Q",
+            color=alt.Color(
+                "class:N", scale=_colours(picture, look), legend=_legend(picture, box, panel, look)
+            ),
+            opacity=alt.condition(chosen, alt.value(1), alt.value(0.08)),
+            tooltip=[alt.Tooltip("bytes:N"), alt.Tooltip("class:N", title="accesses")],
+        )
+        .add_params(chosen, zoom)
+    )
+    return chart
+
+
+def _colours(picture: Picture, look: Look) -> alt.Scale:
+    ramps = {op: picture.classes.colours(look.palette.ramp(op)) for op in picture.counts}
+    kinds = [(op, number) for op in picture.counts for number in range(len(picture.classes.lowest))]
+    return alt.Scale(
+        domain=[f"{op} {picture.classes.label(number + 1)}" for op, number in kinds],
+        range=[ramps[op][number] for op, number in kinds],
+    )
+
+
+def _legend(picture: Picture, box: Box, panel: Box, look: Look) -> alt.Legend | None:
+    if not any(each.any() for each in picture.counts.values()):
+        return None
+    return alt.Legend(
+        orient="none",
+        legendX=round(panel.left - box.left, 2),
+        legendY=round(panel.top - box.top, 2),
+        title="accesses per cell",
+        titleFontWeight="bold",
+        columns=len(picture.counts),
+        columnPadding=look.text * 1.5,
+        rowPadding=look.text * 0.42,
+        symbolSize=look.text**2,
+        labelLimit=0,
+        clipHeight=look.text,
+    )
+
+
+def _nothing(furniture: Furniture, box: Box) -> None:
+    """Say on the figure itself that there is nothing to see."""
+    look = furniture.look
+    size, middle = look.text * 1.4, box.left + box.width / 2
+    width = size * 0.53 * len(_NOTHING) + size
+    y = box.top + box.height / 2
+    furniture.swatch(middle - width / 2, y - size * 1.3, width, size * 2, look.palette.paper)
+    furniture.text(middle, y, _NOTHING, size=size, bold=True, align="center")

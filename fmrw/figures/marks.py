@@ -1,0 +1,48 @@
+"""The marks charts are made of: rectangles, rules and texts from rows of `x, y, x2, y2`, each one altair layer.
+
+Rows are plain dictionaries in the chart's own data. They are given as `{"values": …}`, since altair checks every row of
+its own `InlineData`, which takes longer than drawing them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+Row = dict[str, Any]
+
+
+def inline(rows: Iterable[Row]) -> Any:  # noqa: ANN401 - altair's data is Any
+    """Give rows as data of a chart."""
+    return {"values": list(rows)}
+
+
+def rectangles(rows: Iterable[Row], **style: Any) -> alt.Chart:  # noqa: ANN401 - properties of altair's mark
+    """Draw filled rectangles, in the units of the axes."""
+    style = {"clip": True, "tooltip": None} | style
+    chart: alt.Chart = (
+        alt.Chart(inline(rows)).mark_rect(**style).encode(x="x:Q", x2="x2:Q", y="y:Q", y2="y2:Q")
+    )
+    return chart
+
+
+def rules(lines: Iterable[Sequence[float]], **style: Any) -> alt.Chart:  # noqa: ANN401 - properties of altair's mark
+    """Draw lines `x, y, x2, y2`, in the units of the axes."""
+    rows = (dict(zip(("x", "y", "x2", "y2"), line, strict=True)) for line in lines)
+    style = {"clip": True, "tooltip": None} | style
+    chart: alt.Chart = (
+        alt.Chart(inline(rows)).mark_rule(**style).encode(x="x:Q", x2="x2:Q", y="y:Q", y2="y2:Q")
+    )
+    return chart
+
+
+def labels(rows: Iterable[Row], paper: str, fill: str, **style: Any) -> list[alt.Chart]:  # noqa: ANN401 - properties of altair's mark
+    """Write `label` at `x, y`, in the units of the axes, on a halo of paper that keeps it legible on anything."""
+    style = {"clip": True, "tooltip": None} | style
+    text = alt.Chart(inline(rows)).encode(x="x:Q", y="y:Q", text="label:N")
+    halo = text.mark_text(stroke=paper, strokeWidth=3, strokeJoin="round", **style)
+    return [halo, text.mark_text(fill=fill, **style)]

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from fmrw.analysis.tiles import Index, hilbert
+from fmrw.errors import BadRange, FigureError
+from fmrw.figures import render
+from fmrw.figures.grid import Square, outline, runs
+from fmrw.figures.heatmap import MOST_MARKS, heatmap, heatmap_pdf
+from fmrw.figures.look import LIGHT, PRESETS
+from fmrw.figures.page import About
+from fmrw.offsets import Annotation
+from fmrw.trace.schema import empty
+
+if TYPE_CHECKING:
+    import altair as alt
+
+Make = Callable[..., pl.DataFrame]
+Pixels = Callable[[bytes, int], np.ndarray]
+Words = Callable[[bytes], str]
+
+
+def box(chart: alt.LayerChart) -> tuple[float, float, float]:
+    spec = chart.to_dict()
+    return spec["padding"]["left"], spec["padding"]["top"], spec["width"]
+
+
+def colour(pixel: np.ndarray) -> str:
+    return "#" + "".join(f"{int(value):02x}" for value in pixel)
+
+
+def random_reads(make: Make, size: int, count: int, seed: int, longest: int = 100) -> pl.DataFrame:
+    random = np.random.default_rng(seed)
+    starts = random.integers(0, size, count)
+    ends = np.minimum(starts + random.integers(1, max(2, size // longest), count), size)
+    return make(*(("read", int(a), int(b)) for a, b in zip(starts, ends, strict=True)), size=size)
+
+
+@pytest.mark.parametrize("layout", ["row-major", "hilbert"])
+def test_every_cell_has_the_colour_of_its_count(events: Make, pixels: Pixels, layout: str) -> None:
+    size, side = 10_007, 16
+    frame = random_reads(events, size, 40, seed=3, longest=5)
+    chart = heatmap(frame, About("sample.bin", size), side=side, layout=layout)
+    picture = pixels(render.pdf(chart), 3)
+    left, top, width = box(chart)
+    counts = np.zeros(side * side, int)
+    for start, end in frame.select("start", "end").iter_rows():
+        for cell in range(side * side):
+            low, high = cell * size // side**2, (cell + 1) * size // side**2
+            counts[cell] += start < high and end > low
+    assert 1 in counts
+    assert 0 in counts
+    ramp = colours_of(counts.max())
+    xs, ys = (np.arange(side**2) % side, np.arange(side**2) // side)
+    if layout == "hilbert":
+        xs, ys = hilbert(np.arange(side**2), side)
+    for cell, (x, y) in enumerate(zip(xs, ys, strict=True)):
+        place = (left + (x + 0.22) * width / side, top + (y + 0.78) * width / side)
+        found = colour(picture[int(place[1] * 3), int(place[0] * 3)])
+        if layout == "row-major" or found in {
+            *LIGHT.reads,
+            LIGHT.untouched,
+        }:  # labels of the curve lie over some
+            assert found == ramp(counts[cell]), (cell, counts[cell])
+
+
+def colours_of(most: int) -> Callable[[int], str]:
+    """Classes written down by hand for the counts of these tests."""
+    assert 5 < most < 4**4
+    if most < 16:
+        return lambda n: [LIGHT.untouched, LIGHT.reads[0], LIGHT.reads[2], LIGHT.reads[2], LIGHT.reads[4]][
+            min(n, 4)
+        ]
+    raise AssertionError(most)
+
+
+def test_none_and_one_access_differ_on_paper_and_in_grey(events: Make, pixels: Pixels) -> None:
+    chart = heatmap(events(("read", 0, 1), size=256), About("sample.bin", 256), side=16)
+    picture = pixels(render.pdf(chart), 3).astype(float)
+    left, top, width = box(chart)
+    inside = [picture[int((top + width / 32) * 3), int((left + (k + 0.5) * width / 16) * 3)] for k in (0, 1)]
+    grey = [pixel @ [0.2126, 0.7152, 0.0722] for pixel in inside]
+    assert abs(grey[0] - grey[1]) > 60
+
+
+def test_a_gap_stands_where_it_is_within_a_pixel(events: Make, pixels: Pixels) -> None:
+    size, side = 65_536, 64
+    chart = heatmap(events(("read", 0, 0x4100), ("read", 0x4200, size), size=size), About("sample.bin", size))
+    picture = pixels(render.pdf(chart), 3)
+    left, top, width = box(chart)
+    row = 0x4100 // 1024
+    line = picture[int((top + (row + 0.5) * width / side) * 3)]
+    ground = [int(value) for value in bytes.fromhex(LIGHT.untouched[1:])]
+    gap = np.flatnonzero((line == ground).all(axis=1)) / 3
+    cell = width / side
+    assert abs(gap.min() - (left + 16 * cell)) < 1.0
+    assert abs(gap.max() - (left + 32 * cell)) < 1.0
+
+
+def test_writes_take_the_lower_half_of_a_cell(events: Make, pixels: Pixels) -> None:
+    frame = events(("read", 0, 2), ("write", 1, 3), size=256)
+    chart = heatmap(frame, About("sample.bin", 256), side=16)
+    picture = pixels(render.pdf(chart), 3)
+    left, top, width = box(chart)
+
+    def at(column: float, row: float) -> str:
+        return colour(picture[int((top + row * width / 16) * 3), int((left + column * width / 16) * 3)])
+
+    read, write, none = LIGHT.reads[2], LIGHT.writes[2], LIGHT.untouched
+    assert [at(0.5, 0.25), at(0.5, 0.75)] == [read, read]
+    assert [at(1.5, 0.25), at(1.5, 0.75)] == [read, write]
+    assert [at(2.5, 0.25), at(2.5, 0.75)] == [none, write]
+
+
+def test_the_caption_says_what_the_cells_mean(events: Make, words: Words) -> None:
+    about = About("dir/sample.bin", 65_536, capture="exact", command="parser sample.bin")
+    text = words(heatmap_pdf(events(("read", 0, 100), size=65_536), about))
+    for piece in (
+        "dir/sample.bin",
+        "64 × 64 cells",  # noqa: RUF001 - times
+        "65,536 bytes (64 KiB)",
+        "16 bytes per cell",
+        "n·S div 4096",
+        "S = 65536",
+        "parser [42]",
+        "1 read of 100 different bytes",
+        "exact, every byte exact",
+        "0x2000",
+        "+0x100",
+        "command: parser sample.bin",
+    ):
+        assert piece in text, f"{piece!r} missing in {text}"
+    assert "page-granular" not in text
+
+
+def test_page_fidelity_is_said_on_the_face(events: Make, words: Words) -> None:
+    assert (
+        words(heatmap_pdf(events(("read", 0, 9), fidelity="page"), About("a", 1000))).count("page-granular")
+        == 2
+    )
+
+
+def test_names_cannot_do_harm(events: Make, words: Words) -> None:
+    for name in (
+        "<script>alert(1)</script>.bin",
+        "a\nb\x1b[31m\ufffe\x00.bin",
+        "\u202etxt.שלום",
+        "x" * 255,
+        "😀.bin",
+    ):
+        text = words(heatmap_pdf(events(("read", 0, 9), process="\x07bell"), About(name, 1000)))
+        assert "\\x07bell [42]" in text
+        assert not re.search("[\x00-\x08\x0b\x0e-\x1f\u202e\ufffe]", text)
+
+
+@pytest.mark.parametrize("size", [0, 1, 3, 4097, 8 * 2**40, 2**63 - 1])
+def test_any_size_can_be_drawn(events: Make, words: Words, size: int) -> None:
+    start = size // 2
+    frame = events(("read", start, start + 1), size=size) if size else empty()
+    text = words(heatmap_pdf(frame, About("sample.bin", size)))
+    assert f"{size:,} byte" in text
+    assert ("nothing recorded" in text) == (size == 0)
+
+
+def test_beyond_the_end_there_is_no_ground(events: Make, pixels: Pixels) -> None:
+    chart = heatmap(events(("read", 0, 1), size=3), About("sample.bin", 3))
+    picture = pixels(render.pdf(chart), 2)
+    left, top, width = box(chart)
+    last = picture[
+        int((top + width * 0.52) * 2) : int((top + width) * 2) - 3,
+        int((left + width * 0.52) * 2) : int((left + width) * 2) - 3,
+    ]
+    shown = {colour(pixel) for pixel in last.reshape(-1, 3)}
+    assert LIGHT.untouched not in shown
+    assert len(shown) > 1, "the hatching is missing"
+
+
+def test_an_index_gives_the_same_figure_as_its_events(events: Make) -> None:
+    frame = random_reads(events, 5000, 50, seed=1)
+    about = About("sample.bin", 5000, processes=("parser [42]",), page=False)
+    assert heatmap_pdf(Index.build(frame), about) == heatmap_pdf(frame, about)
+
+
+def test_few_marks_whatever_the_input(events: Make) -> None:
+    size = 256 * 256 * 3
+    frame = events(*(("read", k * 4, k * 4 + 1) for k in range(size // 4)), size=size)
+    chart = heatmap(frame, About("sample.bin", size), side=256)
+    spec = chart.to_dict()
+    assert sum(len(rows) for rows in spec["datasets"].values()) < MOST_MARKS * 1.2
+    texts = " ".join(row["text"] for rows in spec["datasets"].values() for row in rows if "text" in row)
+    assert "as 256 × 256 would be too many marks" in texts  # noqa: RUF001 - times
+
+
+def test_equal_neighbours_are_one_mark(events: Make) -> None:
+    spec = heatmap(events(("read", 0, 65_536), size=65_536), About("sample.bin", 65_536)).to_dict()
+    kinds = [row for rows in spec["datasets"].values() for row in rows if "class" in row]
+    assert len(kinds) == 64
+    assert kinds[1]["bytes"] == "0x400-0x800"
+
+
+def test_annotations_are_outlined_and_named(events: Make, words: Words) -> None:
+    frame = events(("read", 0, 10))
+    note = Annotation(100, 300, "cavity")
+    assert "cavity 0x64-0x12c" in re.sub(
+        " +", " ", words(heatmap_pdf(frame, About("a", 1000), annotations=[note]))
+    )
+    with pytest.raises(BadRange, match="it has 1,000 bytes"):
+        heatmap(frame, About("a", 1000), annotations=[Annotation(900, 1001, "late")])
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_make_pages_of_their_size_without_overlap(
+    events: Make, pixels: Pixels, words: Words, name: str
+) -> None:
+    look = PRESETS[name]
+    pdf = render.pdf(
+        heatmap(random_reads(events, 99_999, 99, seed=2), About("sample.bin", 99_999), look=look)
+    )
+    assert pixels(pdf, 1).shape[:2] == (look.height, look.width)
+    assert "99,999 bytes" in words(pdf)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"side": 8},
+        {"side": 512},
+        {"layout": "spiral"},
+        {"layout": "hilbert", "side": 48},
+        {"show": "all"},
+        {"scale": "root"},
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_with_the_cure(wrong: dict[str, Any]) -> None:
+    with pytest.raises(FigureError, match="take"):
+        heatmap(empty(), About("a", 10), **wrong)
+
+
+def test_runs_cover_the_cells_of_their_look_exactly_once() -> None:
+    random = np.random.default_rng(5)
+    for layout in ("row-major", "hilbert"):
+        square = Square.of(10_000, 16, layout)
+        looks = random.integers(0, 3, square.count)
+        drawn = np.zeros((16, 16), int)
+        for row, first, last, look in runs(square, looks):
+            drawn[row, first:last] += look
+        assert (drawn == looks[square.order]).all()
+
+
+def test_an_outline_parts_inside_from_outside() -> None:
+    random = np.random.default_rng(6)
+    cells = random.random((7, 7)) < 0.5
+    border = (
+        np.abs(np.diff(np.pad(cells, 1).astype(int), axis=0)).sum()
+        + np.abs(np.diff(np.pad(cells, 1).astype(int), axis=1)).sum()
+    )
+    assert sum(abs(x2 - x) + abs(y2 - y) for x, y, x2, y2 in outline(cells)) == border
