@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from fmrw.mounting import Run
     from fmrw.session import Trace
 
 _NAMED = 3  # files a remark names
@@ -56,6 +57,39 @@ class Outcome:
     status: int = 0
     value: Any = None
     notes: Sequence[str] = field(default_factory=list)
+
+
+class Door:
+    """How a door mounts and runs; the shell's way. A notebook brings its own as click's `obj`."""
+
+    def mount(self, root: Path, output: Path | None, options: dict[str, Any], *, foreground: bool) -> Outcome:
+        """Mount with a worker that outlives the shell's command."""
+        from fmrw import mounting  # noqa: PLC0415 - heavy
+        from fmrw.show import mounted_text  # noqa: PLC0415
+
+        session = (output or default_session(root)).resolve()
+        worker = mounting.start_background(root, session, **options)
+        data = {"root": str(root), "session": str(session), "worker": worker, **options}
+        shown = mounted_text(root, session, options)
+        if not foreground:
+            return Outcome([shown], data, value=session)
+        click.echo(shown.plain, err=True)
+        mounting.wait_until_unmounted(root, worker)
+        return Outcome(data=data, value=session, notes=[f"session kept in {visible(str(session))}"])
+
+    def run(self, command: Sequence[str], directory: Path, **options: Any) -> Run:  # noqa: ANN401 - those of `mount`
+        """Run a command on this terminal; fmrw's own process is not recorded."""
+        from fmrw import mounting  # noqa: PLC0415 - heavy
+        from fmrw.show import watching  # noqa: PLC0415
+
+        return mounting.run(command, directory, ignored=[os.getpid()], watch=watching, **options)
+
+
+def door() -> Door:
+    """Give the door through which the present command came."""
+    context = click.get_current_context()
+    found: Door = context.find_root().obj or Door()
+    return found
 
 
 def _example(*lines: str) -> str:
@@ -162,10 +196,9 @@ def run(
 
     Write COMMAND after `--`. The exit status is the command's.
     """
-    from fmrw import mounting  # noqa: PLC0415 - heavy
-    from fmrw.show import files_table, watching  # noqa: PLC0415
+    from fmrw.show import files_table  # noqa: PLC0415 - heavy
 
-    done = mounting.run(command, directory, output=output, ignored=[os.getpid()], watch=watching, **options)
+    done = door().run(command, directory, output=output, **options)
     notes = _notes(done.trace, done.status, command)
     written: list[str] = []
     if done.session is not None:
@@ -282,18 +315,7 @@ def default_session(root: Path) -> Path:
 @json_option
 def mount(directory: Path, output: Path | None, foreground: bool, **options: Any) -> Outcome:  # noqa: ANN401
     """Monitor DIRECTORY, in the background, until `fmrw unmount DIRECTORY`."""
-    from fmrw import mounting  # noqa: PLC0415 - heavy
-    from fmrw.show import mounted_text  # noqa: PLC0415
-
-    root = directory.resolve()
-    session = (output or default_session(root)).resolve()
-    worker = mounting.start_background(root, session, **options)
-    data = {"root": str(root), "session": str(session), "worker": worker, **options}
-    if foreground:
-        click.echo(str(mounted_text(root, session, options)), err=True)
-        mounting.wait_until_unmounted(root, worker)
-        return Outcome(data=data, value=session, notes=[f"session kept in {visible(str(session))}"])
-    return Outcome([mounted_text(root, session, options)], data, value=session)
+    return door().mount(directory.resolve(), output, options, foreground=foreground)
 
 
 @grammar.command(epilog=_example("fmrw unmount samples"))

@@ -21,6 +21,8 @@ from fmrw.text import visible
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rich.console import RenderableType
+
 SAMPLE = "polyglot.pdf"
 PARSERS = (
     ("pdftotext", SAMPLE, "-"),
@@ -83,7 +85,7 @@ def run_demo(output: Path | None) -> Outcome:
         "session": str(folder / "session"),
         "reports": [str(path) for path in written],
     }
-    shown = [
+    shown: list[RenderableType] = [
         files_table(trace.files),
         "",
         f"{SAMPLE}, parser by parser:",

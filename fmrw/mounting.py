@@ -495,6 +495,7 @@ def run(
     output: str | os.PathLike[str] | None = None,
     reports: ReportMode = "aside",
     watch: Callable[[Mount, subprocess.Popen[bytes]], int] | None = None,
+    stdout: int | None = None,
     **options: Any,  # noqa: ANN401 - those of `mount`
 ) -> Run:
     """Run a command with a directory monitored, then unmount.
@@ -509,6 +510,8 @@ def run(
         Session folder to keep the recording in.
     watch
         Called with the mount and the running child, waits for it and gives its status (for a progress display).
+    stdout
+        `subprocess.PIPE` hands the child's output, errors included, to `watch`; without it the child has ours.
 
     Raises
     ------
@@ -518,16 +521,21 @@ def run(
     if not command:
         raise SessionError("no command; write it after `--`.")
     with mount(directory, reports=reports, output=output, command=command, **options) as mounted:
-        status = _spawn(command, mounted, watch or (lambda _mount, child: child.wait()))
+        status = _spawn(command, mounted, watch or (lambda _mount, child: child.wait()), stdout)
     return Run(status, mounted.trace, mounted.session)
 
 
 def _spawn(
-    command: Sequence[str], mounted: Mount, watch: Callable[[Mount, subprocess.Popen[bytes]], int]
+    command: Sequence[str],
+    mounted: Mount,
+    watch: Callable[[Mount, subprocess.Popen[bytes]], int],
+    stdout: int | None,
 ) -> int:
     """Start a child whose working directory is looked up on the mount; give its status as a shell does."""
     try:
-        child = subprocess.Popen(command, cwd=Path.cwd())
+        child = subprocess.Popen(
+            command, cwd=Path.cwd(), stdout=stdout, stderr=None if stdout is None else subprocess.STDOUT
+        )
     except FileNotFoundError:
         return NOT_FOUND
     except OSError:
