@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fmrw.mounting import Mount
 
 _ROWS = 40
+_NAME = 24  # characters of a file name that a narrow terminal leaves together
 _QUIET_S = 1.0  # commands shorter than this are not disturbed
 _TICK_S = 0.5
 
@@ -41,6 +42,7 @@ def files_table(files: pl.DataFrame, first: str = "file") -> Table:
     """Show what was touched, the files with the most reads first; `first` heads the column of names."""
     table = _table(first, "size>", "read>", "covered>", "reads>", "writes>", "largest gap", "by")
     touched = files.sort("reads", "writes", "path", descending=[True, True, False])
+    table.columns[0].min_width = min(max(map(len, touched["path"].head(_ROWS)), default=0), _NAME)
     for row in touched.head(_ROWS).iter_rows(named=True):
         table.add_row(*_file_cells(row))
     left = touched.height - _ROWS

@@ -20,9 +20,9 @@ from IPython.core.error import UsageError
 from IPython.display import display
 from rich.console import Console
 
-from fmrw import mounting
+from fmrw import commands, mounting
 from fmrw.capture import mount as kernel_mounts
-from fmrw.commands import Door, Outcome, grammar, wants_json, words
+from fmrw.commands import Door, Outcome, grammar, wants_json
 from fmrw.errors import Busy, FmrwError
 from fmrw.show import mounted_text
 from fmrw.text import visible
@@ -94,6 +94,13 @@ def invoke(arguments: Sequence[str]) -> Any:  # noqa: ANN401 - whatever the comm
         raise UsageError(str(error)) from None
 
 
+def _words(line: str) -> list[str]:
+    try:
+        return commands.words(line)
+    except FmrwError as error:
+        raise UsageError(str(error)) from None
+
+
 def _expanded(word: str) -> str:
     return os.path.expandvars(os.path.expanduser(word))  # noqa: PTH111 - text, perhaps no path
 
@@ -122,7 +129,7 @@ def _displays_itself(part: object) -> bool:
 
 def fmrw_magic(line: str) -> Any:  # noqa: ANN401 - the command's value
     """`%fmrw SUBCOMMAND …`: the fmrw command line in a notebook; `%fmrw --help` lists the commands."""
-    return _line(words(line) or ["--help"], "fmrw")
+    return _line(_words(line) or ["--help"], "fmrw")
 
 
 def _line(arguments: list[str], name: str) -> Any:  # noqa: ANN401 - the command's value
@@ -140,7 +147,7 @@ def _is_assigned(name: str) -> bool:
 
 def fmrw_cell(line: str, cell: str) -> Any:  # noqa: ANN401 - the run or the trace
     """`%%fmrw run DIR …`: every shell line of the cell is monitored. `%%fmrw capture DIR …`: the cell's Python is."""
-    arguments = words(line)
+    arguments = _words(line)
     if arguments[:1] == ["run"]:
         return _line([*arguments, "--", "bash", "-c", cell], "fmrw")
     if arguments[:1] == ["capture"]:
@@ -170,7 +177,7 @@ def _capture(arguments: list[str], cell: str) -> Any:  # noqa: ANN401 - the trac
 
 def _short(command: str) -> Callable[[str], Any]:
     def magic(line: str) -> Any:  # noqa: ANN401 - the command's value
-        return _line([command, *words(line)], command)
+        return _line([command, *_words(line)], command)
 
     magic.__doc__ = f"`%fmrw {command} …`, shorter."
     return magic
