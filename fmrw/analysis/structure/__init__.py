@@ -8,8 +8,7 @@ A format is looked for where programs look for it: PDF in the first 1,024 bytes,
 the others at 0. A file that is several of these has them all, one after the other. A PNG in the middle of a ZIP is not a
 format *of the file*; it shows as bytes nothing describes. Damaged files give the parts that can be told, and the
 row of depth 0 says what is wrong. Nothing is decompressed but the reference streams of a PDF (pypdf stops at 75 MB of
-output), and offsets of a file that changes meanwhile are those of
-the moment each was read.
+output). A file that changes meanwhile gives each offset as it was when it was read.
 """
 
 from __future__ import annotations
