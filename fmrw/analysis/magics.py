@@ -16,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import puremagic
+from puremagic.main import magic_header_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,7 +145,7 @@ def signatures() -> tuple[Signature, ...]:
     """Give every signature that is searched for, those with a check first."""
     known = tuple({signature.magic[:_ANCHOR] for signature in _CHECKED})
     names: dict[tuple[bytes, int], str] = {}
-    for row in puremagic.magic_header_array:
+    for row in magic_header_array:
         if _telling(row.byte_match) and not row.byte_match.startswith(known):
             names.setdefault((row.byte_match, row.offset), row.name or row.extension.lstrip(".").upper())
     return (*_CHECKED, *(Signature(magic, name, back) for (magic, back), name in names.items()))
