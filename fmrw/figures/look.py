@@ -92,6 +92,11 @@ class Look:
     caption: bool = True
 
     @property
+    def fonts(self) -> str:
+        """The font with others behind it, as text of a family that nobody has is not drawn at all."""
+        return self.font if self.font.endswith(SANS) else f"{self.font}, {SANS}"
+
+    @property
     def small(self) -> float:
         """Size of small type."""
         return round(self.text * 0.76, 1)

@@ -257,7 +257,7 @@ def size_text(size: int) -> str:
     """Write a file's size exactly, and shortly where that is exact as well."""
     exact = f"{size:,} byte{'' if size == 1 else 's'}"
     short = human_size(size)
-    return exact if short == exact else f"{exact} ({short})"
+    return exact if short == exact or "," in short else f"{exact} ({short})"
 
 
 def process_text(about: About) -> str:
@@ -356,7 +356,7 @@ def config(look: Look) -> dict[str, Any]:
     line = {"domainColor": palette.faint, "tickColor": palette.faint, "gridColor": palette.untouched}
     return {
         "background": palette.paper,
-        "font": look.font,
+        "font": visible(look.fonts),
         "view": {"stroke": None},
         "axis": {
             **labels,

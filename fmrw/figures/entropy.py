@@ -1,0 +1,100 @@
+"""What the bytes look like under what was read: Shannon's entropy and the class of bytes along a file.
+
+The content is read in columns about a point wide, at most 64 KiB of each, so that a file of any size takes seconds; the figure says
+when columns were sampled. Coverage is exact.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO
+
+from fmrw.analysis import bytestats, ranges
+from fmrw.figures import page, tracks, wide
+from fmrw.figures.look import SCREEN, Look
+from fmrw.figures.tracks import Span, Track
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import altair as alt
+    import polars as pl
+
+    from fmrw.figures.page import About
+    from fmrw.offsets import Annotation
+
+SAMPLE = 64 * 1024
+"""Bytes read of each column."""
+
+_NARROWEST = 64  # bytes a column holds at least: of fewer the entropy says nothing
+_BITS = 8
+
+
+def entropy(
+    content: BinaryIO,
+    events: pl.DataFrame,
+    about: About,
+    *,
+    annotations: Sequence[Annotation] = (),
+    look: Look = SCREEN,
+) -> alt.LayerChart:
+    """Draw entropy and byte class along a file, above what was read and what was not.
+
+    Parameters
+    ----------
+    content
+        The file, open for reading bytes and seeking.
+    events
+        Events of this file.
+    about
+        The file and the session.
+    """
+    about = about.seen_in(events)
+    columns = max(1, min(int(look.width), about.size // _NARROWEST))
+    width = -(-about.size // columns)
+    found = list(_columns(content, about.size, width))
+    bits = [Span(start, end, "entropy", high=value / _BITS) for start, end, value, _ in found]
+    kinds = dict(zip(bytestats.CLASSES, _class_colours(look), strict=True))
+    read, joined = wide.thinned(ranges.merge(events.filter(op="read")), about.size, 3_000)
+    rows = [
+        Track("entropy 0 to 8 bits", bits, 2.6),
+        Track("byte class", _merged((start, end, kind) for start, end, _, kind in found), 0.7),
+        Track("read", [Span(start, end, "read") for start, end in read.iter_rows()], 0.9),
+    ]
+    present = {kind: colour for kind, colour in kinds.items() if any(kind == row[3] for row in found)}
+    sampled = (
+        f"entropy and class of the first {SAMPLE:,} of every {width:,} bytes"
+        if width > SAMPLE
+        else f"columns of {width:,} bytes"
+    )
+    return tracks.draw(
+        rows,
+        present | {"read": look.palette.reads[2]},
+        about,
+        look,
+        what="entropy, class of bytes, and what was read",
+        notes=[sampled, page.capture_text(about), wide.joined_note(joined)],
+        hidden={"entropy": look.palette.faint},
+        annotations=annotations,
+    )
+
+
+def _columns(content: BinaryIO, size: int, width: int) -> Iterator[tuple[int, int, float, str]]:
+    for start in range(0, size, max(width, 1)):
+        content.seek(start)
+        counts = bytestats.histogram([content.read(min(width, SAMPLE, size - start))])
+        yield start, min(start + width, size), bytestats.entropy(counts), bytestats.byte_class(counts)
+
+
+def _merged(columns: Iterator[tuple[int, int, str]]) -> list[Span]:
+    spans: list[Span] = []
+    for start, end, kind in columns:
+        if spans and spans[-1].kind == kind:
+            start = spans.pop().start  # noqa: PLW2901 - the neighbour's beginning
+        spans.append(Span(start, end, kind))
+    return spans
+
+
+def _class_colours(look: Look) -> tuple[str, ...]:
+    """Give a colour to each of `bytestats.CLASSES`: zero, 0xFF, text, random-like, mixed."""
+    _, yellow, ink, sky, red, green, _ = look.palette.classes
+    return ink, sky, green, red, yellow

@@ -1,0 +1,99 @@
+"""Figures leave as files: format by the name's ending, and what has to be said about the result.
+
+    save(heatmap(events, about, look=preset("slide-16x9")), "heatmap.svg")
+
+`render` knows how each format is made; here are the table of formats, the folder, and the font that was really used.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import altair as alt
+
+from fmrw.errors import FigureError
+from fmrw.figures import render
+from fmrw.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from os import PathLike
+
+    from fmrw.figures.look import Look
+
+FORMATS: dict[str, Callable[[alt.TopLevelMixin], bytes]] = {
+    "pdf": render.pdf,
+    "svg": render.svg,
+    "png": render.png,
+    "html": render.html,
+}
+"""Format → a chart's bytes."""
+
+
+def export(chart: alt.TopLevelMixin, kind: str, *, scale: float = 2) -> bytes:
+    """Draw a chart in a format.
+
+    Parameters
+    ----------
+    kind
+        One of `FORMATS`.
+    scale
+        Pixels per point; only a PNG has pixels.
+
+    Raises
+    ------
+    FigureError
+        Unknown format, or a scale that makes no picture.
+    """
+    if kind not in FORMATS:
+        raise FigureError(f"'{visible(kind)}' is not a format of figures; take one of {', '.join(FORMATS)}")
+    if not 0 < scale <= _LARGEST_SCALE:
+        raise FigureError(f"scale {scale} makes no picture; take one above 0, up to {_LARGEST_SCALE}")
+    draw = functools.partial(render.png, scale=scale) if kind == "png" else FORMATS[kind]
+    return draw(chart)
+
+
+_LARGEST_SCALE = 16
+
+
+def save(chart: alt.TopLevelMixin, path: str | PathLike[str], *, scale: float = 2) -> Path:
+    """Write a chart to a file, in the format its name ends with.
+
+    Raises
+    ------
+    FigureError
+        Unknown format, or the file cannot be written.
+    """
+    target = Path(path)
+    content = export(chart, target.suffix.removeprefix(".").lower(), scale=scale)
+    try:
+        target.write_bytes(content)
+    except OSError as error:
+        raise FigureError(
+            f"{visible(str(target))}: {error.strerror}; choose a folder you may write"
+        ) from error
+    return target
+
+
+def font_note(look: Look) -> str:
+    """Say which font is used where one that was asked for is missing; "" if it is there.
+
+    vl-convert falls back in silence, so a line of text is drawn and the PDF asked which font it embeds.
+    """
+    wanted = look.font.split(",", maxsplit=1)[0].strip().strip("'\"")
+    used = _fonts_of(look.fonts)
+    if any(_plain(name).startswith(_plain(wanted)) for name in used):
+        return ""
+    return f"font '{visible(wanted)}' is not on this machine; used {', '.join(used) or 'none'} instead"
+
+
+@functools.cache
+def _fonts_of(font: str) -> tuple[str, ...]:
+    text = alt.Chart({"values": [{}]}).mark_text(text="Hxg", font=visible(font))
+    return tuple(render.fonts(render.pdf(text)))
+
+
+def _plain(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())

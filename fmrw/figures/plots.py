@@ -1,0 +1,226 @@
+"""Where a program went: offset against time (`timeline`), offset against the order of accesses (`access_order`).
+
+One mark per access as long as there are few. Else accesses of one handle that continue each other become one line, from
+where it began to where it ended, in time as in the file. Else the plane is cut into tiles and a tile is marked if it
+was touched. The figure says which. Reads and writes have a half of the plane each if both happened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import altair as alt
+import polars as pl
+
+from fmrw.figures import marks, page, thinning, wide
+from fmrw.figures.heatmap import check_annotations
+from fmrw.figures.look import SCREEN, Look
+from fmrw.figures.page import About, Box, Furniture
+from fmrw.offsets import hex_offset
+from fmrw.text import visible
+from fmrw.trace.schema import transfers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fmrw.offsets import Annotation
+
+Across = Literal["time", "order"]
+
+_TITLES = {"time": "seconds since the first access", "order": "number of the access"}
+_PARTING = 1.1
+_PROCESSES = 6
+
+
+def timeline(
+    events: pl.DataFrame, about: About, *, annotations: Sequence[Annotation] = (), look: Look = SCREEN
+) -> alt.LayerChart:
+    """Draw which offsets were accessed when, a colour per process.
+
+    Parameters
+    ----------
+    events
+        Events of ONE file.
+    about
+        The file and the session.
+    annotations
+        Ranges to mark across the plane.
+    """
+    return _plot(events, about, "time", annotations, look)
+
+
+def access_order(
+    events: pl.DataFrame, about: About, *, annotations: Sequence[Annotation] = (), look: Look = SCREEN
+) -> alt.LayerChart:
+    """Draw which offsets were accessed in which order; thin lines are seeks, from the end of an access to the next.
+
+    Parameters
+    ----------
+    events
+        Events of ONE file.
+    about
+        The file and the session.
+    annotations
+        Ranges to mark across the plane.
+    """
+    return _plot(events, about, "order", annotations, look)
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """The coordinates: offset plus `lift` for reads where writes lie below."""
+
+    size: int
+    ops: tuple[str, ...]
+    across: Across
+    last: float
+
+    @property
+    def lift(self) -> float:
+        return self.size * _PARTING if len(self.ops) > 1 else 0
+
+    @property
+    def top(self) -> float:
+        return max(self.lift + self.size, 1)
+
+    def y(self, row: pl.Expr) -> pl.Expr:
+        return row + pl.when(pl.col("op") == "read").then(self.lift).otherwise(0.0)
+
+
+def _plot(
+    events: pl.DataFrame, about: About, across: Across, annotations: Sequence[Annotation], look: Look
+) -> alt.LayerChart:
+    check_annotations(annotations, about)
+    about = about.seen_in(events)
+    moved = _placed(transfers(events), across)
+    ops = tuple(op for op in ("read", "write") if (moved["op"] == op).any()) or ("read",)
+    plane = _Plane(about.size, ops, across, moved["t2"].max() or 1)  # type: ignore[arg-type] # a number
+    shown = thinning.thin(moved, about.size, plane.last, wide.MOST_MARKS // 2)
+    furniture = Furniture(look)
+    seeks = across == "order" and shown.seeks.height
+    notes = [
+        shown.note,
+        "grey lines are seeks" if seeks else "",
+        page.capture_text(about),
+        "thin marks are pages" if about.page else "",
+    ]
+    what = "offset against time" if across == "time" else "offset against the order of accesses"
+    left = look.text * (2.6 + 0.55 * len(hex_offset(about.size)))
+    box = wide.place(furniture, about, what if moved.height else f"{what} - nothing recorded", notes, left)
+    _halves(furniture, plane, box)
+    layers = [
+        _ground(plane, look),
+        *_bands(plane, annotations, look),
+        *_seeks(shown.seeks, plane, look, across),
+        _accesses(shown, plane, box, look),
+    ]
+    return page.assemble(layers, furniture, box, about, what)
+
+
+def _placed(moved: pl.DataFrame, across: Across) -> pl.DataFrame:
+    """Add `t`, `t2`, where an access stands across, and `kind`, the process it is coloured by."""
+    moved = moved.sort("seq")
+    order = pl.int_range(pl.len(), dtype=pl.Int64).cast(pl.Float64)
+    seconds = (pl.col("time") - pl.col("time").min()).dt.total_microseconds() / 1e6
+    pair = pl.format("{} [{}]", pl.col("process").cast(pl.String), "pid")
+    named = moved.with_columns(t=seconds if across == "time" else order, kind=pair).with_columns(t2="t")
+    first = named["kind"].value_counts(sort=True).sort("count", "kind", descending=[True, False])["kind"]
+    shown = {kind: visible(kind) if rank < _PROCESSES else "others" for rank, kind in enumerate(first)}
+    return named.with_columns(pl.col("kind").replace_strict(shown, return_dtype=pl.String))
+
+
+def _ground(plane: _Plane, look: Look) -> alt.Chart:
+    tops = [plane.lift, 0.0] if plane.lift else [0.0]
+    rows = [{"x": 0, "x2": plane.last, "y": low, "y2": low + plane.size} for low in tops]
+    return marks.rectangles(rows, fill=look.palette.untouched, opacity=0.55)
+
+
+def _halves(furniture: Furniture, plane: _Plane, box: Box) -> None:
+    """Say which half is which."""
+    text = furniture.look.text
+    for number, op in enumerate(plane.ops):
+        y = box.top + number * box.height * plane.lift / plane.top - text * 0.35
+        furniture.text(box.right, y, f"{op}s", bold=True, colour=furniture.look.palette.faint, align="right")
+
+
+def _bands(plane: _Plane, annotations: Sequence[Annotation], look: Look) -> list[alt.Chart]:
+    if not annotations:
+        return []
+    lows = [plane.lift, 0.0] if plane.lift else [0.0]
+    rows = [
+        {"x": 0, "x2": plane.last, "y": low + start, "y2": low + end}
+        for low in lows
+        for start, end, _ in annotations
+    ]
+    names = [
+        {"x": 0, "y": lows[0] + end, "label": page.shorten(name, 240, look.text)}
+        for _, end, name in annotations
+    ]
+    accent = look.palette.accent
+    style: dict[str, Any] = {"align": "left", "dx": 4, "baseline": "bottom", "fontSize": look.text * 0.85}
+    return [
+        marks.rectangles(rows, fill=accent, opacity=0.16),
+        *marks.labels(names, look.palette.paper, accent, **style),
+    ]
+
+
+def _seeks(seeks: pl.DataFrame, plane: _Plane, look: Look, across: Across) -> list[alt.Chart]:
+    if across != "order" or seeks.is_empty():
+        return []
+    lines = seeks.select("t", plane.y(pl.col("from")).alias("y"), "t2", plane.y(pl.col("to")).alias("y2"))
+    return [marks.rules(lines.rows(), stroke=look.palette.faint, strokeWidth=0.5, opacity=0.55)]
+
+
+def _accesses(thinned: thinning.Thinned, plane: _Plane, box: Box, look: Look) -> alt.Chart:
+    """Draw lines from begin to end; a short one still shows as a dot."""
+    shown = thinned.rows
+    kinds = dict(zip(sorted(shown["kind"].unique().to_list()), look.palette.classes, strict=False))
+    rows = shown.select(
+        "kind", "op", "page",
+        x="t", x2="t2", y=plane.y(pl.col("start")), y2=plane.y(pl.col("end")),
+        bytes=pl.format("{}-{}", *(pl.col(edge).map_elements(hex_offset, pl.String) for edge in ("start", "end"))),
+    )  # fmt: skip
+    chosen = wide.choose()
+    zoom = alt.selection_interval(name="zoom", bind="scales")
+    columns = thinned.columns
+    thick = round(box.width / columns if columns else max(1.6, look.text * 0.22), 2)
+    fold = (
+        f"datum.value >= {plane.lift} ? datum.value - {plane.lift} : datum.value"
+        if plane.lift
+        else "datum.value"
+    )
+    y_axis = wide.byte_axis("y", "offset", labelExpr=f"'0x' + format({fold}, 'x')", **_y_values(plane))
+    chart: alt.Chart = (
+        alt.Chart(marks.inline(rows.to_dicts()))
+        .mark_rule(clip=True, strokeCap="butt" if columns else "round")
+        .encode(
+            x=alt.X(
+                "x:Q",
+                scale=alt.Scale(domain=[0, plane.last], nice=False, padding=6),
+                axis=alt.Axis(title=_TITLES[plane.across], grid=False),
+            ),
+            x2="x2:Q",
+            y=alt.Y("y:Q", scale=alt.Scale(domain=[0, plane.top], nice=False), axis=y_axis),
+            y2="y2:Q",
+            color=alt.Color(
+                "kind:N",
+                scale=alt.Scale(domain=list(kinds), range=list(kinds.values())),
+                legend=wide.legend(kinds, box, look, symbolType="stroke", symbolStrokeWidth=look.text * 0.4),
+            ),
+            opacity=alt.condition(chosen, alt.value(1), alt.value(0.06)),
+            strokeWidth=alt.condition("datum.page", alt.value(thick / 2), alt.value(thick)),
+            tooltip=["bytes:N", "op:N", "kind:N"],
+        )
+        .add_params(chosen, zoom)
+    )
+    return chart
+
+
+def _y_values(plane: _Plane) -> dict[str, Any]:
+    """Label both halves with the same offsets; only a plane of one half follows the zoom."""
+    if not plane.lift:
+        return {}
+    step = 1 << max(0, (plane.size // 4).bit_length() - 1)
+    offsets = range(0, plane.size + 1, step)
+    return {"values": [low + offset for low in (0, plane.lift) for offset in offsets]}

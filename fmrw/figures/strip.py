@@ -1,0 +1,243 @@
+"""The file as one line, and several lines to compare: `strip`, `lanes`, `crosstab`.
+
+Ranges are exact as long as there are few enough to draw; else neighbours are joined and the figure says up to which distance. Counts
+of accesses are those of columns about a point wide.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from fmrw.analysis import ranges
+from fmrw.analysis.structure.crosstab import CLASSES
+from fmrw.analysis.tiles import Index
+from fmrw.errors import FigureError
+from fmrw.figures import page, tracks, wide
+from fmrw.figures.classes import Classes, Scale
+from fmrw.figures.look import SCREEN, Look
+from fmrw.figures.tracks import Span, Track
+from fmrw.offsets import human_size, range_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import altair as alt
+
+    from fmrw.figures.page import About
+    from fmrw.offsets import Annotation
+
+_MOST_LEVELS = 3
+_MOST_LANES = 24
+_PARTS = 2_000  # named ranges drawn per level
+
+
+def strip(
+    events: pl.DataFrame,
+    about: About,
+    *,
+    structure: pl.DataFrame | None = None,
+    annotations: Sequence[Annotation] = (),
+    scale: Scale = "log",
+    look: Look = SCREEN,
+) -> alt.LayerChart:
+    """Draw a file as a line: how often each place was read and written, and what nobody read.
+
+    Parameters
+    ----------
+    events
+        Events of ONE file.
+    about
+        The file and the session.
+    structure
+        Named ranges `start, end, name, depth` to show above, as `analysis.structure` gives them.
+    annotations
+        Named ranges to mark.
+    scale
+        Classes of counts: "log" or "linear".
+    """
+    about = about.seen_in(events)
+    index = Index.build(events)
+    read, kinds, written, more = (
+        *_lane(index, "read", about, scale, look),
+        *_lane(index, "write", about, scale, look),
+    )
+    gaps, width = wide.thinned(ranges.complement(events.filter(op="read"), about.size), about.size, 3_000)
+    never = [Span(start, end, "never read", _gap_label(start, end)) for start, end in gaps.iter_rows()]
+    rows = [*_structure(structure), Track("reads", read, 1.6)]
+    rows += [Track("writes", written, 1.0)] if written else []
+    rows += [Track("never read", never, 0.8), _scale_bar(about.size)]
+    shown = kinds | more | {"never read": look.palette.faint}
+    hidden = {"part": _tint(look, 0), "next part": _tint(look, 1), "scale": look.palette.ink}
+    notes = [page.capture_text(about), page.process_text(about), wide.joined_note(width)]
+    nothing = "" if read or written else " - nothing recorded"
+    return tracks.draw(
+        rows,
+        shown,
+        about,
+        look,
+        what=f"accesses along the file{nothing}",
+        notes=notes,
+        hidden=hidden,
+        annotations=annotations,
+    )
+
+
+def lanes(
+    runs: Mapping[str, pl.DataFrame] | pl.DataFrame,
+    about: About,
+    *,
+    annotations: Sequence[Annotation] = (),
+    look: Look = SCREEN,
+) -> alt.LayerChart:
+    """Compare what several runs, or the processes of one, read: a lane each, what only one read, what nobody read.
+
+    Parameters
+    ----------
+    runs
+        Events of the same file by name of the run; or one frame, for a lane per process.
+
+    Raises
+    ------
+    FigureError
+        More lanes than can be told apart.
+    """
+    named = _processes(runs) if isinstance(runs, pl.DataFrame) else dict(runs)
+    if not 0 < len(named) <= _MOST_LANES:
+        raise FigureError(
+            f"{len(named)} lanes cannot be compared in one figure; choose 1 to {_MOST_LANES} runs or processes"
+        )
+    sets = {name: ranges.merge(events.filter(op="read")) for name, events in named.items()}
+    for events in named.values():
+        about = about.seen_in(events)
+    nobody = ranges.complement(pl.concat(list(sets.values())), about.size)
+    alone = {
+        name: ranges.subtract(own, pl.concat([_NONE, *(s for n, s in sets.items() if n != name)]))
+        for name, own in sets.items()
+    }
+    most = wide.MOST_MARKS // (2 * len(sets) + 1)
+    colours = _lane_colours(list(sets), look)
+    rows, widest = [], 0
+    for name, own in sets.items():
+        spans, width = _spans(own, name, about.size, most)
+        rows.append(Track(_share(name, own, about.size), spans))
+        widest = max(widest, width)
+    only = [span for name, own in alone.items() for span in _spans(own, name, about.size, most)[0]]
+    rows.append(Track("only this one", sorted(only)))
+    rows.append(Track(_share("nobody", nobody, about.size), _spans(nobody, "nobody", about.size, most)[0]))
+    kinds = colours | {"nobody": look.palette.faint}
+    notes = [page.capture_text(about), wide.joined_note(widest)]
+    return tracks.draw(
+        rows, kinds, about, look, what="who read which bytes", notes=notes, annotations=annotations
+    )
+
+
+def crosstab(table: pl.DataFrame, about: About, *, look: Look = SCREEN) -> alt.LayerChart:
+    """Draw what a format describes against what a program read.
+
+    Parameters
+    ----------
+    table
+        The four rows of `analysis.structure.crosstab`.
+    """
+    colours = dict(
+        zip(CLASSES, (*look.palette.classes[:2], look.palette.classes[4], look.palette.faint), strict=True)
+    )
+    rows, shares, start = [], [], 0
+    widest = 0
+    for name, count, share, starts, ends in table.select(
+        "class", "bytes", "share", "starts", "ends"
+    ).iter_rows():
+        found, width = wide.thinned(
+            pl.DataFrame({"start": starts, "end": ends}, schema=_SET), about.size, 2_000
+        )
+        widest = max(widest, width)
+        rows.append(Track(name, [Span(a, b, name) for a, b in found.iter_rows()]))
+        if count:
+            shares.append(Span(start, start + count, name, f"{share or 0:.1%} · {count:,} bytes"))
+        start += count
+    rows = [Track("share of the file", shares, 1.3, ground=False), *rows]
+    notes = ["the first bar shows shares, not places", page.capture_text(about), wide.joined_note(widest)]
+    return tracks.draw(
+        rows, colours, about, look, what="described by the format and read by the program", notes=notes
+    )
+
+
+_SET = {"start": pl.Int64(), "end": pl.Int64()}
+_NONE = pl.DataFrame(schema=_SET)
+
+
+def _lane(index: Index, op: str, about: About, scale: Scale, look: Look) -> tuple[list[Span], dict[str, str]]:
+    """Join columns of one class; give the spans and the colours of their classes."""
+    columns = max(1, min(int(look.width), about.size))
+    bins = index.bins((0, about.size, columns), op=op)
+    counts = bins["accesses"].to_numpy()
+    if not counts.any():
+        return [], {}
+    classes = Classes.of(int(counts.max()), scale)
+    number = classes.number(counts)
+    colours = classes.colours(look.palette.ramp(op))
+    kinds = {f"{op} {classes.label(n + 1)}": colour for n, colour in enumerate(colours)}
+    cuts = np.r_[0, np.flatnonzero(np.diff(number)) + 1, len(number)]
+    starts, ends = bins["start"].to_numpy(), bins["end"].to_numpy()
+    spans = [
+        Span(int(starts[a]), int(ends[b - 1]), f"{op} {classes.label(int(number[a]))}")
+        for a, b in pairwise(cuts.tolist())
+        if number[a]
+    ]
+    return spans, kinds
+
+
+def _structure(structure: pl.DataFrame | None) -> list[Track]:
+    """Make a track per depth, neighbours in two tints."""
+    if structure is None or structure.is_empty():
+        return []
+    levels = sorted(structure["depth"].unique().to_list())[:_MOST_LEVELS]
+    made: list[Track] = []
+    for level in levels:
+        parts = structure.filter(depth=level).sort("start").head(_PARTS)
+        named = parts.select("start", "end", "name").iter_rows()
+        spans = [
+            Span(start, end, ("part", "next part")[n % 2], name) for n, (start, end, name) in enumerate(named)
+        ]
+        made.append(Track(("format", "parts", "inner parts")[len(made)], spans, 0.8, ground=False))
+    return made
+
+
+def _tint(look: Look, number: int) -> str:
+    dark = look.palette.paper < "#8"
+    return (("#3a4452", "#566479") if dark else ("#d5dae1", "#b9c2cd"))[number]
+
+
+def _gap_label(start: int, end: int) -> str:
+    return f"{range_text(start, end)} ({human_size(end - start)})"
+
+
+def _scale_bar(size: int) -> Track:
+    """Show how long a round number of bytes is."""
+    length = 1 << max(0, (max(size, 1) // 6).bit_length() - 1)
+    bar = Span(0, min(length, size), "scale", low=0.42, high=0.58)
+    return Track(f"scale: {human_size(min(length, size))}", [bar], 0.45, ground=False)
+
+
+def _processes(events: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    moved = events.filter(op="read")
+    parts = moved.partition_by("process", "pid", as_dict=True, maintain_order=True)
+    return {f"{name} [{pid}]": part for (name, pid), part in parts.items()} or {"nobody yet": moved}
+
+
+def _lane_colours(names: Sequence[str], look: Look) -> dict[str, str]:
+    return {name: look.palette.classes[i % len(look.palette.classes)] for i, name in enumerate(names)}
+
+
+def _spans(own: pl.DataFrame, kind: str, size: int, most: int) -> tuple[list[Span], int]:
+    found, width = wide.thinned(own, size, most)
+    return [Span(start, end, kind) for start, end in found.iter_rows()], width
+
+
+def _share(name: str, own: pl.DataFrame, size: int) -> str:
+    inside = int(ranges.coverage(own, size)["covered"].item())
+    return f"{name}  {inside / size if size else 0:.1%}"

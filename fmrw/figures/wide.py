@@ -1,0 +1,115 @@
+"""What charts along an offset share: the page around them, axes of bytes, a legend in one row, ranges thinned to the screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+import numpy as np
+import polars as pl
+
+from fmrw.figures import page
+from fmrw.figures.page import About, Box, Furniture
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fmrw.figures.look import Look
+
+MOST_MARKS = 10_000
+"""Marks a chart may have, whatever the input."""
+
+_TICKS = 8
+_NOTE_LINES = 3
+
+
+def place(furniture: Furniture, about: About, what: str, notes: Sequence[str], left: float) -> Box:
+    """Write everything around a wide chart and give the place that is left for it.
+
+    Parameters
+    ----------
+    furniture
+        Gets title, notes and provenance.
+    about, what
+        The file, and what is shown of it.
+    notes
+        Sentences below the chart: what was joined, left out or sampled.
+    left
+        Room for the labels of the vertical axis.
+    """
+    look = furniture.look
+    top = page.title(furniture, about, what) + look.text * 3.7
+    bottom = page.footer(furniture, about)
+    room, size = look.width - 2 * look.margin, round(look.text * 0.9, 1)
+    lines = page.wrap(" · ".join(note for note in notes if note), room, size)[:_NOTE_LINES]
+    first = bottom - look.text * 0.5 - len(lines) * size * 1.32
+    for number, line in enumerate(lines, 1):
+        furniture.text(look.margin, first + number * size * 1.32, line, size=size)
+    edge = look.margin + left
+    return Box(edge, top, look.width - look.margin - edge, first - look.text * 3.6 - top)
+
+
+def byte_axis(scale: str, title: str, **changes: Any) -> alt.Axis:  # noqa: ANN401 - properties of altair's axis
+    """Label an axis of offsets in hexadecimal, at multiples of a power of two, wherever it is zoomed to.
+
+    Parameters
+    ----------
+    scale
+        "x" or "y", the scale whose window decides.
+    """
+    low, high = f"domain('{scale}')[0]", f"domain('{scale}')[1]"
+    step = f"pow(2, max(0, ceil(log(({high} - {low}) / {_TICKS}) / LN2)))"
+    values = f"sequence(max(0, ceil({low} / {step}) * {step}), {high} + 1, {step})"
+    usual: dict[str, Any] = {
+        "values": alt.expr(values),
+        "labelExpr": "'0x' + format(datum.value, 'x')",
+        "title": title,
+    }
+    return alt.Axis(**(usual | {"grid": False, "labelOverlap": "greedy"} | changes))
+
+
+def legend(kinds: Mapping[str, str], box: Box, look: Look, **changes: Any) -> alt.Legend | None:  # noqa: ANN401 - properties of altair's legend
+    """Stand in rows above the chart; clicking an entry leaves only its marks."""
+    if not kinds:
+        return None
+    widest = max(len(kind) for kind in kinds) * look.text * 0.52 + look.text * 2.5
+    columns = max(1, min(len(kinds), int(box.width / widest)))
+    return alt.Legend(
+        orient="none",
+        direction="horizontal",
+        legendX=0,
+        legendY=round(-look.text * 2.6, 2),
+        title=None,
+        values=list(kinds),
+        columns=columns,
+        columnPadding=look.text,
+        symbolSize=look.text**2 * 0.8,
+        labelLimit=look.text * 18,
+        **changes,
+    )
+
+
+def choose() -> alt.Parameter:
+    """Let clicks in the legend choose kinds."""
+    return alt.selection_point(name="kind", fields=["kind"], bind="legend")
+
+
+def thinned(ranges: pl.DataFrame, size: int, most: int) -> tuple[pl.DataFrame, int]:
+    """Join sorted ranges that lie close together until at most `most` are left.
+
+    Returns
+    -------
+    frame of `start`, `end`, and the width in bytes up to which holes between them were closed; 0 if none were
+    """
+    starts, ends = ranges["start"].to_numpy(), ranges["end"].to_numpy()
+    width = 0
+    while len(starts) > most:
+        width = max(width * 2, size // 4096, 1)
+        begins = np.flatnonzero(starts[1:] - ends[:-1] > width)
+        starts, ends = starts[np.r_[0, begins + 1]], ends[np.r_[begins, len(ends) - 1]]
+    return pl.DataFrame({"start": starts, "end": ends}, schema={"start": pl.Int64, "end": pl.Int64}), width
+
+
+def joined_note(width: int) -> str:
+    """Say what `thinned` did."""
+    return f"ranges less than {width:,} bytes apart are drawn as one" if width else ""
