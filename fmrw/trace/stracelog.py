@@ -1,0 +1,172 @@
+"""A log of `strace -f -y` becomes the frame: for machines without FUSE, and to check what a mount recorded.
+
+    strace -f -y -ttt -T -o log 7z l sample.iso
+    read_strace("log", root="samples")
+
+`straceline` cuts lines into calls, `stracestate` keeps what the kernel kept, and this module says what each call does to it.
+Every read and write of a file gets the range it moved, whoever opened the file and however the descriptor came there.
+`-e trace=desc,file,process` is enough, `-y` tells paths as the kernel sees them, and times are best with `-ttt -T`.
+
+What the rows are: `sendfile`, `splice` and `copy_file_range` are one read and one write each. Reading at the end of the file
+gives an empty range there. Calls that failed have no row. `O_TRUNC` is an open followed by a truncation to 0. Fidelity is
+`byte`.
+
+Limits. Page faults are not system calls: what a program reads through `mmap` (and what `execve` and the loader map) is not
+in the log, nor is io_uring or what another process does with a descriptor sent over a socket before it is first used under
+`-y`. A descriptor open before the log began is taken to stand at offset 0. The size a file had before an append to it must
+be in the log (a stat, a seek to the end) or in `sizes`; else the append counts from the largest offset seen, with a warning.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import warnings
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from fmrw.errors import BadInput
+from fmrw.text import path_text, visible
+from fmrw.trace import schema
+from fmrw.trace.foreign import DamagedWarning, opened
+from fmrw.trace.stracecalls import FORKS, WANTED, Replay
+from fmrw.trace.straceline import Call, Clock, calls
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from io import BufferedReader
+
+LONGEST_LINE = 2**23  # bytes
+
+
+def read_strace(
+    path: str | os.PathLike[str],
+    root: str | os.PathLike[str] | None = None,
+    *,
+    sizes: Mapping[str, int] | None = None,
+) -> pl.DataFrame:
+    """Read a log of `strace -f -y`.
+
+    Parameters
+    ----------
+    path : path
+        The log.
+    root : path, optional
+        Keep only files below this directory, with paths relative to it; all files, with their absolute paths, if not given.
+    sizes : mapping, optional
+        Sizes files had when the log began, by absolute path.
+
+    Returns
+    -------
+    frame of schema.EVENTS
+        In the order in which the calls were answered.
+
+    Raises
+    ------
+    BadInput
+        Not such a log.
+
+    Warns
+    -----
+    DamagedWarning
+        The log was cut in the middle of a line, or an append cannot be placed.
+    """
+    shown = visible(os.fspath(path))
+    replay, clock = Replay({_text(name): size for name, size in (sizes or {}).items()}), Clock()
+    with opened(path, "a log of `strace -f -y -o log`") as stream:
+        written = os.fstat(stream.fileno()).st_mtime
+        replay.tasks.children = _children(_lines(stream, shown, warn=False))
+        stream.seek(0)
+        seen = 0
+        for event in calls(_lines(stream, shown, warn=True), WANTED, clock):
+            seen += 1
+            replay.take(event)
+    replay.finish()
+    if not seen:
+        raise BadInput(f"{shown} holds no system calls; give a log of `strace -f -y -o log`.")
+    for file in replay.unplaced:
+        warnings.warn(
+            f"{shown}: {visible(file)} was appended to before its size was known; give it with `sizes`",
+            DamagedWarning,
+            stacklevel=2,
+        )
+    frame = _frame(replay, clock.shift(_midnight(written)))
+    return frame if root is None else beneath(frame, root)
+
+
+def beneath(events: pl.DataFrame, root: str | os.PathLike[str]) -> pl.DataFrame:
+    """Keep the events of files below a directory, and make their paths relative to it.
+
+    Parameters
+    ----------
+    events : frame of schema.EVENTS
+        With absolute paths.
+    root : path
+        As it is called here, or with its links resolved.
+    """
+    names = {_text(os.path.abspath(root)), _text(os.path.realpath(root))}  # noqa: PTH100 - Path.resolve follows links
+    relative = pl.coalesce(
+        pl.when(pl.col("path").str.starts_with(f"{name.rstrip('/')}/")).then(
+            pl.col("path").str.slice(len(name.rstrip("/")) + 1)
+        )
+        for name in sorted(names)
+    )
+    return events.with_columns(path=relative).filter(pl.col("path").is_not_null())
+
+
+def _text(path: str | os.PathLike[str]) -> str:
+    return path_text(os.fsencode(path))
+
+
+def _midnight(seconds: float) -> int:
+    """Give the midnight that began the day of a time, on this machine's clock, in microseconds since 1970."""
+    day = dt.datetime.fromtimestamp(seconds).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    return int(day.timestamp()) * 1_000_000
+
+
+def _lines(stream: BufferedReader, shown: str, *, warn: bool) -> Iterator[str]:
+    for line in iter(lambda: stream.readline(LONGEST_LINE), b""):
+        if line.endswith(b"\n"):
+            yield line.decode("latin-1")
+        elif stream.peek(1):
+            raise BadInput(
+                f"{shown} has a line longer than {LONGEST_LINE} bytes; give a log of `strace -f -y -o log`."
+            )
+        elif warn:
+            warnings.warn(
+                f"{shown}: the last line is incomplete and was left out", DamagedWarning, stacklevel=4
+            )
+
+
+def _children(lines: Iterator[str]) -> dict[int, list[tuple[int, int | None, str]]]:
+    """Find who made whom before replaying; see `stracestate.Tasks`."""
+    children: dict[int, list[tuple[int, int | None, str]]] = {}
+    for call in calls(lines, FORKS, Clock()):
+        if isinstance(call, Call) and call.result is not None and call.result > 0:
+            children.setdefault(call.result, []).append((call.entered, call.tid, ",".join(call.arguments)))
+    return children
+
+
+def _frame(replay: Replay, shift: int) -> pl.DataFrame:
+    rows = [row for row in replay.rows if row.handle not in replay.directories]
+    names = replay.tasks.names
+    number = range(len(rows))
+    columns = {
+        "seq": number,
+        "time": [row.time + shift for row in rows],
+        "op": [row.op for row in rows],
+        "path": [row.path for row in rows],
+        "call": number,
+        "start": [row.start for row in rows],
+        "end": [row.end for row in rows],
+        "requested": [row.requested for row in rows],
+        "size": [row.size for row in rows],
+        "fidelity": ["byte"] * len(rows),
+        "handle": [row.handle for row in rows],
+        "pid": [names.get(row.pid, row.pid) for row in rows],
+        "tid": [names.get(row.tid, row.tid) for row in rows],
+        "process": [row.process for row in rows],
+        "errno": [0] * len(rows),
+    }
+    return pl.DataFrame(columns).cast(dict(schema.EVENTS))  # type: ignore[arg-type]  # a Schema is such a mapping

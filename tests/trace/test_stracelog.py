@@ -1,0 +1,525 @@
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+import warnings
+import zipfile
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fmrw.errors import BadInput
+from fmrw.trace import schema, stracelog
+from fmrw.trace.foreign import DamagedWarning
+from fmrw.trace.stracelog import beneath, read_strace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+SIZE = 100_000
+Move = tuple[str, str, int, int]  # process, op, start, end
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "watched"
+    folder.mkdir()
+    (folder / "data").write_bytes(os.urandom(SIZE))
+    return folder
+
+
+def trace(
+    folder: Path, *command: str | Path, options: tuple[str, ...] = ("-f", "-y"), stderr: bool = False
+) -> Path:
+    """Run a command in the folder under strace; the log goes to a file, or to standard error as without `-o`."""
+    log = folder.parent / "log"
+    to = () if stderr else ("-o", log)
+    done = subprocess.run(["strace", *options, *to, *command], cwd=folder, capture_output=True, check=True)
+    if stderr:
+        log.write_bytes(done.stderr)
+    return log
+
+
+def python(code: str) -> tuple[str, ...]:
+    return (sys.executable, "-S", "-c", "import os\n" + textwrap.dedent(code))
+
+
+def moves(events: pl.DataFrame, path: str = "data") -> list[Move]:
+    wanted = events.filter(pl.col("op").is_in(["read", "write"]), path=path)
+    return wanted.select("process", "op", "start", "end").rows()
+
+
+def ranges(events: pl.DataFrame, path: str = "data") -> list[tuple[str, int, int]]:
+    return [(op, start, end) for _, op, start, end in moves(events, path)]
+
+
+# Real programs
+
+
+@needs_strace
+def test_every_way_to_read(folder: Path) -> None:
+    code = """
+        fd = os.open("data", os.O_RDONLY)
+        os.read(fd, 100); os.pread(fd, 7, 5000); os.read(fd, 50)
+        os.readv(fd, [bytearray(10), bytearray(20)]); os.preadv(fd, [bytearray(3), bytearray(4)], 9)
+        os.lseek(fd, -10, os.SEEK_END); os.read(fd, 100); os.read(fd, 100)
+        os.lseek(fd, 40, os.SEEK_SET); os.lseek(fd, 2, os.SEEK_CUR); os.read(fd, 1)
+    """
+    got = read_strace(trace(folder, *python(code)), folder)
+    assert ranges(got) == [
+        ("read", 0, 100), ("read", 5000, 5007), ("read", 100, 150), ("read", 150, 180), ("read", 9, 16),
+        ("read", SIZE - 10, SIZE), ("read", SIZE, SIZE), ("read", 42, 43),
+    ]  # fmt: skip
+    reads = got.filter(op="read")
+    assert reads["requested"].to_list() == [100, 7, 50, 30, 7, 100, 100, 1]
+    assert set(reads["size"]) == {SIZE}
+    assert reads["handle"].n_unique() == 1
+    assert got.filter(path="data")["op"].to_list() == ["open", *["read"] * 8, "close"]
+    assert got.schema == schema.EVENTS
+
+
+@needs_strace
+def test_every_way_to_write(folder: Path) -> None:
+    code = """
+        fd = os.open("out", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        os.write(fd, b"x" * 10); os.pwrite(fd, b"y" * 5, 100); os.writev(fd, [b"a", b"bc"]); os.pwritev(fd, [b"d"], 3)
+        os.ftruncate(fd, 20); os.write(fd, b"z"); os.truncate("out", 5)
+        again = os.open("out", os.O_WRONLY | os.O_APPEND)
+        os.write(again, b"12"); os.write(fd, b"w"); os.write(again, b"3"); os.pwrite(again, b"end", 0)
+    """
+    got = read_strace(trace(folder, *python(code)), folder)
+    assert ranges(got, "out") == [
+        ("write", 0, 10), ("write", 100, 105), ("write", 10, 13), ("write", 3, 4), ("write", 13, 14),
+        ("write", 5, 7), ("write", 14, 15), ("write", 15, 16), ("write", 16, 19),
+    ]  # fmt: skip
+    assert got.filter(op="truncate")["end"].to_list() == [0, 20, 5]
+    assert got.filter(path="out", op="write")["size"].to_list() == [10, 105, 105, 105, 20, 7, 15, 16, 19]
+    assert (folder / "out").stat().st_size == 19
+
+
+@needs_strace
+def test_an_append_is_placed_by_a_stat_by_absence_or_by_a_given_size(folder: Path) -> None:
+    code = """
+        for name in ("data", "new"):
+            try: os.stat(name)
+            except FileNotFoundError: pass
+            os.write(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), b"abc")
+        os.write(os.open("other", os.O_WRONLY | os.O_APPEND), b"abc")
+    """
+    (folder / "other").write_bytes(b"12345")
+    log = trace(folder, *python(code))
+    with pytest.warns(DamagedWarning, match="other was appended to before its size was known"):
+        read_strace(log, folder)
+    got = read_strace(log, folder, sizes={str(folder / "other"): 5})
+    assert ranges(got) == [("write", SIZE, SIZE + 3)]
+    assert ranges(got, "new") == [("write", 0, 3)]
+    assert ranges(got, "other") == [("write", 5, 8)]
+
+
+@needs_strace
+def test_copies_inside_the_kernel(folder: Path) -> None:
+    code = """
+        source, target = os.open("data", os.O_RDONLY), os.open("out", os.O_RDWR | os.O_CREAT)
+        os.sendfile(target, source, 5, 1000); os.sendfile(target, source, None, 10)
+        os.copy_file_range(source, target, 100, 200, 50); os.copy_file_range(source, target, 30)
+        one, other = os.pipe()
+        os.splice(source, other, 64, offset_src=7); os.splice(one, target, 64)
+    """
+    got = read_strace(trace(folder, *python(code)), folder)
+    assert ranges(got) == [
+        ("read", 5, 1005),
+        ("read", 0, 10),
+        ("read", 200, 300),
+        ("read", 10, 40),
+        ("read", 7, 71),
+    ]
+    assert ranges(got, "out") == [
+        ("write", 0, 1000), ("write", 1000, 1010), ("write", 50, 150), ("write", 1010, 1040), ("write", 1040, 1104),
+    ]  # fmt: skip
+
+
+@needs_strace
+def test_descriptors_share_an_offset_through_dup_fork_and_threads(folder: Path) -> None:
+    code = """
+        import fcntl, threading
+        fd = os.open("data", os.O_RDONLY)
+        os.read(os.dup(fd), 10); os.dup2(fd, 50); os.read(50, 10); os.close(fd)
+        fd = fcntl.fcntl(50, fcntl.F_DUPFD, 70); os.read(70, 10)
+        for work in (lambda: os.read(50, 5), lambda: os.close(50)):
+            thread = threading.Thread(target=work); thread.start(); thread.join()
+        if os.fork() == 0:
+            os.read(70, 100); os.lseek(70, 1000, 0); os.close(70); os._exit(0)
+        os.wait(); os.read(70, 1)
+    """
+    got = read_strace(trace(folder, *python(code)), folder)
+    assert ranges(got) == [
+        ("read", 0, 10), ("read", 10, 20), ("read", 20, 30), ("read", 30, 35), ("read", 35, 135), ("read", 1000, 1001),
+    ]  # fmt: skip
+    assert got.filter(op="open").height == got.filter(op="close").height == 1
+    reads = got.filter(op="read")
+    assert reads["handle"].n_unique() == 1
+    main = reads["pid"][0]
+    assert [pid == main for pid in reads["pid"]] == [True, True, True, True, False, True]
+    assert [tid == main for tid in reads["tid"]] == [True, True, True, False, False, True]
+
+
+@needs_strace
+def test_many_processes_at_once_interleave_without_confusion(folder: Path) -> None:
+    code = """
+        children = []
+        for child in range(8):
+            pid = os.fork()
+            if pid == 0:
+                fd = os.open("data", os.O_RDONLY)
+                os.lseek(fd, child * 1000, 0)
+                for step in range(50): os.read(fd, child + 1)
+                os._exit(0)
+            children.append(pid)
+        for pid in children: os.waitpid(pid, 0)
+    """
+    got = read_strace(trace(folder, *python(code)), folder).filter(op="read", path="data")
+    for _, of_child in got.group_by("pid"):
+        first, step = of_child["start"][0], of_child["end"][0] - of_child["start"][0]
+        assert of_child["start"].to_list() == [first + step * at for at in range(50)]
+        assert first == (step - 1) * 1000
+    assert got["pid"].n_unique() == 8
+
+
+@needs_strace
+def test_names_follow_execve_prctl_and_inherited_descriptors(folder: Path) -> None:
+    script = folder.parent / "a-script-with-a-long-name"
+    script.write_text("#!/bin/sh\nread line < data\nhead -c 7 <&3 >/dev/null\n")
+    script.chmod(0o755)
+    code = f"""
+        import ctypes
+        fd = os.open("data", os.O_RDONLY)
+        os.read(fd, 10); ctypes.CDLL(None).prctl(15, b"renamed-to-something"); os.read(fd, 10)
+        hidden = os.open("data", os.O_RDONLY)
+        os.dup2(fd, 3); os.set_inheritable(3, True); os.execv({str(script)!r}, ["x"])
+    """
+    (folder / "data").write_bytes(b"first line\nsecond line\n" * 100)
+    got = moves(read_strace(trace(folder, *python(code)), folder))
+    own = os.path.basename(sys.executable)[:15]  # noqa: PTH119 - as the kernel does it
+    assert got[:2] == [(own, "read", 0, 10), ("renamed-to-some", "read", 10, 20)]
+    assert {process for process, *_ in got[2:-1]} == {"a-script-with-a"}
+    assert got[-1] == ("head", "read", 20, 27)
+
+
+@needs_strace
+def test_an_execve_beside_the_first_thread(folder: Path) -> None:
+    source, program = folder.parent / "beside.c", folder.parent / "beside"
+    source.write_text("""
+        #include <fcntl.h>
+        #include <pthread.h>
+        #include <unistd.h>
+        static void *run(void *fd) {
+            char byte[9];
+            read(*(int *)fd, byte, 9);
+            dup2(*(int *)fd, 0);
+            execl("/bin/head", "head", "-c", "5", (char *)0);
+            return fd;
+        }
+        int main(void) {
+            int fd = open("data", O_RDONLY);
+            pthread_t thread;
+            pthread_create(&thread, 0, run, &fd);
+            pause();
+        }
+    """)
+    subprocess.run(["cc", "-w", "-o", program, source, "-pthread"], check=True)
+    got = read_strace(trace(folder, program), folder).filter(op="read")
+    assert moves(got) == [("beside", "read", 0, 9), ("head", "read", 9, 14)]
+    assert got["tid"].to_list() != [got["pid"][0]] * 2
+    assert got["tid"][1] == got["pid"][1] == got["pid"][0]
+
+
+@needs_strace
+def test_renamed_and_removed_files_keep_their_story(folder: Path) -> None:
+    code = """
+        fd = os.open("data", os.O_RDONLY)
+        os.mkdir("sub"); os.rename("data", "sub/moved"); os.read(fd, 4)
+        os.rename("sub", "dir"); os.read(fd, 4)
+        os.unlink("dir/moved"); os.read(fd, 4)
+    """
+    got = read_strace(trace(folder, *python(code)), folder)
+    assert got.filter(op="read").select("path", "start", "end").rows() == [
+        ("sub/moved", 0, 4), ("dir/moved", 4, 8), ("dir/moved", 8, 12),
+    ]  # fmt: skip
+    assert got.filter(pl.col("op").is_in(["rename", "unlink"])).select("op", "path").rows() == [
+        ("rename", "data"), ("rename", "sub"), ("unlink", "dir/moved"),
+    ]  # fmt: skip
+
+
+@needs_strace
+@pytest.mark.parametrize(
+    "name", ["a b", "x) = 5, <unfinished ...>", 'q"u\\o', "new\nline", b"\xff\xfe", "é", "3<x>", "a->b"]
+)
+def test_hostile_file_names(folder: Path, name: str | bytes) -> None:
+    path = os.path.join(os.fsencode(folder), os.fsencode(name))  # noqa: PTH118 - bytes
+    with open(path, "wb") as stream:  # noqa: PTH123 - bytes
+        stream.write(b"0123456789")
+    code = f"""
+        fd = os.open({os.fsencode(name)!r}, os.O_RDWR); os.read(fd, 4); os.write(fd, b') = 5 <unfinished ...>"'); os.unlink({os.fsencode(name)!r})
+    """
+    got = read_strace(trace(folder, *python(code)), folder)
+    text = os.fsdecode(name).replace("\udcff", r"\xff").replace("\udcfe", r"\xfe")
+    assert ranges(got, text) == [("read", 0, 4), ("write", 4, 27)]
+    assert set(got["path"]) == {text}
+
+
+@needs_strace
+@pytest.mark.parametrize(
+    "options",
+    [("-f", "-y"), ("-f",), ("-f", "-yy"), ("-f", "-y", "-T", "-t"), ("-f", "-y", "-tt"), ("-f", "-y", "-ttt", "-T"), ("-f", "-y", "-r"), ("-f", "-y", "-r", "-tt"), ("-f", "-yy", "-Y", "-ttt"), ("-f", "-y", "-xx"), ("-y",)],
+    ids=" ".join,
+)  # fmt: skip
+@pytest.mark.parametrize("stderr", [False, True], ids=["file", "stderr"])
+def test_the_same_under_all_options(folder: Path, options: tuple[str, ...], *, stderr: bool) -> None:
+    follow = (
+        "" if options == ("-y",) else "if os.fork() == 0: os.read(fd, 20); os._exit(0)\n        os.wait()"
+    )
+    code = f"""
+        fd = os.open({str(folder / "data")!r}, os.O_RDONLY); os.read(fd, 10)
+        {follow}
+        os.lseek(fd, -5, os.SEEK_END); os.read(fd, 20)
+    """
+    events = read_strace(trace(folder, *python(code), options=options, stderr=stderr), folder)
+    expected = [("read", 0, 10), ("read", SIZE - 5, SIZE)]
+    if follow:
+        expected.insert(1, ("read", 10, 30))
+    assert ranges(events) == expected
+    times = events["time"].to_list()
+    assert times == sorted(times)
+    if any(option.startswith("-tt") for option in options):
+        assert abs(times[0] - dt.datetime.now(dt.UTC)) < dt.timedelta(minutes=5)
+    reads = events.filter(op="read")
+    assert not follow or reads["pid"][0] == reads["pid"][2] != reads["pid"][1]
+    assert 0 not in reads["pid"].to_list() or options == ("-y",)
+
+
+_READ = re.compile(
+    r'\d+ +(?:read|pread64)\(\d+<(?P<path>[^>]*)>, "(?P<data>(?:\\x[0-9a-f]{2})*)", \d+(?:, \d+)?\) += (?P<moved>\d+)'
+)
+
+
+def data_read(log: Path, path: Path) -> list[bytes]:
+    """Give what each read of a file brought, as strace shows it: an independent witness of where it was read."""
+    shown = "".join(f"\\x{byte:02x}" for byte in os.fsencode(path))
+    found = [_READ.match(line) for line in log.read_text().splitlines()]
+    return [
+        bytes.fromhex(one["data"].replace("\\x", ""))
+        for one in found
+        if one and one["path"] in (str(path), shown)
+    ]
+
+
+@pytest.fixture
+def archive(folder: Path) -> Path:
+    path = folder / "sample.zip"
+    with zipfile.ZipFile(path, "w") as made:
+        for number in range(40):
+            made.writestr(f"{number}.bin", os.urandom(3000))
+    return path
+
+
+@needs_strace
+@pytest.mark.parametrize(
+    "command",
+    [("7z", "l"), ("7z", "t"), ("unzip", "-l"), ("unzip", "-t"), ("python3", "-m", "zipfile", "-l"), ("cat",), ("tail", "-c", "99"), ("dd", "bs=1000", "skip=3", "count=5", "iflag=fullblock", "status=none", "of=/dev/null")],
+    ids=" ".join,
+)  # fmt: skip
+def test_real_parsers_read_what_the_file_holds_there(
+    folder: Path, archive: Path, command: tuple[str, ...]
+) -> None:
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    name = f"if={archive.name}" if command[0] == "dd" else archive.name
+    log = trace(folder, *command, name, options=("-f", "-y", "-xx", "-s", "200000"))
+    content = archive.read_bytes()
+    got = read_strace(log, folder).filter(path=archive.name, op="read")
+    seen = data_read(log, archive)
+    assert len(seen) == got.height > 0
+    for data, start, end in zip(seen, got["start"], got["end"], strict=True):
+        assert content[start:end] == data
+
+
+@needs_strace
+def test_dd_by_the_byte(folder: Path) -> None:
+    got = read_strace(
+        trace(folder, "dd", "if=data", "of=copy", "bs=7", "count=4", "skip=2", "seek=1", "status=none"),
+        folder,
+    )
+    assert moves(got) == [("dd", "read", at, at + 7) for at in range(14, 42, 7)]
+    assert moves(got, "copy") == [("dd", "write", at, at + 7) for at in range(7, 35, 7)]
+
+
+@needs_strace
+def test_shells_redirections_and_pipes(folder: Path) -> None:
+    log = trace(
+        folder,
+        "sh",
+        "-c",
+        "head -c 5 < data > one; (head -c 3; head -c 4) < data | cat > two; echo hi >> one",
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        got = read_strace(log, folder)
+    assert moves(got) == [("head", "read", 0, 5), ("head", "read", 0, 3), ("head", "read", 3, 7)]
+    assert moves(got, "one") == [("head", "write", 0, 5), ("sh", "write", 5, 8)]
+    assert sum(end - start for _, _, start, end in moves(got, "two")) == 7
+
+
+# Logs as text
+
+
+def log(folder: Path, *lines: str, end: str = "\n") -> Path:
+    path = folder / "log"
+    path.write_text("\n".join(lines) + end)
+    return path
+
+
+def test_the_first_process_gets_its_number_when_it_is_known(tmp_path: Path) -> None:
+    path = log(
+        tmp_path,
+        'execve("/bin/sh", ["sh"], 0x7 /* 9 vars */) = 0',
+        'openat(AT_FDCWD, "/w/f", O_RDONLY) = 3</w/f>',
+        'read(3</w/f>, "ab", 2) = 2',
+        "clone(child_stack=NULL, flags=CLONE_CHILD_CLEARTID|SIGCHLD <unfinished ...>",
+        "strace: Process 21 attached",
+        "[pid    21] read(3</w/f>,  <unfinished ...>",
+        "[pid    20] <... clone resumed>, child_tidptr=0x7) = 21",
+        '[pid    21] <... read resumed>"cd", 2) = 2',
+        "[pid    21] +++ exited with 0 +++",
+        'read(3</w/f>, "e", 2) = 1',
+        "+++ exited with 0 +++",
+    )
+    got = read_strace(path, "/w")
+    assert got.select("op", "start", "end", "pid", "process").rows() == [
+        ("open", 0, 0, 20, "sh"), ("read", 0, 2, 20, "sh"), ("read", 2, 4, 21, "sh"), ("read", 4, 5, 20, "sh"), ("close", 0, 0, 20, "sh"),
+    ]  # fmt: skip
+    assert set(got["size"]) == {5}
+
+
+def test_a_log_of_an_attached_process_begins_in_the_middle(tmp_path: Path) -> None:
+    path = log(
+        tmp_path,
+        '7 <... read resumed>"xy", 2) = 2',
+        '7 read(3</w/f>, "ab", 2) = 2',
+        '7 read(9, "", 1) = 0',
+        "7 close(3</w/f>) = 0",
+    )
+    assert ranges(read_strace(path, "/w"), "f") == [("read", 0, 2)]
+
+
+def test_calls_that_failed_or_never_came_back_leave_no_row(tmp_path: Path) -> None:
+    path = log(
+        tmp_path,
+        '7 openat(AT_FDCWD, "/w/f", O_RDONLY) = 3</w/f>',
+        "7 read(3</w/f>, 0x7ff, 5) = -1 EFAULT (Bad address)",
+        "7 read(3</w/f>, 0x7ff, 5) = ? ERESTARTSYS (To be restarted if SA_RESTART is set)",
+        "7 read(3</w/f>,  <unfinished ...>) = ?",
+        "7 +++ killed by SIGKILL +++",
+    )
+    assert read_strace(path, "/w")["op"].to_list() == ["open", "close"]
+
+
+def test_times_cross_midnight_and_end_on_the_day_of_the_log(tmp_path: Path) -> None:
+    path = log(
+        tmp_path,
+        *(
+            f'7 {time} read(3</w/f>, "a", 1) = 1 <0.250000>'
+            for time in ("23:59:59.500000", "00:00:01.000001")
+        ),
+    )
+    os.utime(path, (dt.datetime(2024, 3, 2, 12).timestamp(),) * 2)  # noqa: DTZ001 - this machine's day, as strace prints it
+    local = [time.astimezone().replace(tzinfo=None) for time in read_strace(path, "/w")["time"]]
+    assert local == [dt.datetime(2024, 3, 1, 23, 59, 59, 750000), dt.datetime(2024, 3, 2, 0, 0, 1, 250001)]  # noqa: DTZ001
+
+
+def test_unix_times_are_exact(tmp_path: Path) -> None:
+    path = log(tmp_path, '7 1700000000.123456 read(3</w/f>, "a", 1) = 1')
+    assert read_strace(path)["time"].item() == dt.datetime(2023, 11, 14, 22, 13, 20, 123456, tzinfo=dt.UTC)
+
+
+def test_without_times_the_order_is_kept_and_1970_claims_nothing(tmp_path: Path) -> None:
+    path = log(tmp_path, *['7 read(3</w/f>, "a", 1) = 1'] * 3)
+    times = read_strace(path)["time"]
+    assert times.is_sorted()
+    assert set(times.dt.year()) == {1970}
+
+
+def test_beneath_takes_the_root_as_called_and_as_resolved(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    paths = [f"{tmp_path}/real/a", f"{tmp_path}/link/b/c", f"{tmp_path}/realm/d", f"{tmp_path}/real"]
+    events = pl.DataFrame({"path": paths})
+    assert beneath(events, tmp_path / "link")["path"].to_list() == ["a", "b/c"]
+    assert beneath(events, f"{tmp_path}/real/")["path"].to_list() == ["a"]
+    assert beneath(events, "/")["path"].to_list() == [path[1:] for path in paths]
+
+
+@pytest.mark.parametrize("content", ["", "hello\nworld\n", "\0" * 5000, "1,2,3\n" * 100])
+def test_other_files_are_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "log").write_text(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DamagedWarning)
+        with pytest.raises(BadInput, match="holds no system calls"):
+            read_strace(tmp_path / "log")
+
+
+def test_an_endless_line_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stracelog, "LONGEST_LINE", 1000)
+    with pytest.raises(BadInput, match="line longer than 1000 bytes"):
+        read_strace(log(tmp_path, "x" * 5000))
+
+
+def test_a_cut_last_line_is_left_out_with_a_warning(tmp_path: Path) -> None:
+    path = log(tmp_path, '7 read(3</w/f>, "a", 1) = 1', '7 read(3</w/f>, "a", 1) = 1', end="")
+    with pytest.warns(DamagedWarning, match="last line is incomplete") as caught:
+        assert read_strace(path).height == 1
+    assert len(caught) == 1
+
+
+LINES = [
+    '7 openat(AT_FDCWD</w>, "f", O_RDWR|O_CREAT|O_APPEND) = 3</w/f>', "7 dup2(3</w/f>, 4) = 4</w/f>", '7 read(4</w/f>, "ab", 2) = 2',
+    "7 clone(flags=CLONE_FILES|SIGCHLD) = 8", '8 pwritev2(3</w/f>, [{iov_base="a", iov_len=1}], 1, -1, RWF_APPEND) = 1',
+    "7 close_range(3, ~0U, 0) = 0", "8 +++ superseded by execve in pid 7 +++", '7 statx(3</w/f>, "", AT_EMPTY_PATH, 0, {stx_mode=S_IFREG|0644, stx_size=9}) = 0',
+    "7 fcntl(3</w/f>, F_SETFL, O_RDONLY|O_APPEND) = 0", "7 copy_file_range(3</w/f>, [0], 4</w/f>, NULL, 5, 0) = 5", "+++ exited with 0 +++",
+    '7 renameat2(AT_FDCWD</w>, "f", AT_FDCWD</w>, "g", RENAME_EXCHANGE) = 0', '7 execve("/bin/x", ["x"], 0x7) = 0', '8 write(1</w/g>, "x" <unfinished ...>', "8 <... write resumed>, 1) = 1",
+]  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.sampled_from(LINES), min_size=1, max_size=12),
+    st.lists(
+        st.tuples(
+            st.integers(0, 600), st.sampled_from(["", "(", ")", '"', "<", ">", ",", "]", "7", "\\", "-1"])
+        ),
+        max_size=4,
+    ),
+)
+def test_damaged_logs_give_events_or_one_clear_error(
+    tmp_path: Path, lines: list[str], damage: list[tuple[int, str]]
+) -> None:
+    text = "\n".join(lines) + "\n"
+    for at, replacement in damage:
+        text = text[:at] + replacement + text[at + 1 :]
+    (tmp_path / "log").write_text(text)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DamagedWarning)
+            got = read_strace(tmp_path / "log")
+    except BadInput:
+        return
+    assert got.schema == schema.EVENTS
+    assert got.filter(pl.col("end") < pl.col("start")).is_empty()
