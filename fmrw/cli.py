@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from fmrw.commands import Outcome, grammar, wants_json
+from fmrw.commands import Outcome, wants_json
 from fmrw.errors import FmrwError
+from fmrw.grammar import grammar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

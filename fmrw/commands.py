@@ -92,7 +92,8 @@ def door() -> Door:
     return found
 
 
-def _example(*lines: str) -> str:
+def example(*lines: str) -> str:
+    """Make the epilog of a command's help."""
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
@@ -158,18 +159,16 @@ def capture_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def recording(name: str | os.PathLike[str]) -> Trace:
-    """Open what a user names: a session folder, a file that `fmrw.load` reads, or a directory monitored now."""
-    from fmrw.capture import mount as mounting  # noqa: PLC0415 - heavy imports only where needed
-    from fmrw.session import FolderSource, Trace, load  # noqa: PLC0415
+    """Open what a user names; see `fmrw.load`."""
+    from fmrw.session import load  # noqa: PLC0415 - heavy imports only where needed
 
-    session = mounting.session_of(Path(name).resolve())
-    return Trace(FolderSource(session)) if session is not None else load(name)
+    return load(name)
 
 
 # run
 
 
-@grammar.command(epilog=_example("fmrw run samples -o out -- 7z l samples/debian.iso"))
+@grammar.command(epilog=example("fmrw run samples -o out -- 7z l samples/debian.iso"))
 @click.argument("directory", type=DIRECTORY)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option(
@@ -292,7 +291,7 @@ def default_session(root: Path) -> Path:
 
 
 @grammar.command(
-    epilog=_example(
+    epilog=example(
         "fmrw mount samples",
         "7z l samples/debian.iso",
         "cp samples/debian.iso-heatmap.pdf .",
@@ -318,7 +317,7 @@ def mount(directory: Path, output: Path | None, foreground: bool, **options: Any
     return door().mount(directory.resolve(), output, options, foreground=foreground)
 
 
-@grammar.command(epilog=_example("fmrw unmount samples"))
+@grammar.command(epilog=example("fmrw unmount samples"))
 @click.argument("directory", type=DIRECTORY)
 @click.option("--force", is_flag=True, help="Detach it although it is in use; open files go on working.")
 @click.option(
@@ -341,7 +340,7 @@ def unmount(directory: Path, force: bool, abort: bool) -> Outcome:
     )
 
 
-@grammar.command(epilog=_example("fmrw status", "fmrw status --json"))
+@grammar.command(epilog=example("fmrw status", "fmrw status --json"))
 @json_option
 def status() -> Outcome:
     """List what is monitored now, with counts, modes and what to know about each."""
@@ -359,7 +358,7 @@ def status() -> Outcome:
 # report, coverage
 
 
-@grammar.command(epilog=_example("fmrw report out -o figures", "fmrw report samples debian.iso --format csv"))
+@grammar.command(epilog=example("fmrw report out -o figures", "fmrw report samples debian.iso --format csv"))
 @click.argument("session", type=click.Path())
 @click.argument("paths", nargs=-1)
 @click.option("-o", "--output", type=DIRECTORY, default=Path(), help="Folder to write into  [default: here]")
@@ -393,7 +392,7 @@ def write_reports(
     return written
 
 
-@grammar.command(epilog=_example("fmrw coverage out debian.iso --json"))
+@grammar.command(epilog=example("fmrw coverage out debian.iso --json"))
 @click.argument("session", type=click.Path())
 @click.argument("path")
 @json_option
@@ -429,7 +428,7 @@ def coverage_of(trace: Trace, path: str) -> dict[str, Any]:
 # demo, doctor
 
 
-@grammar.command(epilog=_example("fmrw demo"))
+@grammar.command(epilog=example("fmrw demo"))
 @click.option(
     "-o",
     "--output",
@@ -444,7 +443,7 @@ def demo(output: Path | None) -> Outcome:
     return run_demo(output)
 
 
-@grammar.command(epilog=_example("fmrw doctor", "fmrw doctor --fix"))
+@grammar.command(epilog=example("fmrw doctor", "fmrw doctor --fix"))
 @click.option("--fix", is_flag=True, help="Take away mounts whose worker is gone.")
 @json_option
 def doctor(fix: bool) -> Outcome:

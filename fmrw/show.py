@@ -104,6 +104,31 @@ def coverage_table(found: Mapping[str, Any]) -> Table:
     return table
 
 
+def gaps_table(report: pl.DataFrame) -> Table:
+    """Show what was never read and what is in it, the most remarkable first."""
+    table = _table("from", "to", "length>", "share>", "content", "entropy>", "verdict")
+    for row in report.head(_ROWS).iter_rows(named=True):
+        table.add_row(
+            hex_offset(row["start"]), hex_offset(row["end"]), f"{row['length']:,}", f"{100 * row['share']:.1f} %",
+            row["byte_class"] or "?", "?" if row["entropy"] is None else f"{row['entropy']:.2f}",
+            Text(visible(row["verdict"]) + (f" ({visible(row['note'])})" if row["note"] else "")),
+        )  # fmt: skip
+    if report.height > _ROWS:
+        table.add_row(f"… and {report.height - _ROWS:,} more; --json lists them all")
+    if not report.height:
+        table.add_row("every byte was read")
+    return table
+
+
+def crosstab_table(classes: pl.DataFrame) -> Table:
+    """Show how many bytes the format describes and how many of them were read."""
+    table = _table("what the format says, and what was read", "bytes>", "share>", "ranges>")
+    for row in classes.iter_rows(named=True):
+        share = "" if row["share"] is None else f"{100 * row['share']:.1f} %"
+        table.add_row(row["class"], f"{row['bytes']:,}", share, f"{row['ranges']:,}")
+    return table
+
+
 # While a command runs
 
 

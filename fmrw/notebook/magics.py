@@ -22,8 +22,9 @@ from rich.console import Console
 
 from fmrw import commands, mounting
 from fmrw.capture import mount as kernel_mounts
-from fmrw.commands import Door, Outcome, grammar, wants_json
+from fmrw.commands import Door, Outcome, wants_json
 from fmrw.errors import Busy, FmrwError
+from fmrw.grammar import grammar
 from fmrw.show import mounted_text
 from fmrw.text import visible
 
