@@ -7,20 +7,27 @@ events and a CSV file are used alike. `load` finds out what it was given.
 from __future__ import annotations
 
 import difflib
+import glob
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import polars as pl
 
 from fmrw.analysis import ranges, summary
+from fmrw.capture import mount as mounting
 from fmrw.errors import SessionError, UnknownPath
 from fmrw.text import path_bytes, visible
 from fmrw.trace import schema, store
+from fmrw.trace.csvlog import read_csv
+from fmrw.trace.foreign import opened
+from fmrw.trace.stracelog import read_strace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+AnyFrame = TypeVar("AnyFrame", pl.DataFrame, pl.LazyFrame)
 
 
 class Source(Protocol):
@@ -86,6 +93,34 @@ class FrameSource:
     def open(self, path: bytes) -> int | None:
         """Open the file below the recorded root, if there is one."""
         return open_below(str(self._facts.get("root") or ""), path)
+
+
+class SetSource:
+    """Several sessions as one, each row with the session's folder and host."""
+
+    def __init__(self, sources: Mapping[str, FolderSource]) -> None:
+        self._sources = sources
+
+    def lazy(self) -> pl.LazyFrame:
+        """Scan all of them."""
+        return pl.concat([self._marked(source.lazy(), name) for name, source in self._sources.items()])
+
+    def processes(self) -> pl.DataFrame:
+        """Give the processes of all of them."""
+        return pl.concat([self._marked(source.processes(), name) for name, source in self._sources.items()])
+
+    def _marked(self, frame: AnyFrame, name: str) -> AnyFrame:
+        host = str(self._sources[name].facts().get("host", ""))
+        return frame.with_columns(session=pl.lit(name), host=pl.lit(host))
+
+    def facts(self) -> Mapping[str, Any]:
+        """Give the facts of each, by name."""
+        return {"sessions": {name: dict(source.facts()) for name, source in self._sources.items()}}
+
+    def open(self, path: bytes) -> int | None:
+        """Give nothing: a path may be another file in each session."""
+        del path
+        return None
 
 
 def open_below(root: str, path: bytes) -> int | None:
@@ -223,20 +258,64 @@ def _reads(events: pl.DataFrame) -> pl.DataFrame:
     return events.filter(pl.col("op") == "read")
 
 
-def load(recording: str | os.PathLike[str]) -> Trace:
+# What there is to load
+
+
+def load(recording: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None) -> Trace:
     """Open a recording.
 
     Parameters
     ----------
     recording
-        A session folder, sealed or not.
+        A session folder, sealed or not; a directory that is monitored now; a pattern such as `runs/*`, or a folder of
+        sessions, loaded as one lazily scanned set with the columns `session` and `host` added; a CSV of ours or of
+        the ancestor's; an `events.parquet`; a log of `strace -f -y -o log`.
+    root
+        For a strace log: keep the files below this directory only, with paths relative to it.
 
     Raises
     ------
-    SessionError
+    SessionError, BadInput
         It is nothing that can be read.
     """
-    path = Path(recording)
+    name = os.fspath(recording)
+    path = Path(name)
+    if not path.exists() and glob.has_magic(name):
+        return _set([Path(found) for found in sorted(glob.glob(name))], name)  # noqa: PTH207 - a user's pattern
     if not path.exists():
-        raise SessionError(f"{visible(str(path))}: nothing there; give a folder that fmrw recorded into.")
-    return Trace(FolderSource(path))
+        raise SessionError(f"{visible(name)}: nothing there; give a folder that fmrw recorded into.")
+    if path.is_dir():
+        return _folder(path)
+    return Trace(_file(path, root))
+
+
+def _folder(path: Path) -> Trace:
+    live = mounting.session_of(path.resolve())
+    if live is not None:
+        return Trace(FolderSource(live))
+    inside = (
+        []
+        if (path / store.FACTS).exists()
+        else [each for each in sorted(path.iterdir()) if (each / store.FACTS).exists()]
+    )
+    return _set(inside, str(path)) if inside else Trace(FolderSource(path))
+
+
+def _set(folders: Sequence[Path], name: str) -> Trace:
+    sessions = [folder for folder in folders if (folder / store.FACTS).exists()]
+    if not sessions:
+        raise SessionError(f"{visible(name)} names no session; give folders that fmrw recorded into.")
+    return Trace(SetSource({str(folder): FolderSource(folder) for folder in sessions}))
+
+
+def _file(path: Path, root: str | os.PathLike[str] | None) -> FrameSource:
+    """Read a single file by what it begins with."""
+    with opened(path, "a recording") as stream:
+        head = stream.read(64)
+    facts: dict[str, Any] = {"root": os.fspath(root) if root is not None else None}
+    nobody = pl.DataFrame(schema=schema.PROCESSES)
+    if head.startswith(b"PAR1"):
+        return FrameSource(store.scan_events(path).collect(), nobody, facts)
+    if b"Time" in head or path.suffix == ".csv":
+        return FrameSource(read_csv(path), nobody, facts)
+    return FrameSource(read_strace(path, root), nobody, facts)
