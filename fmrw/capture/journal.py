@@ -9,10 +9,14 @@ and no flushing thread, and is in the page cache — safe from SIGKILL — the m
     names.jsonl      one JSON object per line: paths, processes, files, renames; numbered, written before their first use
 
 A record's place is its sequence number. Its last field is the mark `MARK`: written last, so a record without it is not
-yet there. Requests that the kernel cut out of one call carry the call's number, `MORE` while more is to come.
+yet there, or never will be: a thread that was killed between taking its place and filling it leaves a hole. A segment
+appears under its name when it is whole. Requests that the kernel cut out of one call carry the call's number, `MORE`
+while more is to come.
 
-When the disk is full the watched program goes on: events are counted as lost in `head`, and allocation is tried again
-every `_RETRY` events. Memory is bounded by two segments, whatever the number of events.
+When the disk is full the watched program goes on: events are counted as lost in `head`, names wait in memory (up to
+`_PENDING` bytes, what is beyond counts as a fault), and room is looked for again every `_RETRY_S`. A segment is only taken
+when as much would be left free: the last bytes of a disk belong to the programs that are watched. Memory is bounded by
+two segments, whatever the number of events.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ import mmap
 import os
 import struct
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -54,7 +59,7 @@ FIELDS = (
 RECORD = struct.Struct("<" + "".join(code for _name, code in FIELDS))
 SEGMENT = 65_536
 SEGMENT_BYTES = SEGMENT * RECORD.size
-HEAD = ("magic", "version", "armed", "lost", "faults", "closed", "guessed")
+HEAD = ("magic", "version", "armed", "lost", "faults", "closed", "guessed", "records")
 HEAD_BYTES = 4096
 
 PAGE, MORE, CONTINUES = 1, 2, 4  # bits of `flags`
@@ -62,8 +67,9 @@ READ, WRITE, OPEN, CLOSE, TRUNCATE, RENAME, UNLINK, VOID = range(
     8
 )  # `op`; VOID: a place nothing was written to
 
-_RETRY = 4096
-_ARMED, _LOST, _FAULTS, _CLOSED, _GUESSED = (HEAD.index(name) for name in HEAD[2:])
+_RETRY_S = 0.1
+_PENDING = 8 << 20
+_ARMED, _LOST, _FAULTS, _CLOSED, _GUESSED, _RECORDS = (HEAD.index(name) for name in HEAD[2:])
 
 
 class _Segment:
@@ -94,9 +100,10 @@ class Journal:
         self._head[:2] = memoryview(struct.pack("<qq", MAGIC, VERSION)).cast("q")
         self._segment: _Segment | None = None
         self._next_base = 0
-        self._retry_at = 0
+        self._retry_at = 0.0
         self._names_end = 0
-        self._pending_names: list[bytes] = []
+        self._names_retry_at = 0.0
+        self._pending = bytearray()
         self._names = os.open(
             b"names.jsonl", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=directory
         )
@@ -125,7 +132,7 @@ class Journal:
     def _void(self, segment: _Segment, place: int) -> None:
         """Fill a place that was taken for an event that does not fit, so that readers go on behind it."""
         RECORD.pack_into(segment.view, place * 64, *(0,) * 11, VOID, 0, 0, MARK)
-        self._head[_FAULTS] += 1
+        self.count_fault()
 
     def _wake(self) -> None:
         self._head[_ARMED] = 0
@@ -134,7 +141,7 @@ class Journal:
     def _lose(self) -> None:
         with self._lock:
             self._head[_LOST] += 1
-            if self._head[_LOST] >= self._retry_at and self._segment is None:
+            if self._segment is None and time.monotonic() >= self._retry_at:
                 self._roll(None)
 
     # Segments
@@ -143,11 +150,13 @@ class Journal:
         """Take the next segment into use, unless another thread has; None when there is no space."""
         if self._segment is not full:
             return self._segment
+        if self._pending:
+            self._write_names()
         name = b"%06d.events" % (self._next_base // SEGMENT)
         try:
             view = _map(self._directory, name, SEGMENT_BYTES)
         except OSError:
-            self._retry_at = self._head[_LOST] + _RETRY
+            self._retry_at = time.monotonic() + _RETRY_S
             self._segment = None
             return None
         self._segment = _Segment(self._next_base, view.obj)  # type: ignore[arg-type]  # the mmap behind the view
@@ -160,61 +169,86 @@ class Journal:
         """Write one line of names; kept in memory and tried again when the disk is full."""
         line = json.dumps({"kind": kind, **facts}, ensure_ascii=True).encode() + b"\n"
         with self._lock:
-            self._pending_names.append(line)
-            self._write_names()
+            if len(self._pending) + len(line) > _PENDING:
+                self._head[_FAULTS] += 1  # its number will be shown instead
+                return
+            self._pending += line
+            if time.monotonic() >= self._names_retry_at:
+                self._write_names()
 
     def _write_names(self) -> None:
-        data = b"".join(self._pending_names)
         try:
-            if os.pwrite(self._names, data, self._names_end) == len(data):
-                self._names_end += len(data)
-                self._pending_names.clear()
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-                raise
+            done = os.pwrite(self._names, self._pending, self._names_end)
+        except OSError:  # no room, or a disk that fails: the watched program must not suffer
+            done = 0
+        self._names_end += done
+        del self._pending[:done]
+        self._names_retry_at = time.monotonic() + _RETRY_S if self._pending else 0.0
 
     def count_fault(self) -> None:
         """Count an exception inside an operation."""
-        self._head[_FAULTS] += 1
+        with self._lock:
+            self._head[_FAULTS] += 1
 
     def count_guess(self) -> None:
         """Count a call whose requests were joined by contiguity alone."""
-        self._head[_GUESSED] += 1
+        with self._lock:
+            self._head[_GUESSED] += 1
 
     def close(self) -> None:
         """Write what is pending, cut the last segment to what it holds, say that this is all."""
         with self._lock:
-            if self._pending_names:
-                self._write_names()
+            self._write_names()
             segment, self._segment = self._segment, None
             if segment is not None:
-                used = min(next(segment.places), SEGMENT)
-                fd = os.open(b"%06d.events" % (segment.base // SEGMENT), os.O_WRONLY, dir_fd=self._directory)
-                os.truncate(fd, used * 64)
-                os.close(fd)
+                self._head[_RECORDS] = segment.base + self._cut(segment)
+            else:
+                self._head[_RECORDS] = self._next_base
             self._head[_CLOSED] = 1
         os.close(self._names)
         self._wake()
 
+    def _cut(self, segment: _Segment) -> int:
+        used = min(next(segment.places), SEGMENT)
+        name = b"%06d.events" % (segment.base // SEGMENT)
+        fd = os.open(name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=self._directory)
+        try:
+            os.truncate(fd, used * RECORD.size)
+        finally:
+            os.close(fd)
+        return used
+
 
 def _map(directory: int, name: bytes, size: int) -> memoryview:
-    """Create, allocate and map a file; on a full disk nothing stays behind."""
-    fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=directory)
+    """Allocate and map a file that appears under its name when it is whole; on a full disk nothing stays behind."""
+    _require_room(directory, size)
+    unfinished = name + b".new"
+    fd = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=directory)
     try:
         os.posix_fallocate(fd, 0, size)
-        return memoryview(mmap.mmap(fd, size))
+        view = memoryview(mmap.mmap(fd, size))
+        os.rename(unfinished, name, src_dir_fd=directory, dst_dir_fd=directory)
     except BaseException:
-        os.unlink(name, dir_fd=directory)
+        os.unlink(unfinished, dir_fd=directory)
         raise
     finally:
         os.close(fd)
+    return view
+
+
+def _require_room(directory: int, size: int) -> None:
+    """Raise ENOSPC when not even twice the size is free; trying would take the room from others for a moment."""
+    room = os.fstatvfs(directory)
+    if room.f_blocks and room.f_bavail * room.f_frsize < 2 * size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 class Head:
     """The counters of a journal, as they are now; what a reader may set is `arm`."""
 
-    def __init__(self, fd: int) -> None:
-        self._view = memoryview(mmap.mmap(fd, HEAD_BYTES)).cast("q")
+    def __init__(self, fd: int, *, writable: bool = True) -> None:
+        access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
+        self._view = memoryview(mmap.mmap(fd, HEAD_BYTES, access=access)).cast("q")
 
     def arm(self) -> None:
         """Ask to be rung for the next event."""

@@ -7,41 +7,51 @@
     worker.log           what went wrong inside, if anything did
 
 Folders are 0700 and files 0600: a recording tells what its owner reads. Everything is written under another name and renamed,
-so that a folder holds a whole file or none. Sealing streams: a session of 100 million events never stands in memory.
+so that a folder holds a whole file or none; `events.parquet` comes last, so that a session is sealed whole or not at all.
+Sealing streams: a session of 100 million events never stands in memory.
+
+A temporary session is removed by its owner, or by the worker whose owner is gone. Where both were killed, `sweep` finds it: whoever
+records holds a lock on the folder, and the lock of a dead process is free.
 """
 
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
-import json
+import fcntl
+import itertools
 import os
 import platform
 import shutil
 import socket
+import stat
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from fmrw.errors import NewerSchema, SessionError, SessionExists
+from fmrw.errors import SessionError, SessionExists
 from fmrw.text import visible
 from fmrw.trace import schema
+from fmrw.trace.facts import FACTS, now, read_facts, replacing, write_facts
 from fmrw.trace.follow import Follower
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
-FACTS = "session.json"
+__all__ = [
+    "EVENTS", "FACTS", "JOURNAL", "PROCESSES", "TEMPORARY", "counts", "create", "facts", "following", "is_sealed",
+    "processes", "read_facts", "scan", "scan_events", "seal", "sweep", "write_events", "write_facts", "write_processes",
+]  # fmt: skip
+
 EVENTS = "events.parquet"
 PROCESSES = "processes.parquet"
 JOURNAL = "journal"
-
-
-def now() -> str:
-    """Give the present time as sessions write it: ISO 8601, UTC, microseconds."""
-    return dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
+TEMPORARY = "fmrw-"
+"""How names of temporary sessions begin, in the system's folder for temporary files."""
+_LISTED = 200_000  # files and renames that `session.json` names at most
+_DAMAGE = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
 
 def create(folder: Path, facts: Mapping[str, Any]) -> None:
@@ -63,63 +73,19 @@ def create(folder: Path, facts: Mapping[str, Any]) -> None:
         raise SessionExists(
             f"{_shown(folder)} is not empty, and a session is never overwritten; choose another folder, such as {_shown(_free_name(folder))}."
         )
-    folder.chmod(0o700)
     host = {"host": socket.gethostname(), "kernel": platform.release(), "python": platform.python_version()}
-    write_facts(folder, {"schema": schema.VERSION, "started": now(), **host, **facts})
+    try:
+        folder.chmod(0o700)
+        write_facts(folder, {"schema": schema.VERSION, "started": now(), **host, **facts})
+    except OSError as error:
+        raise SessionError(
+            f"{_shown(folder)}: {error.strerror}; make room, or choose another folder."
+        ) from error
 
 
 def _free_name(folder: Path) -> Path:
     numbered = (folder.with_name(f"{folder.name}-{number}") for number in range(2, 10_000))
     return next(name for name in numbered if not name.exists())
-
-
-def write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Write `session.json`, whole or not at all."""
-    with _replacing(folder / FACTS) as temporary:
-        temporary.write_text(json.dumps(facts, indent=1, ensure_ascii=True) + "\n")
-
-
-def read_facts(folder: Path) -> dict[str, Any]:
-    """Read `session.json`.
-
-    Raises
-    ------
-    SessionError
-        It is missing or damaged.
-    NewerSchema
-        A newer fmrw wrote it.
-    """
-    try:
-        facts = json.loads((folder / FACTS).read_bytes())
-    except OSError as error:
-        raise SessionError(
-            f"{_shown(folder)} is no session ({FACTS}: {error.strerror}); give a folder that fmrw recorded into."
-        ) from error
-    except ValueError as error:
-        raise SessionError(
-            f"{_shown(folder)}: {FACTS} is damaged ({error}); restore it from a copy."
-        ) from error
-    if not isinstance(facts, dict) or not isinstance(facts.get("schema"), int):
-        raise SessionError(
-            f"{_shown(folder)}: {FACTS} does not describe a session; give a folder that fmrw recorded into."
-        )
-    if facts["schema"] > schema.VERSION:
-        raise NewerSchema(
-            f"{_shown(folder)} was written by a newer fmrw (schema {facts['schema']}, this one reads {schema.VERSION}); `pip install --upgrade fmrw` reads it."
-        )
-    return facts
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside a path; rename it there when all went well."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.touch(mode=0o600)
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _shown(path: Path) -> str:
@@ -133,7 +99,7 @@ def _shown(path: Path) -> str:
 def following(folder: Path) -> Iterator[Follower]:
     """Open the journal of a session for reading."""
     try:
-        directory = os.open(folder / JOURNAL, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        directory = os.open(folder / JOURNAL, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError as error:
         raise SessionError(
             f"{_shown(folder)}: {JOURNAL}: {error.strerror}; give a folder that fmrw recorded into."
@@ -162,8 +128,8 @@ def seal(folder: Path) -> None:
         The files cannot be written; the journal stays, and `fmrw.load` reads it.
     """
     try:
-        with following(folder) as follower:
-            _write_events(folder, follower)
+        with following(folder) as follower, replacing(folder / EVENTS) as temporary:
+            write_events(temporary, _all(follower))
             write_processes(folder, follower.names.processes_frame())
             write_facts(folder, {**read_facts(folder), "ended": now(), **counts(follower)})
     except (OSError, pl.exceptions.PolarsError) as error:
@@ -171,32 +137,63 @@ def seal(folder: Path) -> None:
             f"{_shown(folder)}: not sealed ({error}); the journal is kept and loads, make room and `fmrw report` again."
         ) from error
     shutil.rmtree(folder / JOURNAL)
+    _tidy(folder)
+
+
+def _all(follower: Follower) -> Iterator[pl.DataFrame]:
+    yield schema.empty()
+    yield from follower.batches()
+    yield from follower.flush()
+
+
+def _tidy(folder: Path) -> None:
+    """Remove an empty log, and what a killed process left unfinished."""
+    for left in (*folder.glob(".report-*"), *folder.glob(f".{EVENTS}.*"), *folder.glob(f".{FACTS}.*")):
+        left.unlink(missing_ok=True)
     log = folder / "worker.log"
     if log.exists() and not log.stat().st_size:
         log.unlink()
+
+
+def sweep() -> list[Path]:
+    """Remove the temporary sessions of this user whose processes were all killed; give their folders."""
+    found = [folder for folder in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*") if _abandoned(folder)]
+    for folder in found:
+        shutil.rmtree(folder, ignore_errors=True)
+    return found
+
+
+def _abandoned(folder: Path) -> bool:
+    """Tell whether a temporary session was begun and nobody holds its lock."""
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        if os.fstat(fd).st_uid != os.geteuid() or not (folder / JOURNAL).is_dir():
+            return False
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return read_facts(folder).get("ephemeral") is True
+    except (OSError, SessionError):
+        return False
+    finally:
+        os.close(fd)
 
 
 def counts(follower: Follower) -> dict[str, Any]:
     """Give what a journal says about itself, for `session.json`."""
     names = follower.names
     return {
-        "events": follower.recorded,
+        "events": follower.rows,
         "lost": follower.head.counter("lost"),
         "faults": follower.head.counter("faults"),
         "guessed_calls": follower.head.counter("guessed"),
-        "files": {path: {"size": size, "mtime_ns": mtime} for path, (size, mtime) in names.files.items()},
-        "renames": [{"time_ns": time, "old": old, "new": new} for time, old, new in names.renames],
+        "files": {
+            path: {"size": size, "mtime_ns": mtime}
+            for path, (size, mtime) in itertools.islice(names.files.items(), _LISTED)
+        },
+        "renames": [{"time_ns": time, "old": old, "new": new} for time, old, new in names.renames[:_LISTED]],
     }
-
-
-def _write_events(folder: Path, follower: Follower) -> None:
-    def batches() -> Iterator[pl.DataFrame]:
-        yield schema.empty()
-        yield from follower.batches()
-        yield from follower.flush()
-
-    with _replacing(folder / EVENTS) as temporary:
-        write_events(temporary, batches())
 
 
 def write_events(path: Path, batches: Iterator[pl.DataFrame]) -> None:
@@ -214,7 +211,7 @@ def write_events(path: Path, batches: Iterator[pl.DataFrame]) -> None:
 
 def write_processes(folder: Path, processes: pl.DataFrame) -> None:
     """Write `processes.parquet`."""
-    with _replacing(folder / PROCESSES) as temporary:
+    with replacing(folder / PROCESSES) as temporary:
         processes.write_parquet(temporary, compression="zstd")
 
 
@@ -231,27 +228,60 @@ def scan(folder: Path) -> pl.LazyFrame:
     """
     if not is_sealed(folder):
         with following(folder) as follower:
-            frames = [schema.empty(), *follower.batches(), *follower.flush()]
-        return pl.concat(frames).lazy()
-    lazy = pl.scan_parquet(folder / EVENTS)
+            return pl.concat(_all(follower)).lazy()
+    return scan_events(folder / EVENTS)
+
+
+def scan_events(path: Path) -> pl.LazyFrame:
+    """Scan a Parquet file of events.
+
+    Raises
+    ------
+    SessionError
+        It is damaged, or not written by fmrw.
+    """
     try:
+        lazy = _scanned(path)
         found = lazy.collect_schema()
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (*_DAMAGE, OSError) as error:
         raise SessionError(
-            f"{_shown(folder)}: {EVENTS} is damaged ({error}); restore it from a copy."
+            f"{_shown(path)} is damaged ({visible(str(error))}); restore it from a copy."
         ) from error
     missing = [name for name in schema.EVENTS if name not in found]
     if missing:
         raise SessionError(
-            f"{_shown(folder)}: {EVENTS} lacks the columns {', '.join(missing)}; it was not written by fmrw. Record again."
+            f"{_shown(path)} lacks the columns {', '.join(missing)}; it was not written by fmrw. Record again."
         )
     return lazy.select(pl.col(name).cast(kind) for name, kind in schema.EVENTS.items())
 
 
+def _scanned(path: Path) -> pl.LazyFrame:
+    """Scan a Parquet file; a pipe, which could wait for ever, is refused."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(None, "not a regular file")
+    return pl.scan_parquet(path)
+
+
 def processes(folder: Path) -> pl.DataFrame:
-    """Give a session's processes."""
-    if (folder / PROCESSES).exists():
-        return pl.read_parquet(folder / PROCESSES)
+    """Give a session's processes.
+
+    Raises
+    ------
+    SessionError
+        They are damaged.
+    """
+    path = folder / PROCESSES
+    if path.exists():
+        try:
+            return (
+                _scanned(path)
+                .select(pl.col(name).cast(kind) for name, kind in schema.PROCESSES.items())
+                .collect()
+            )
+        except (*_DAMAGE, OSError) as error:
+            raise SessionError(
+                f"{_shown(path)} is damaged ({visible(str(error))}); restore it from a copy."
+            ) from error
     with following(folder) as follower:
         follower.names.refresh()
         return follower.names.processes_frame()
@@ -263,6 +293,6 @@ def facts(folder: Path) -> dict[str, Any]:
     if is_sealed(folder):
         return known
     with following(folder) as follower:
-        for _frame in follower.batches():
+        for _frame in _all(follower):
             pass
         return {**known, **counts(follower)}
