@@ -187,8 +187,8 @@ class _Joiner:
             return here
         call = _finished(here, was_split=resumed is not None)
         if call is not None:  # the times of -t are coarse, and -T is added to them
-            self._answered = max(self._answered, call.time)
-            call = replace(call, time=self._answered)
+            call = call if call.time >= self._answered else replace(call, time=self._answered)
+            self._answered = call.time
         return call
 
     def _resume(self, tid: int | None, name: str) -> Begun | None:

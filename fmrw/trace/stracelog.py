@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 import warnings
 from typing import TYPE_CHECKING
 
@@ -142,7 +143,9 @@ def _lines(stream: BufferedReader, shown: str, *, warn: bool) -> Iterator[str]:
 def _children(lines: Iterator[str]) -> dict[int, list[tuple[int, int | None, str]]]:
     """Find who made whom before replaying; see `stracestate.Tasks`."""
     children: dict[int, list[tuple[int, int | None, str]]] = {}
-    for call in calls(lines, FORKS, Clock()):
+    relevant = re.compile("clone|fork|strace: ").search
+    blanked = (line if relevant(line) else "" for line in lines)  # quick to read, and keeps the numbers of the lines
+    for call in calls(blanked, FORKS, Clock()):
         if isinstance(call, Call) and call.result is not None and call.result > 0:
             children.setdefault(call.result, []).append((call.entered, call.tid, ",".join(call.arguments)))
     return children

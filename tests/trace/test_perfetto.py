@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+from fmrw.errors import FigureError
+from fmrw.trace import perfetto, schema
+from fmrw.trace.perfetto import FILES_PID, export_perfetto
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+START = dt.datetime(2025, 1, 28, 5, 50, 6, 727741, tzinfo=dt.UTC)
+HOSTILE = ['a"b\\', "a\nb", "\x1b[31m", "</script><img onerror=x>", "\u202e", "\ufffe", "é日本", "a,b"]
+
+
+def frame(**columns: list[object]) -> pl.DataFrame:
+    height = len(next(iter(columns.values())))
+    plain = {
+        "seq": range(height),
+        "time": [START + dt.timedelta(microseconds=5 * at) for at in range(height)],
+        "op": ["read"] * height,
+        "path": ["file.bin"] * height,
+        "call": range(height),
+        "start": [10] * height,
+        "end": [30] * height,
+        "requested": [2**62] * height,
+        "size": [2**40] * height,
+        "fidelity": ["byte"] * height,
+        "handle": [3] * height,
+        "pid": [7] * height,
+        "tid": [8] * height,
+        "process": ["7z"] * height,
+        "errno": [0] * height,
+    }
+    return pl.DataFrame({**plain, **columns}, schema=schema.EVENTS)
+
+
+def processes(*rows: tuple[int, int, str, str]) -> pl.DataFrame:
+    return pl.DataFrame(
+        [(pid, tid, 1, name, "/bin/x", cmdline, START) for pid, tid, name, cmdline in rows],
+        schema=schema.PROCESSES,
+        orient="row",
+    )
+
+
+def exported(folder: Path, events: pl.DataFrame, known: pl.DataFrame | None = None) -> dict[str, Any]:
+    path = folder / "trace.json"
+    export_perfetto(events, processes() if known is None else known, path)
+    text = path.read_text(encoding="utf-8")
+    assert "<" not in text
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def tracks(trace: dict[str, Any], what: str) -> dict[tuple[int, int], str]:
+    events = (event for event in trace["traceEvents"] if event["ph"] == "M" and event["name"] == what)
+    return {(event["pid"], event.get("tid", 0)): next(iter(event["args"].values())) for event in events}
+
+
+def instants(trace: dict[str, Any]) -> list[dict[str, Any]]:
+    return [event for event in trace["traceEvents"] if event["ph"] == "i"]
+
+
+def test_every_event_stands_on_its_thread_and_on_its_file(tmp_path: Path) -> None:
+    trace = exported(tmp_path, frame(path=["a", "b", "a"], tid=[7, 8, 8], op=["open", "read", "write"]))
+    got = [(event["pid"], event["tid"], event["name"], event["ts"]) for event in instants(trace)]
+    assert got == [
+        (7, 7, "open", 0), (FILES_PID, 1, "open", 0), (7, 8, "read", 5), (FILES_PID, 2, "read", 5),
+        (7, 8, "write", 10), (FILES_PID, 1, "write", 10),
+    ]  # fmt: skip
+    assert instants(trace)[2]["args"] == {
+        "path": "b", "start": 10, "end": 30, "requested": 2**62, "size": 2**40, "fidelity": "byte", "handle": 3, "process": "7z", "errno": 0,
+    }  # fmt: skip
+    assert {event["s"] for event in instants(trace)} == {"t"}
+    assert trace["otherData"]["begun"].startswith("2025-01-28 05:50:06.727741")
+
+
+def test_tracks_are_named_by_the_processes_and_else_by_the_events(tmp_path: Path) -> None:
+    known = processes((7, 7, "sh", "sh -c x"), (7, 7, "7z", "7z l x"), (7, 8, "worker", "7z l x"))
+    trace = exported(tmp_path, frame(path=["a", "b"], pid=[7, 9], tid=[8, 9], process=["7z", "unzip"]), known)
+    assert tracks(trace, "thread_name") == {
+        (FILES_PID, 1): "a", (FILES_PID, 2): "b", (7, 7): "7z", (7, 8): "worker", (9, 9): "unzip",
+    }  # fmt: skip
+    assert tracks(trace, "process_name") == {(FILES_PID, 0): "files", (7, 7): "7z", (9, 9): "unzip"}
+    assert tracks(trace, "process_labels") == {(7, 0): "7z l x", (9, 0): ""}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_are_scrubbed(tmp_path: Path, name: str) -> None:
+    trace = exported(tmp_path, frame(path=[name], process=[name]), processes((7, 7, name, name)))
+    shown = [
+        *tracks(trace, "thread_name").values(),
+        instants(trace)[0]["args"]["path"],
+        instants(trace)[0]["args"]["process"],
+    ]
+    assert all(text.isprintable() for text in shown)
+    assert len(set(shown)) == 1
+
+
+def test_slices_join_to_one_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = frame(path=[str(at % 3) for at in range(10)])
+    whole = exported(tmp_path, events)
+    monkeypatch.setattr(perfetto, "_SLICE", 3)
+    assert exported(tmp_path, events) == whole
+    assert len(instants(whole)) == 20
+
+
+def test_no_events_make_a_valid_trace(tmp_path: Path) -> None:
+    assert instants(exported(tmp_path, schema.empty())) == []
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FigureError, match="No such file or directory; choose a file"):
+        export_perfetto(frame(seq=[0]), processes(), tmp_path / "none" / "x.json")
