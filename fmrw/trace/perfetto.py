@@ -48,7 +48,7 @@ def export_perfetto(events: pl.DataFrame, processes: pl.DataFrame, path: str | o
         It cannot be written.
     """
     files = {name: number for number, name in enumerate(events["path"].unique(maintain_order=True), 1)}
-    begun = events["time"].first() if events.is_empty() else events["time"].dt.min()
+    begun = events["time"].min()
     head = {"displayTimeUnit": "ns", "otherData": {"begun": str(begun), "writer": "fmrw"}}
     try:
         with Path(path).open("w", encoding="utf-8") as stream:

@@ -158,7 +158,7 @@ def main() -> None:
     arguments = parser.parse_args()
     rig.require("cc", "pkg-config", "fusermount", "strace")
     everywhere = os.sched_getaffinity(0)
-    print(f"pinned to CPU {rig.pin(arguments.cpu)}, {arguments.rounds} rounds, load {os.getloadavg()[0]:.1f}")
+    print(rig.heading(arguments.cpu, arguments.rounds), flush=True)
     with tempfile.TemporaryDirectory(prefix="fmrw-bench-") as folder:
         measure(Path(folder), arguments, everywhere)
 

@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--reference-only", action="store_true")
     arguments = parser.parse_args()
     rig.require("cc", "pkg-config", "fusermount", "git")
-    print(f"pinned to CPU {rig.pin(arguments.cpu)}, {arguments.rounds} rounds, load {os.getloadavg()[0]:.1f}")
+    print(rig.heading(arguments.cpu, arguments.rounds), flush=True)
     with tempfile.TemporaryDirectory(prefix="fmrw-bench-") as folder:
         measure(Path(folder), arguments)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 OPTIONS = "nonempty,use_ino,big_writes,attr_timeout=0,entry_timeout=0,negative_timeout=0"
 TIMEOUT = 10.0
+QUIET_LOAD = 0.7
 
 
 def pin(cpu: int) -> int:
@@ -33,6 +34,13 @@ def pin(cpu: int) -> int:
     chosen = cpu if cpu in allowed else max(allowed)
     os.sched_setaffinity(0, {chosen})
     return chosen
+
+
+def heading(cpu: int, rounds: int) -> str:
+    """Say how the figures come about, and when they are worth nothing."""
+    load = os.getloadavg()[0]
+    busy = ": THE MACHINE IS BUSY, do not quote these figures" if load > QUIET_LOAD else ""
+    return f"pinned to CPU {pin(cpu)}, {rounds} rounds, load {load:.1f}{busy}"
 
 
 def build(folder: Path) -> tuple[Path, Path]:
