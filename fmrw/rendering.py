@@ -6,31 +6,30 @@ journal, so that the next heatmap costs what is new. A CSV is streamed from the 
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import io
 import os
-import shlex
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 from rich.console import Console
 from rich.progress import track
 
 from fmrw.analysis.tiles import Index
+from fmrw.drawing import about, describe
 from fmrw.errors import FigureError
 from fmrw.figures.heatmap import heatmap_pdf
-from fmrw.figures.page import About
 from fmrw.text import path_bytes, visible
 from fmrw.trace import schema, store
 from fmrw.trace.csvlog import write_csv
 from fmrw.trace.follow import Follower
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    import datetime as dt
+    from collections.abc import Callable, Sequence
     from typing import IO
 
     from fmrw.session import Trace
@@ -135,7 +134,7 @@ def _live_csv(session: str, path: str, file: IO[bytes]) -> None:
 def _live_pdf(session: str, path: str, file: IO[bytes]) -> None:
     followed = _follow(session, path)
     facts = store.read_facts(Path(session))
-    shown = _about(path, followed.size, facts, followed.time)
+    shown = describe(path, followed.size, facts, followed.time)
     shown = replace(shown, processes=tuple(followed.processes), page=followed.page)
     file.write(heatmap_pdf(followed.index, shown))
 
@@ -151,38 +150,9 @@ def seal(session: str) -> None:
 # From a trace
 
 
-def about(trace: Trace, path: str, events: pl.DataFrame) -> About:
-    """Say whose bytes a figure shows: the file, the command, the mode, the content's hash where it is at hand."""
-    found = _about(path, trace.size(path), trace.facts, events["time"].max())  # type: ignore[arg-type]  # a datetime
-    return replace(found, sha256=_sha256(trace, path))
-
-
-def _about(path: str, size: int, facts: Mapping[str, Any], date: dt.datetime | None) -> About:
-    command = facts.get("command")
-    ended = facts.get("ended")
-    return About(
-        path, size, capture=(facts.get("options") or {}).get("capture"),
-        command=shlex.join(command) if command else None,
-        date=dt.datetime.fromisoformat(ended) if ended else date,
-    )  # fmt: skip
-
-
-def _sha256(trace: Trace, path: str) -> str | None:
-    """Hash a file's content, when it is still what was recorded."""
-    fd = trace.content(path)
-    if fd is None:
-        return None
-    with open(fd, "rb") as file:  # noqa: PTH123 - a descriptor
-        status = os.fstat(fd)
-        known = trace.facts.get("files", {}).get(path, {})
-        if (known.get("size"), known.get("mtime_ns")) != (status.st_size, status.st_mtime_ns):
-            return None
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _write_pdf(trace: Trace, path: str, target: Path) -> None:
     events = trace.of(path)
-    target.write_bytes(heatmap_pdf(events, about(trace, path, events)))
+    target.write_bytes(heatmap_pdf(events, about(trace, path)))
 
 
 def _write_csv(trace: Trace, path: str, target: Path) -> None:

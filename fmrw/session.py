@@ -11,13 +11,14 @@ import glob
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from fmrw.analysis import ranges, summary
 from fmrw.capture import mount as mounting
 from fmrw.errors import SessionError, UnknownPath
+from fmrw.sources import FolderSource, FrameSource, SetSource, Source
 from fmrw.text import path_bytes, visible
 from fmrw.trace import schema, store
 from fmrw.trace.csvlog import read_csv
@@ -27,112 +28,7 @@ from fmrw.trace.stracelog import read_strace
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-AnyFrame = TypeVar("AnyFrame", pl.DataFrame, pl.LazyFrame)
-
-
-class Source(Protocol):
-    """Where a trace's events come from."""
-
-    def lazy(self) -> pl.LazyFrame:
-        """Give all events up to now."""
-
-    def processes(self) -> pl.DataFrame:
-        """Give the processes as `schema.PROCESSES`."""
-
-    def facts(self) -> Mapping[str, Any]:
-        """Give what `session.json` holds, or will."""
-
-    def open(self, path: bytes) -> int | None:
-        """Open a recorded file's content, unmonitored; None when it is not at hand."""
-
-
-class FolderSource:
-    """A session on disk."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._facts = store.facts(folder)
-
-    def lazy(self) -> pl.LazyFrame:
-        """Scan the session's events."""
-        return store.scan(self.folder)
-
-    def processes(self) -> pl.DataFrame:
-        """Read the session's processes."""
-        return store.processes(self.folder)
-
-    def facts(self) -> Mapping[str, Any]:
-        """Give `session.json`."""
-        return self._facts
-
-    def open(self, path: bytes) -> int | None:
-        """Open the file below the recorded root, if it is there."""
-        return open_below(str(self._facts.get("root") or ""), path)
-
-
-class FrameSource:
-    """Events that are in memory already."""
-
-    def __init__(self, events: pl.DataFrame, processes: pl.DataFrame, facts: Mapping[str, Any]) -> None:
-        self._events = events
-        self._processes = processes
-        self._facts = facts
-
-    def lazy(self) -> pl.LazyFrame:
-        """Give the events."""
-        return self._events.lazy()
-
-    def processes(self) -> pl.DataFrame:
-        """Give the processes."""
-        return self._processes
-
-    def facts(self) -> Mapping[str, Any]:
-        """Give what is known of the recording."""
-        return self._facts
-
-    def open(self, path: bytes) -> int | None:
-        """Open the file below the recorded root, if there is one."""
-        return open_below(str(self._facts.get("root") or ""), path)
-
-
-class SetSource:
-    """Several sessions as one, each row with the session's folder and host."""
-
-    def __init__(self, sources: Mapping[str, FolderSource]) -> None:
-        self._sources = sources
-
-    def lazy(self) -> pl.LazyFrame:
-        """Scan all of them."""
-        return pl.concat([self._marked(source.lazy(), name) for name, source in self._sources.items()])
-
-    def processes(self) -> pl.DataFrame:
-        """Give the processes of all of them."""
-        return pl.concat([self._marked(source.processes(), name) for name, source in self._sources.items()])
-
-    def _marked(self, frame: AnyFrame, name: str) -> AnyFrame:
-        host = str(self._sources[name].facts().get("host", ""))
-        return frame.with_columns(session=pl.lit(name), host=pl.lit(host))
-
-    def facts(self) -> Mapping[str, Any]:
-        """Give the facts of each, by name."""
-        return {"sessions": {name: dict(source.facts()) for name, source in self._sources.items()}}
-
-    def open(self, path: bytes) -> int | None:
-        """Give nothing: a path may be another file in each session."""
-        del path
-        return None
-
-
-def open_below(root: str, path: bytes) -> int | None:
-    """Open a regular file below a directory for reading; None for whatever else is there."""
-    if not root or path.startswith(b"/") or b".." in path.split(b"/"):
-        return None
-    try:
-        return os.open(
-            os.fsencode(root) + b"/" + path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-        )
-    except OSError:
-        return None
+    from altair import LayerChart
 
 
 class Trace:
@@ -227,6 +123,24 @@ class Trace:
     def content(self, path: str | os.PathLike[str]) -> int | None:
         """Open the content of a file without adding events; the caller closes the descriptor."""
         return self._source.open(path_bytes(self.resolve(path)))
+
+    def chart(self, path: str | os.PathLike[str], name: str = "heatmap", **options: Any) -> LayerChart:  # noqa: ANN401 - the chart's own
+        """Draw a chart of one file: heatmap, strip, timeline, lanes, access-order, entropy or crosstab.
+
+        Parameters
+        ----------
+        path, name
+            File and chart.
+        **options
+            `look` (`fmrw.figures.look.preset`), `annotations`, and the chart's own.
+        """
+        from fmrw import drawing  # noqa: PLC0415 - altair takes a second to import
+
+        return drawing.chart(self, self.resolve(path), name, **options)
+
+    def heatmap(self, path: str | os.PathLike[str], **options: Any) -> LayerChart:  # noqa: ANN401 - the chart's own
+        """Draw the file as a square grid, coloured by the number of accesses."""
+        return self.chart(path, "heatmap", **options)
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write the trace as a session folder.

@@ -20,6 +20,8 @@ LAYERS = {
     "figures": 4,
     "reports": 5,
     "rendering": 8,
+    "drawing": 6,
+    "sources": 6,
     "session": 7,
     "mounting": 7,
     "notebook": 6,

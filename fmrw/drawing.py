@@ -1,0 +1,182 @@
+"""Charts of a trace by name: what each needs from the recording, and whose bytes it says it shows.
+
+`fmrw.figures` draws frames; here a recording and the name of a file become the frame, the caption and the content a chart
+asks for. The command line, the notebook and `Trace` share these functions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import hashlib
+import os
+import shlex
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fmrw.analysis.structure import crosstab, structure
+from fmrw.capture.process import descriptor_path
+from fmrw.errors import BadInput, FigureError
+from fmrw.figures.entropy import entropy
+from fmrw.figures.heatmap import heatmap
+from fmrw.figures.look import SCREEN, Look
+from fmrw.figures.page import About
+from fmrw.figures.plots import access_order, timeline
+from fmrw.figures.strip import crosstab as crosstab_chart
+from fmrw.figures.strip import lanes, strip
+from fmrw.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import altair as alt
+    import polars as pl
+
+    from fmrw.offsets import Annotation
+
+
+class Recording(Protocol):
+    """What a chart needs of a trace."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What is known of the session."""
+
+    def of(self, path: str) -> pl.DataFrame:
+        """Give the events of a file."""
+
+    def size(self, path: str) -> int:
+        """Give the size of a file."""
+
+    def coverage(self, path: str) -> pl.DataFrame:
+        """Give the ranges that were read."""
+
+    def content(self, path: str) -> int | None:
+        """Open a file's content."""
+
+
+def about(trace: Recording, path: str) -> About:
+    """Say whose bytes a figure shows: the file, the command, the mode, the content's hash where it is at hand."""
+    events = trace.of(path)
+    found = describe(path, trace.size(path), trace.facts, events["time"].max())  # type: ignore[arg-type]  # a datetime
+    return About(**{**vars(found), "sha256": _sha256(trace, path)})
+
+
+def describe(path: str, size: int, facts: Mapping[str, Any], date: dt.datetime | None) -> About:
+    """Say whose bytes a figure shows, from a session's facts alone."""
+    command = facts.get("command")
+    ended = facts.get("ended")
+    return About(
+        path,
+        size,
+        capture=(facts.get("options") or {}).get("capture"),
+        command=shlex.join(command) if command else None,
+        date=dt.datetime.fromisoformat(ended) if ended else date,
+    )
+
+
+def unchanged(facts: Mapping[str, Any], path: str, status: os.stat_result) -> bool:
+    """Tell whether a file is still what was recorded, by size and time of change."""
+    known = facts.get("files", {}).get(path, {})
+    return bool(known) and (known.get("size"), known.get("mtime_ns")) == (status.st_size, status.st_mtime_ns)
+
+
+def _sha256(trace: Recording, path: str) -> str | None:
+    """Hash a file's content, when it is still what was recorded."""
+    fd = trace.content(path)
+    if fd is None:
+        return None
+    with open(fd, "rb") as file:  # noqa: PTH123 - a descriptor
+        if not unchanged(trace.facts, path, os.fstat(fd)):
+            return None
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def _content(trace: Recording, path: str) -> Iterator[int]:
+    """Open a file's content as it was recorded."""
+    fd = trace.content(path)
+    if fd is None:
+        raise BadInput(
+            f"the content of {visible(path)} is not at hand, and this chart needs it; draw another, or bring the file back."
+        )
+    try:
+        if not unchanged(trace.facts, path, os.fstat(fd)):
+            raise BadInput(
+                f"{visible(path)} has changed since the session, and this chart shows content; record again."
+            )
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _heatmap(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
+    return heatmap(trace.of(path), about(trace, path), **options)
+
+
+def _strip(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
+    return strip(trace.of(path), about(trace, path), **options)
+
+
+def _timeline(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
+    return timeline(trace.of(path), about(trace, path), **options)
+
+
+def _access_order(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
+    return access_order(trace.of(path), about(trace, path), **options)
+
+
+def _lanes(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
+    return lanes(trace.of(path), about(trace, path), **options)
+
+
+def _entropy(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
+    with _content(trace, path) as fd, open(fd, "rb", closefd=False) as file:
+        return entropy(file, trace.of(path), about(trace, path), **options)
+
+
+def _crosstab(
+    trace: Recording,
+    path: str,
+    annotations: Sequence[Annotation] = (),
+    **options: Any,  # noqa: ANN401 - as above
+) -> alt.LayerChart:
+    del annotations  # classes, not places
+    with _content(trace, path) as fd:
+        parts = structure(descriptor_path(fd))
+    return crosstab_chart(
+        crosstab(parts, trace.coverage(path), trace.size(path)), about(trace, path), **options
+    )
+
+
+CHARTS = {
+    "heatmap": _heatmap,
+    "strip": _strip,
+    "timeline": _timeline,
+    "lanes": _lanes,
+    "access-order": _access_order,
+    "entropy": _entropy,
+    "crosstab": _crosstab,
+}
+"""Name → function(trace, path, annotations=…, look=…) → chart."""
+
+
+def chart(
+    trace: Recording,
+    path: str,
+    name: str = "heatmap",
+    *,
+    look: Look = SCREEN,
+    **options: Any,  # noqa: ANN401 - the chart's own
+) -> alt.LayerChart:
+    """Draw a chart of one file.
+
+    Raises
+    ------
+    FigureError
+        Unknown chart; the message lists the known ones.
+    BadInput
+        The chart needs the file's content, and that is missing or has changed.
+    """
+    if name not in CHARTS:
+        raise FigureError(f"{visible(name)!r} is not a chart; take one of {', '.join(CHARTS)}.")
+    return CHARTS[name](trace, path, look=look, **options)
