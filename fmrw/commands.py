@@ -195,7 +195,8 @@ def run(
 
     Write COMMAND after `--`. The exit status is the command's.
     """
-    from fmrw.show import files_table  # noqa: PLC0415 - heavy
+    from fmrw import writing  # noqa: PLC0415 - heavy
+    from fmrw.show import files_table  # noqa: PLC0415
 
     done = door().run(command, directory, output=output, **options)
     notes = _notes(done.trace, done.status, command)
@@ -203,7 +204,7 @@ def run(
     if done.session is not None:
         notes.append(f"session kept in {visible(str(done.session))}")
         if not no_reports:
-            written = [str(path) for path in write_reports(done.trace, done.session, ["csv", "pdf"], notes)]
+            written = [str(path) for path in writing.write(done.trace, done.session, notes=notes)]
     data = {
         "command": list(command),
         "status": done.status,
@@ -353,76 +354,6 @@ def status() -> Outcome:
         [status_table(rows)] if rows else [Text("nothing is monitored; `fmrw mount DIR` begins")]
     )
     return Outcome(shown, rows, value=rows, notes=notes)
-
-
-# report, coverage
-
-
-@grammar.command(epilog=example("fmrw report out -o figures", "fmrw report samples debian.iso --format csv"))
-@click.argument("session", type=click.Path())
-@click.argument("paths", nargs=-1)
-@click.option("-o", "--output", type=DIRECTORY, default=Path(), help="Folder to write into  [default: here]")
-@click.option("--format", "formats", default="csv,pdf", show_default=True, metavar="LIST", help="csv, pdf")
-@json_option
-def report(session: str, paths: tuple[str, ...], output: Path, formats: str) -> Outcome:
-    """Write a CSV and a heatmap for PATHS of SESSION, or for every file it touched.
-
-    SESSION is a session folder or a directory that is monitored now.
-    """
-    trace = recording(session)
-    notes: list[str] = []
-    written = write_reports(
-        trace, output, formats.split(","), notes, [trace.resolve(path) for path in paths] or None
-    )
-    return Outcome(
-        [Text(visible(str(path))) for path in written],
-        [str(path) for path in written],
-        value=written,
-        notes=notes,
-    )
-
-
-def write_reports(
-    trace: Trace, folder: Path, formats: Sequence[str], notes: list[str], paths: Sequence[str] | None = None
-) -> list[Path]:
-    """Write reports of files into a folder, as `NAME` + suffix below it."""
-    from fmrw import rendering  # noqa: PLC0415 - heavy
-
-    written: list[Path] = rendering.write_all(trace, folder, formats, notes, paths)
-    return written
-
-
-@grammar.command(epilog=example("fmrw coverage out debian.iso --json"))
-@click.argument("session", type=click.Path())
-@click.argument("path")
-@json_option
-def coverage(session: str, path: str) -> Outcome:
-    """Say which ranges of PATH were read, written, and never read."""
-    from fmrw.show import coverage_table  # noqa: PLC0415 - heavy
-
-    found = coverage_of(recording(session), path)
-    return Outcome([coverage_table(found)], found, value=found)
-
-
-def coverage_of(trace: Trace, path: str) -> dict[str, Any]:
-    """Give the ranges of one file that were read and written, and its gaps, as lists of [start, end)."""
-    import polars as pl  # noqa: PLC0415 - heavy
-
-    from fmrw.analysis import ranges, summary  # noqa: PLC0415
-
-    events = trace.of(path)
-    row = summary.files(events).row(0, named=True)
-    read, written = (ranges.merge(events.filter(pl.col("op") == op)) for op in ("read", "write"))
-    return {
-        "path": row["path"],
-        "size": row["size"],
-        "read": [list(pair) for pair in read.rows()],
-        "written": [list(pair) for pair in written.rows()],
-        "gaps": [list(pair) for pair in ranges.complement(read, row["size"]).rows()],
-        "read_bytes": row["bytes_read"],
-        "events": events.height,
-        "fidelity": row["fidelity"],
-    }
 
 
 # demo, doctor

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.text import Text
 
-from fmrw.commands import Outcome, example, grammar, json_option, recording
+from fmrw.commands import DIRECTORY, Outcome, example, grammar, json_option, recording
 from fmrw.text import visible
 
 if TYPE_CHECKING:
@@ -16,7 +18,135 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from fmrw.figures.look import Look
     from fmrw.session import Trace
+
+
+# report
+
+
+def _split(_context: click.Context, _parameter: click.Parameter, value: str) -> list[str]:
+    return [name.strip() for name in value.split(",") if name.strip()]
+
+
+def _look(preset: str, options: dict[str, Any]) -> Look:
+    """Make a look of a preset and the options that were given."""
+    from fmrw.figures import look  # noqa: PLC0415 - heavy imports only where needed
+
+    given = {
+        name: options[name] for name in ("width", "height", "font", "title") if options[name] is not None
+    }
+    return look.preset(preset, caption=not options["no_caption"], **given)
+
+
+@grammar.command(
+    epilog=example(
+        "fmrw report out -o figures",
+        "fmrw report out polyglot.pdf --chart strip,lanes --format svg,html --preset slide-16x9",
+        "fmrw report out polyglot.pdf --annotate 0x4444-0xadfd=ZIP",
+    )
+)
+@click.argument("session", type=click.Path())
+@click.argument("paths", nargs=-1)
+@click.option("-o", "--output", type=DIRECTORY, default=Path(), help="Folder to write into  [default: here]")
+@click.option(
+    "--format",
+    "formats",
+    default="csv,pdf",
+    show_default=True,
+    metavar="LIST",
+    callback=_split,
+    help="csv, json, parquet, perfetto; pdf, svg, png, html, gif",
+)
+@click.option(
+    "--chart",
+    "charts",
+    default="heatmap",
+    show_default=True,
+    metavar="LIST",
+    callback=_split,
+    help="heatmap, strip, timeline, lanes, access-order, entropy, crosstab, playback",
+)
+@click.option(
+    "--preset",
+    default="page",
+    show_default=True,
+    metavar="NAME",
+    help="page, slide-16x9, slide-4x3, paper-column, paper-page, poster, dark",
+)
+@click.option("--width", type=float, help="In points, 1/72 inch.")
+@click.option("--height", type=float, help="In points.")
+@click.option("--scale", type=float, default=2, show_default=True, help="Pixels per point, for png.")
+@click.option("--font", help="Family, or several separated by commas.")
+@click.option("--title", help="Instead of the file's name.")
+@click.option(
+    "--annotate",
+    multiple=True,
+    metavar="RANGE=NAME",
+    help="Mark a range, such as 0x1c0-0x2000=cavity; may be repeated.",
+)
+@click.option("--no-caption", is_flag=True, help="Leave the provenance in the metadata only.")
+@json_option
+def report(session: str, paths: tuple[str, ...], output: Path, **options: Any) -> Outcome:  # noqa: ANN401 - the options above
+    """Write data and figures for PATHS of SESSION, or for every file it touched.
+
+    SESSION is whatever `fmrw.load` takes: a session folder, a directory that is monitored now, a CSV, a strace log.
+    """
+    from fmrw import writing  # noqa: PLC0415 - heavy
+    from fmrw.offsets import parse_annotation  # noqa: PLC0415
+
+    trace = recording(session)
+    notes: list[str] = []
+    style = writing.Style(
+        options["charts"],
+        _look(options["preset"], options),
+        [parse_annotation(text) for text in options["annotate"]],
+        options["scale"],
+    )
+    chosen = [trace.resolve(path) for path in paths] or None
+    written = writing.write(trace, output, options["formats"], paths=chosen, style=style, notes=notes)
+    return Outcome(
+        [Text(visible(str(path))) for path in written],
+        [str(path) for path in written],
+        value=written,
+        notes=notes,
+    )
+
+
+# coverage, gaps
+
+
+@grammar.command(epilog=example("fmrw coverage out debian.iso --json"))
+@click.argument("session", type=click.Path())
+@click.argument("path")
+@json_option
+def coverage(session: str, path: str) -> Outcome:
+    """Say which ranges of PATH were read, written, and never read."""
+    from fmrw.show import coverage_table  # noqa: PLC0415 - heavy
+
+    found = coverage_of(recording(session), path)
+    return Outcome([coverage_table(found)], found, value=found)
+
+
+def coverage_of(trace: Trace, path: str) -> dict[str, Any]:
+    """Give the ranges of one file that were read and written, and its gaps, as lists of [start, end)."""
+    import polars as pl  # noqa: PLC0415 - heavy
+
+    from fmrw.analysis import ranges, summary  # noqa: PLC0415
+
+    events = trace.of(path)
+    row = summary.files(events).row(0, named=True)
+    read, written = (ranges.merge(events.filter(pl.col("op") == op)) for op in ("read", "write"))
+    return {
+        "path": row["path"],
+        "size": row["size"],
+        "read": [list(pair) for pair in read.rows()],
+        "written": [list(pair) for pair in written.rows()],
+        "gaps": [list(pair) for pair in ranges.complement(read, row["size"]).rows()],
+        "read_bytes": row["bytes_read"],
+        "events": events.height,
+        "fidelity": row["fidelity"],
+    }
 
 
 @contextlib.contextmanager

@@ -1,0 +1,201 @@
+"""Reports written to a folder: data and figures of the files of a trace, one file each.
+
+`write` knows every format: data of one file (`csv`, `json`, `parquet`), figures of one file (`pdf`, `svg`, `png`, `html`, `gif`), and
+`perfetto`, the whole trace at once. Names come from the recording and are hostile; `report_name` keeps them inside the folder.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+from rich.console import Console
+from rich.progress import track
+
+from fmrw import drawing
+from fmrw.errors import BadInput, FigureError
+from fmrw.figures.export import FORMATS as FIGURES
+from fmrw.figures.export import export, font_note
+from fmrw.figures.look import SCREEN, Look
+from fmrw.figures.playback import playback_gif, playback_html
+from fmrw.text import path_bytes, visible
+from fmrw.trace import store
+from fmrw.trace.csvlog import write_csv
+from fmrw.trace.perfetto import export_perfetto
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from fmrw.offsets import Annotation
+    from fmrw.session import Trace
+
+_NAME_MAX = 255
+_OWN_NAMES = {store.FACTS, store.EVENTS, store.PROCESSES, store.JOURNAL, "worker.log"}
+MOST_FILES = 200
+_FEW = 4  # jobs that need no bar
+DATA: dict[str, Callable[[pl.DataFrame, Path], None]] = {
+    "csv": write_csv,
+    "json": lambda events, target: events.write_ndjson(target),
+    "parquet": lambda events, target: events.write_parquet(target, compression="zstd"),
+}
+"""Format → writes the events of one file."""
+
+FILMS = {"html": playback_html, "gif": playback_gif}
+WHOLE = ("perfetto",)
+KNOWN = (*DATA, *WHOLE, *FIGURES, "gif")
+CHARTS = (*drawing.CHARTS, "playback")
+
+
+@dataclass(frozen=True)
+class Style:
+    """How figures are made: which charts, in which look, with which annotations, how many pixels per point."""
+
+    charts: Sequence[str] = ("heatmap",)
+    look: Look = SCREEN
+    annotations: Sequence[Annotation] = ()
+    scale: float = 2
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One report to be written."""
+
+    path: str
+    suffix: str
+    make: Callable[[Path], None] = field(repr=False)
+
+
+def write(
+    trace: Trace,
+    folder: Path,
+    formats: Sequence[str] = ("csv", "pdf"),
+    *,
+    paths: Sequence[str] | None = None,
+    style: Style | None = None,
+    notes: list[str] | None = None,
+) -> list[Path]:
+    """Write reports below a folder, one after the other, with a progress bar on a terminal.
+
+    Parameters
+    ----------
+    folder
+        Each report is `folder / NAME + suffix`, such as `a/b.iso.csv`, `a/b.iso-heatmap.pdf`; `trace.perfetto.json` is there once.
+    formats
+        Some of `KNOWN`.
+    paths
+        As in the events; None for every file that was read or written, the most read first, at most `MOST_FILES`.
+    style
+        How figures are made.
+    notes
+        Remarks are appended: files left out, charts that could not be drawn, a font that is missing.
+
+    Raises
+    ------
+    FigureError
+        Unknown format or chart, or the folder cannot be written.
+    """
+    style, remarks = style or Style(), notes if notes is not None else []
+    _check(formats, style)
+    if set(formats) & {*FIGURES, "gif"}:
+        remarks.extend(filter(None, [font_note(style.look)]))
+    chosen = list(paths) if paths is not None else _touched(trace, remarks)
+    jobs = [job for path in chosen for job in _jobs(trace, path, formats, style)]
+    if "perfetto" in formats:
+        jobs.append(
+            _Job(
+                "trace",
+                ".perfetto.json",
+                lambda target: export_perfetto(trace.events, trace.processes, target),
+            )
+        )
+    return [written for job in _tracked(jobs) if (written := _write(folder, job, remarks)) is not None]
+
+
+def _check(formats: Sequence[str], style: Style) -> None:
+    for name in formats:
+        if name not in KNOWN:
+            raise FigureError(f"{visible(name)!r} is not a format; take some of {', '.join(KNOWN)}.")
+    for name in style.charts:
+        if name not in CHARTS:
+            raise FigureError(f"{visible(name)!r} is not a chart; take some of {', '.join(CHARTS)}.")
+        if name != "playback" and "gif" in formats:
+            raise FigureError(f"a GIF shows a playback, not a {name}; add `--chart playback`, or take png.")
+
+
+def _touched(trace: Trace, notes: list[str]) -> list[str]:
+    files = trace.files.filter(pl.col("reads") + pl.col("writes") > 0).sort(
+        "reads", "writes", descending=True
+    )
+    if files.height > MOST_FILES:
+        notes.append(
+            f"reports of the {MOST_FILES} most read of {files.height:,} files; `fmrw report SESSION PATH` makes others"
+        )
+    return files["path"].head(MOST_FILES).to_list()
+
+
+def _jobs(trace: Trace, path: str, formats: Sequence[str], style: Style) -> Iterator[_Job]:
+    for kind in formats:
+        if kind in DATA:
+            yield _Job(path, f".{kind}", functools.partial(_write_data, trace, path, kind))
+        elif kind not in WHOLE:
+            for name in style.charts:
+                yield _Job(
+                    path, f"-{name}.{kind}", functools.partial(_write_figure, trace, path, kind, name, style)
+                )
+
+
+def _write_data(trace: Trace, path: str, kind: str, target: Path) -> None:
+    DATA[kind](trace.of(path), target)
+
+
+def _write_figure(trace: Trace, path: str, kind: str, name: str, style: Style, target: Path) -> None:  # noqa: PLR0917 - a partial
+    if name == "playback" and kind in FILMS:
+        target.write_bytes(FILMS[kind](trace.of(path), drawing.about(trace, path), look=style.look))
+        return
+    if name == "playback":
+        raise FigureError(f"a playback moves, a {kind} does not; take html or gif.")
+    chart = drawing.chart(trace, path, name, look=style.look, annotations=style.annotations)
+    target.write_bytes(export(chart, kind, scale=style.scale))
+
+
+def _tracked(jobs: Sequence[_Job]) -> Iterator[_Job]:
+    console = Console(stderr=True)
+    quiet = not console.is_terminal or len(jobs) <= _FEW
+    yield from track(jobs, "reports", console=console, transient=True, disable=quiet)
+
+
+def _write(folder: Path, job: _Job, notes: list[str]) -> Path | None:
+    target = folder / report_name(job.path, job.suffix)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        job.make(target)
+    except BadInput as error:  # a chart that needs what is not there; the others are made
+        notes.append(str(error))
+        return None
+    except OSError as error:
+        raise FigureError(
+            f"{visible(str(target))}: {error.strerror}; choose a folder you may write."
+        ) from error
+    return target
+
+
+def report_name(path: str, suffix: str) -> Path:
+    """Give the relative name of a report: the file's own path, made safe.
+
+    `..`, an absolute path and names of the session's own files are changed, names that would be too long are cut and get a
+    hash, so that different files keep different reports inside the folder.
+    """
+    parts = [part for part in path_bytes(path).split(b"/") if part not in (b"", b".")]
+    safe = [b"_.." if part == b".." else part for part in parts] or [b"_"]
+    if os.fsdecode(safe[0]) in _OWN_NAMES:
+        safe[0] = b"_" + safe[0]
+    room = _NAME_MAX - len(suffix)
+    if len(safe[-1]) > room:
+        digest = hashlib.sha256(safe[-1]).hexdigest()[:12].encode()
+        safe[-1] = safe[-1][: room - 13] + b"~" + digest
+    return Path(os.fsdecode(b"/".join(safe) + suffix.encode()))
