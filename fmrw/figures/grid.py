@@ -79,8 +79,8 @@ class Square:
         """Give the first byte of a cell."""
         return min(cell, self.size) if self.size < self.count else cell * self.size // self.count
 
-    def counts(self, index: Index, op: str) -> NDArray[np.int64]:
-        """Count the accesses of each cell."""
+    def counts(self, index: Index, op: str | None) -> NDArray[np.int64]:
+        """Count the accesses of each cell; None counts both operations."""
         return index.bins(self.edges, op=op)["accesses"].to_numpy()
 
     def cells_of(self, start: int, end: int) -> NDArray[np.bool_]:

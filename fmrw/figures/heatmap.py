@@ -22,8 +22,8 @@ from fmrw.analysis.tiles import Index
 from fmrw.errors import BadRange, FigureError
 from fmrw.figures import cells, grid, marks, page, render
 from fmrw.figures.classes import Classes, Scale
+from fmrw.figures.furniture import Box, Furniture, shorten
 from fmrw.figures.look import SCREEN, Look
-from fmrw.figures.page import About, Box, Furniture
 from fmrw.offsets import Annotation, hex_offset, range_text
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fmrw.figures.grid import Layout, Square
+    from fmrw.figures.page import About
 
 Show = Literal["both", "read", "write"]
 OPS: dict[str, tuple[str, ...]] = {"both": ("read", "write"), "read": ("read",), "write": ("write",)}
@@ -101,7 +102,7 @@ def check_annotations(annotations: Sequence[Annotation], about: About) -> None:
     """Refuse annotations outside the file."""
     for start, end, name in annotations:
         if not 0 <= start < end <= about.size:
-            shown = page.shorten(name, 300, 10)
+            shown = shorten(name, 300, 10)
             raise BadRange(
                 f"annotation {range_text(start, end)} '{shown}' lies outside the file: "
                 f"it has {about.size:,} bytes, so stay within {range_text(0, about.size)}"
@@ -116,7 +117,7 @@ class Picture:
     counts: dict[str, NDArray[np.int64]]
     classes: Classes
     asked: int
-    totals: dict[str, tuple[int, int, float]]
+    total: str
     halved: bool = False
 
     @property
@@ -146,22 +147,32 @@ class Picture:
 
 def _picture(index: Index, square: Square, ops: tuple[str, ...], scale: Scale) -> Picture:
     """Count, leaving out an operation that did not happen, in a grid that needs few enough marks."""
-    counts = {op: square.counts(index, op) for op in ops}
-    counts = {op: each for op, each in counts.items() if each.any()} or {ops[0]: counts[ops[0]]}
+    counts = _counts(index, square, ops)
     most = max(int(each.max(initial=0)) for each in counts.values())
-    totals = {op: _sum(index, square.size, op) for op in counts}
-    picture = Picture(square, counts, Classes.of(most, scale), square.side, totals)
+    picture = Picture(square, counts, Classes.of(most, scale), square.side, _total(index, square.size))
     if square.side > grid.SMALLEST and len(picture.rows) > MOST_MARKS:
         half = _picture(index, replace(square, side=square.side // 2), ops, scale)
         return replace(half, asked=square.side, halved=True)
     return picture
 
 
-def _sum(index: Index, size: int, op: str) -> tuple[int, int, float]:
-    """Give accesses, different bytes, and their share of the file."""
-    whole = index.bins((0, size, 1), op=op)
-    distinct = int(whole["distinct"].item())
-    return int(whole["accesses"].item()), distinct, distinct / size if size else 0.0
+def _counts(index: Index, square: Square, ops: tuple[str, ...]) -> dict[str, NDArray[np.int64]]:
+    """Count accesses by operation. Reads are all less the writes: the index keeps both of these at hand."""
+    written = square.counts(index, "write")
+    counts = {"write": written, "read": square.counts(index, None) - written}
+    return {op: counts[op] for op in ops if counts[op].any()} or {ops[0]: counts[ops[0]]}
+
+
+def _total(index: Index, size: int) -> str:
+    """Count accesses and the different bytes they touched. Bytes by operation would need an index for each."""
+    window = (0, size, 1)
+    whole, writes = index.bins(window), int(index.bins(window, op="write")["accesses"].item())
+    accesses, distinct = int(whole["accesses"].item()), int(whole["distinct"].item())
+    counted = ((accesses - writes, "read"), (writes, "write"))
+    done = [f"{count:,} {op}{'' if count == 1 else 's'}" for count, op in counted if count] or ["none"]
+    share = distinct / size if size else 0.0
+    part = "less than 0.1%" if 0 < share < 0.001 else f"{share:.1%}"  # noqa: PLR2004 - the digits shown
+    return f"{' and '.join(done)}, of {distinct:,} different byte{'' if distinct == 1 else 's'}, {part} of the file"
 
 
 def _draw(picture: Picture, about: About, annotations: Sequence[Annotation], look: Look) -> alt.LayerChart:
@@ -219,12 +230,12 @@ def _facts(picture: Picture, about: About, annotations: Sequence[Annotation]) ->
     facts = [
         (f"{square.side} × {square.side} cells{reduced}", [page.size_text(about.size), *_cell_size(square)]),  # noqa: RUF001 - times
         ("Cell to bytes", [_formula(square)]),
-        ("Accesses", [_total(op, total) for op, total in picture.totals.items()]),
+        ("Accesses", [picture.total]),
         ("Processes", [page.process_text(about) or "unknown"]),
         ("Capture", [page.capture_text(about)]),
     ]
     named = [
-        f"{number}  {page.shorten(name, 200, 10)}  {range_text(start, end)}"
+        f"{number}  {shorten(name, 200, 10)}  {range_text(start, end)}"
         for number, (start, end, name) in enumerate(annotations, 1)
     ]
     return facts + ([("Marked", named)] if named else [])
@@ -246,13 +257,6 @@ def _formula(square: Square) -> str:
         return f"Cell n {along}, from 0, holds byte n."
     first, last = f"n·S div {square.count}", f"(n+1)·S div {square.count}"
     return f"Cell n {along}, from 0, holds the bytes from {first} to {last}, the end not included; S = {square.size}."
-
-
-def _total(op: str, total: tuple[int, int, float]) -> str:
-    count, distinct, share = total
-    times = f"{count:,} {op}{'' if count == 1 else 's'}"
-    part = "less than 0.1%" if 0 < share < 0.001 else f"{share:.1%}"  # noqa: PLR2004 - the digits shown
-    return f"{times} of {distinct:,} different byte{'' if distinct == 1 else 's'}, {part} of the file"
 
 
 def _cells(picture: Picture, box: Box, panel: Box, look: Look) -> alt.Chart:

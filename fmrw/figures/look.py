@@ -12,6 +12,7 @@ computes CIEDE2000 between neighbours as Machado et al. (2009) simulate both def
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SANS = "Liberation Sans, Arial, Helvetica, DejaVu Sans, sans-serif"
+_NOT_IN_NAMES = re.compile(r"[^\w .-]")
 CLASSES = 5
 """Classes per ramp."""
 
@@ -61,7 +63,7 @@ DARK = Palette(
     accent="#ff7ac0",
     reads=("#1f5a8c", "#2f86c1", "#57aee5", "#9bd0f2", "#e0f2fd"),
     writes=("#8a4a08", "#b96a10", "#e08f2c", "#f6bd72", "#fde9cd"),
-    classes=("#3d9be0", "#e69f00", "#f5f5f5", "#8fd3ff", "#e8743b", "#1fb58f", "#e39ac4"),
+    classes=("#3d9be0", "#e69f00", "#f5f5f5", "#8fd3ff", "#d8480f", "#1fb58f", "#e39ac4"),
 )
 
 
@@ -93,8 +95,10 @@ class Look:
 
     @property
     def fonts(self) -> str:
-        """The font with others behind it, as text of a family that nobody has is not drawn at all."""
-        return self.font if self.font.endswith(SANS) else f"{self.font}, {SANS}"
+        """The font, quoted, with others behind it: text of a family that nobody has would not be drawn at all."""
+        families = [_NOT_IN_NAMES.sub("", family).strip() for family in f"{self.font}, {SANS}".split(",")]
+        names = [family for family in dict.fromkeys(families) if family]
+        return ", ".join(name if name == "sans-serif" else f"'{name}'" for name in names)
 
     @property
     def small(self) -> float:

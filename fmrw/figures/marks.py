@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 def inline(rows: Iterable[Row]) -> Any:  # noqa: ANN401 - altair's data is Any
     """Give rows as data of a chart."""
-    return {"values": list(rows)}
+    return {"values": tuple(rows)}  # altair copies lists deeply, row by row, with every step
 
 
 def rectangles(rows: Iterable[Row], **style: Any) -> alt.Chart:  # noqa: ANN401 - properties of altair's mark

@@ -1,8 +1,7 @@
 r"""What all figures share: a page with title, explanations and provenance around one layered chart.
 
 Nothing is left to automatic layout: the page is exactly as large as its `Look`, so that a figure fills a slide or a
-column, and its parts stand where arithmetic put them. Texts and swatches are two layers that carry positions in points
-and touch no scale, so the chart's own axes can zoom below them.
+column, and its parts stand where arithmetic put them.
 
 Every text that enters here is `visible`; what is long is cut in the middle. The facts of `About` also travel in the
 chart's `usermeta`, from where `render` writes them into the file's metadata.
@@ -10,15 +9,14 @@ chart's `usermeta`, from where `render` writes them into the file's metadata.
 
 from __future__ import annotations
 
-import textwrap
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import polars as pl
 
 import fmrw
-from fmrw.figures.marks import inline
+from fmrw.figures.furniture import Box, Furniture, shorten, wrap
 from fmrw.offsets import human_size
 from fmrw.text import visible
 from fmrw.trace.schema import transfers
@@ -29,7 +27,24 @@ if TYPE_CHECKING:
 
     from fmrw.figures.look import Look
 
-_EM = 0.53  # mean width of a character of running text and hexadecimal, in ems
+__all__ = [
+    "About",
+    "Box",
+    "Furniture",
+    "Section",
+    "assemble",
+    "capture_text",
+    "config",
+    "footer",
+    "process_text",
+    "processes",
+    "provenance",
+    "sections",
+    "shorten",
+    "size_text",
+    "title",
+]
+
 _SHOWN_PROCESSES = 6
 _FOOT_LINES = 4
 
@@ -94,125 +109,6 @@ def processes(events: pl.DataFrame) -> tuple[str, ...]:
         return ()
     pairs = events.select("process", "pid").unique(maintain_order=True)
     return tuple(f"{name} [{pid}]" for name, pid in pairs.iter_rows())
-
-
-@dataclass(frozen=True)
-class Box:
-    """Where the chart itself stands on the page, in points from the top left."""
-
-    left: float
-    top: float
-    width: float
-    height: float
-
-    @property
-    def right(self) -> float:
-        """The right edge."""
-        return self.left + self.width
-
-    @property
-    def bottom(self) -> float:
-        """The lower edge."""
-        return self.top + self.height
-
-    def below(self, y: float) -> Box:
-        """Give the part of the box from `y` down."""
-        return Box(self.left, y, self.width, self.bottom - y)
-
-
-@dataclass
-class Furniture:
-    """Texts and swatches around a chart; `x` and `y` are points from the page's top left."""
-
-    look: Look
-    texts: list[dict[str, Any]] = field(default_factory=list)
-    swatches: list[dict[str, Any]] = field(default_factory=list)
-
-    def text(
-        self,
-        x: float,
-        y: float,
-        text: str,
-        *,
-        size: float | None = None,
-        bold: bool = False,
-        colour: str = "",
-        align: str = "left",
-    ) -> None:
-        """Write one line whose baseline is `y`."""
-        self.texts.append(
-            {
-                "px": round(x, 2),
-                "py": round(y, 2),
-                "text": visible(text),
-                "size": size or self.look.text,
-                "weight": "bold" if bold else "normal",
-                "colour": colour or self.look.palette.ink,
-                "align": align,
-            }
-        )
-
-    def paragraph(self, x: float, y: float, width: float, text: str, **style: Any) -> float:  # noqa: ANN401 - as for `text`
-        """Write lines that fit into `width`, the first one below `y`; give the lower edge of the last."""
-        size = style.get("size") or self.look.text
-        for line in wrap(text, width, size):
-            y += size * 1.32
-            self.text(x, y, line, **style)
-        return y
-
-    def swatch(self, x: float, y: float, width: float, height: float, fill: str) -> None:
-        """Paint a rectangle."""
-        box = {"px": x, "py": y, "px2": x + width, "py2": y + height}
-        self.swatches.append({key: round(value, 2) for key, value in box.items()} | {"fill": fill})
-
-    def layers(self, box: Box) -> list[alt.Chart]:
-        """Draw it all, relative to the chart's `box`."""
-        texts = [_moved(text, box) for text in self.texts]
-        swatches = [_moved(swatch, box) for swatch in self.swatches]
-        marks = []
-        if swatches:
-            fill = alt.expr("datum.fill")
-            marks.append(
-                alt.Chart(inline(swatches)).mark_rect(
-                    **_places("px", "py", "px2", "py2"), fill=fill, clip=False, tooltip=None
-                )
-            )
-        if texts:
-            style: dict[str, Any] = {
-                "text": alt.expr("datum.text"),
-                "fontSize": alt.expr("datum.size"),
-                "fontWeight": alt.expr("datum.weight"),
-                "fill": alt.expr("datum.colour"),
-                "align": alt.expr("datum.align"),
-            }
-            marks.append(
-                alt.Chart(inline(texts)).mark_text(
-                    **_places("px", "py"), baseline="alphabetic", clip=False, tooltip=None, **style
-                )
-            )
-        return marks
-
-
-def _moved(row: dict[str, Any], box: Box) -> dict[str, Any]:
-    shift = {"px": box.left, "px2": box.left, "py": box.top, "py2": box.top}
-    return {key: round(value - shift[key], 2) if key in shift else value for key, value in row.items()}
-
-
-def _places(*columns: str) -> dict[str, Any]:
-    return {column[1:]: alt.expr(f"datum.{column}") for column in columns}
-
-
-def wrap(text: str, width: float, size: float) -> list[str]:
-    """Break a text into lines of about `width` points."""
-    return textwrap.wrap(visible(text), max(8, int(width / (size * _EM)))) or [""]
-
-
-def shorten(text: str, width: float, size: float) -> str:
-    """Cut the middle out of a text that is wider than `width` points."""
-    text, most = visible(text), max(8, int(width / (size * _EM)))
-    if len(text) <= most:
-        return text
-    return f"{text[: most * 2 // 3 - 1]}…{text[len(text) - most // 3 :]}"
 
 
 def title(furniture: Furniture, about: About, what: str) -> float:

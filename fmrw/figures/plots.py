@@ -14,9 +14,9 @@ import altair as alt
 import polars as pl
 
 from fmrw.figures import marks, page, thinning, wide
+from fmrw.figures.furniture import Box, Furniture, shorten
 from fmrw.figures.heatmap import check_annotations
 from fmrw.figures.look import SCREEN, Look
-from fmrw.figures.page import About, Box, Furniture
 from fmrw.offsets import hex_offset
 from fmrw.text import visible
 from fmrw.trace.schema import transfers
@@ -24,6 +24,7 @@ from fmrw.trace.schema import transfers
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fmrw.figures.page import About
     from fmrw.offsets import Annotation
 
 Across = Literal["time", "order"]
@@ -154,8 +155,7 @@ def _bands(plane: _Plane, annotations: Sequence[Annotation], look: Look) -> list
         for start, end, _ in annotations
     ]
     names = [
-        {"x": 0, "y": lows[0] + end, "label": page.shorten(name, 240, look.text)}
-        for _, end, name in annotations
+        {"x": 0, "y": lows[0] + end, "label": shorten(name, 240, look.text)} for _, end, name in annotations
     ]
     accent = look.palette.accent
     style: dict[str, Any] = {"align": "left", "dx": 4, "baseline": "bottom", "fontSize": look.text * 0.85}

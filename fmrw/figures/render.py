@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     Chart = alt.TopLevelMixin
 
+_SVG_NAME = re.compile(r'((?:id="|url\(#)(?:clip|gradient)_?)(\d+)')
 _EMBED = {"actions": {"source": False, "compiled": False, "editor": False, "export": True}, "renderer": "svg"}
 
 
@@ -78,32 +79,41 @@ def svg(chart: Chart) -> bytes:
     """Draw a chart as SVG with selectable text, UTF-8."""
     spec = specification(chart)
     drawn: str = vl_convert.vegalite_to_svg(spec)
-    return drawn.replace(">", f">{_svg_metadata(spec)}", 1).encode()
+    return _renumbered(drawn).replace(">", f">{_svg_metadata(spec)}", 1).encode()
 
 
 def png(chart: Chart, *, scale: float = 2) -> bytes:
     """Draw a chart as PNG with `scale` pixels per point."""
     spec = specification(chart)
-    drawn: bytes = vl_convert.vegalite_to_png(spec, scale=scale)
     known = PngImagePlugin.PngInfo()
     for key, text in _titled(spec).items():
         known.add_itxt(key, text)
     out = io.BytesIO()
-    with Image.open(io.BytesIO(drawn)) as picture:
-        picture.convert("RGB").save(
-            out, "PNG", optimize=True, pnginfo=known
-        )  # a quarter of what vl-convert writes
+    picture(spec, scale).save(out, "PNG", optimize=True, pnginfo=known)  # a quarter of what vl-convert writes
     return out.getvalue()
+
+
+def _renumbered(drawn: str) -> str:
+    """Count the names of clipping paths from 0; Vega counts on from one call to the next."""
+    numbers: dict[str, int] = {}
+    return _SVG_NAME.sub(lambda found: f"{found[1]}{numbers.setdefault(found[2], len(numbers))}", drawn)
+
+
+def picture(spec: Mapping[str, Any], scale: float) -> Image.Image:
+    """Draw a specification as pixels."""
+    drawn: bytes = vl_convert.vegalite_to_png(dict(spec), scale=scale)
+    with Image.open(io.BytesIO(drawn)) as pixels:
+        return pixels.convert("RGB")
 
 
 def html(chart: Chart) -> bytes:
     """Make one HTML file that needs no network and stays interactive."""
     spec = specification(chart)
-    call = f"vegaEmbed('#figure', {embedded(spec)}, {embedded(_EMBED)});"
+    call = f"vegaEmbed('#figure', {embedded(spec)}, {embedded(_EMBED)}).then(made => {{ window.view = made.view; }});"
     return page(call, spec)
 
 
-def page(script: str, spec: Mapping[str, Any]) -> bytes:
+def page(script: str, spec: Mapping[str, Any], controls: str = "") -> bytes:
     """Wrap a script, which finds `vega`, `vegaEmbed` and an element `#figure`, into a self-contained HTML file."""
     known = _titled(spec)
     background = spec.get("config", {}).get("background", "#ffffff")
@@ -120,6 +130,7 @@ def page(script: str, spec: Mapping[str, Any]) -> bytes:
 </head>
 <body>
 <div id="figure"></div>
+{controls}
 <script>{_bundle()}</script>
 <script>
 {script}

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import altair as alt
 
 from fmrw.figures import marks, page, wide
+from fmrw.figures.furniture import Box, Furniture, shorten
 from fmrw.figures.heatmap import check_annotations
-from fmrw.figures.page import About, Box, Furniture
 from fmrw.offsets import range_text
 from fmrw.text import visible
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from fmrw.figures.look import Look
+    from fmrw.figures.page import About
     from fmrw.offsets import Annotation
 
 PARTING = 0.22  # between tracks, as a part of a track's height
@@ -81,7 +82,7 @@ def draw(
             *tracks,
         ]
     furniture = Furniture(look)
-    names = [page.shorten(track.name, _LONGEST_NAME * look.text * 0.53, look.text) for track in tracks]
+    names = [shorten(track.name, _LONGEST_NAME * look.text * 0.53, look.text) for track in tracks]
     left = look.text * (1.8 + 0.5 * max(len(name) for name in names))
     box = wide.place(furniture, about, what, notes, left)
     kinds = {visible(kind): colour for kind, colour in kinds.items()}
@@ -192,7 +193,7 @@ def _labels(
         if not row["label"]:
             continue
         width = (row["x2"] - row["x"]) / max(size, 1) * box.width
-        text = page.shorten(row["label"], max(width, look.text * 10), look.text * 0.85)
+        text = shorten(row["label"], max(width, look.text * 10), look.text * 0.85)
         middle = (row["y"] + row["y2"]) / 2
         if len(text) * look.text * 0.5 < width:
             inside.append(

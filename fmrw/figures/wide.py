@@ -9,12 +9,13 @@ import numpy as np
 import polars as pl
 
 from fmrw.figures import page
-from fmrw.figures.page import About, Box, Furniture
+from fmrw.figures.furniture import Box, Furniture, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from fmrw.figures.look import Look
+    from fmrw.figures.page import About
 
 MOST_MARKS = 10_000
 """Marks a chart may have, whatever the input."""
@@ -41,7 +42,7 @@ def place(furniture: Furniture, about: About, what: str, notes: Sequence[str], l
     top = page.title(furniture, about, what) + look.text * 3.7
     bottom = page.footer(furniture, about)
     room, size = look.width - 2 * look.margin, round(look.text * 0.9, 1)
-    lines = page.wrap(" · ".join(note for note in notes if note), room, size)[:_NOTE_LINES]
+    lines = wrap(" · ".join(note for note in notes if note), room, size)[:_NOTE_LINES]
     first = bottom - look.text * 0.5 - len(lines) * size * 1.32
     for number, line in enumerate(lines, 1):
         furniture.text(look.margin, first + number * size * 1.32, line, size=size)

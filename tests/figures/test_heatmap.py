@@ -129,7 +129,7 @@ def test_the_caption_says_what_the_cells_mean(events: Make, words: Words) -> Non
         "n·S div 4096",
         "S = 65536",
         "parser [42]",
-        "1 read of 100 different bytes",
+        "1 read, of 100 different bytes",
         "exact, every byte exact",
         "0x2000",
         "+0x100",

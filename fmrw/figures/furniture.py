@@ -1,0 +1,140 @@
+"""Texts and swatches around a chart, put where arithmetic says, and cut or wrapped to the room there is.
+
+They are two layers that carry positions in points and touch no scale, so that the chart's own axes can zoom below them. Widths of
+text are estimated from its length: no font is measured.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+
+from fmrw.figures.marks import inline
+from fmrw.text import visible
+
+if TYPE_CHECKING:
+    from fmrw.figures.look import Look
+
+_EM = 0.53  # mean width of a character of running text and hexadecimal, in ems
+
+
+@dataclass(frozen=True)
+class Box:
+    """Where the chart itself stands on the page, in points from the top left."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+    @property
+    def right(self) -> float:
+        """The right edge."""
+        return self.left + self.width
+
+    @property
+    def bottom(self) -> float:
+        """The lower edge."""
+        return self.top + self.height
+
+    def below(self, y: float) -> Box:
+        """Give the part of the box from `y` down."""
+        return Box(self.left, y, self.width, self.bottom - y)
+
+
+@dataclass
+class Furniture:
+    """Texts and swatches around a chart; `x` and `y` are points from the page's top left."""
+
+    look: Look
+    texts: list[dict[str, Any]] = field(default_factory=list)
+    swatches: list[dict[str, Any]] = field(default_factory=list)
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        *,
+        size: float | None = None,
+        bold: bool = False,
+        colour: str = "",
+        align: str = "left",
+    ) -> None:
+        """Write one line whose baseline is `y`."""
+        self.texts.append(
+            {
+                "px": round(x, 2),
+                "py": round(y, 2),
+                "text": visible(text),
+                "size": size or self.look.text,
+                "weight": "bold" if bold else "normal",
+                "colour": colour or self.look.palette.ink,
+                "align": align,
+            }
+        )
+
+    def paragraph(self, x: float, y: float, width: float, text: str, **style: Any) -> float:  # noqa: ANN401 - as for `text`
+        """Write lines that fit into `width`, the first one below `y`; give the lower edge of the last."""
+        size = style.get("size") or self.look.text
+        for line in wrap(text, width, size):
+            y += size * 1.32
+            self.text(x, y, line, **style)
+        return y
+
+    def swatch(self, x: float, y: float, width: float, height: float, fill: str) -> None:
+        """Paint a rectangle."""
+        box = {"px": x, "py": y, "px2": x + width, "py2": y + height}
+        self.swatches.append({key: round(value, 2) for key, value in box.items()} | {"fill": fill})
+
+    def layers(self, box: Box) -> list[alt.Chart]:
+        """Draw it all, relative to the chart's `box`."""
+        texts = [_moved(text, box) for text in self.texts]
+        swatches = [_moved(swatch, box) for swatch in self.swatches]
+        marks = []
+        if swatches:
+            fill = alt.expr("datum.fill")
+            marks.append(
+                alt.Chart(inline(swatches)).mark_rect(
+                    **_places("px", "py", "px2", "py2"), fill=fill, clip=False, tooltip=None
+                )
+            )
+        if texts:
+            style: dict[str, Any] = {
+                "text": alt.expr("datum.text"),
+                "fontSize": alt.expr("datum.size"),
+                "fontWeight": alt.expr("datum.weight"),
+                "fill": alt.expr("datum.colour"),
+                "align": alt.expr("datum.align"),
+            }
+            marks.append(
+                alt.Chart(inline(texts)).mark_text(
+                    **_places("px", "py"), baseline="alphabetic", clip=False, tooltip=None, **style
+                )
+            )
+        return marks
+
+
+def _moved(row: dict[str, Any], box: Box) -> dict[str, Any]:
+    shift = {"px": box.left, "px2": box.left, "py": box.top, "py2": box.top}
+    return {key: round(value - shift[key], 2) if key in shift else value for key, value in row.items()}
+
+
+def _places(*columns: str) -> dict[str, Any]:
+    return {column[1:]: alt.expr(f"datum.{column}") for column in columns}
+
+
+def wrap(text: str, width: float, size: float) -> list[str]:
+    """Break a text into lines of about `width` points."""
+    return textwrap.wrap(visible(text), max(8, int(width / (size * _EM)))) or [""]
+
+
+def shorten(text: str, width: float, size: float) -> str:
+    """Cut the middle out of a text that is wider than `width` points."""
+    text, most = visible(text), max(8, int(width / (size * _EM)))
+    if len(text) <= most:
+        return text
+    return f"{text[: most * 2 // 3 - 1]}…{text[len(text) - most // 3 :]}"

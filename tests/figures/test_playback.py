@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from fmrw.errors import FigureError
+from fmrw.figures import render
+from fmrw.figures.heatmap import heatmap
+from fmrw.figures.look import LIGHT
+from fmrw.figures.page import About
+from fmrw.figures.playback import playback, playback_gif, playback_html
+from fmrw.figures.plots import timeline
+from fmrw.trace.schema import empty
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Page
+
+Make = Callable[..., pl.DataFrame]
+
+SIZE = 65_536
+ABOUT = About("sample.bin", SIZE)
+
+
+@pytest.fixture
+def steps(events: Make) -> pl.DataFrame:
+    """One access per row of the grid, from top to bottom."""
+    return events(*(("read", k * 1024, k * 1024 + 1024) for k in range(64)), size=SIZE)
+
+
+def pixel(picture: Image.Image, column: float, row: float, spec: dict[str, Any]) -> tuple[int, ...]:
+    cell = spec["width"] / 64
+    return picture.convert("RGB").getpixel(
+        (spec["padding"]["left"] + column * cell, spec["padding"]["top"] + row * cell)
+    )
+
+
+def test_a_gif_plays_the_accesses_in_their_order(steps: pl.DataFrame) -> None:
+    spec = playback(steps, ABOUT).to_dict()
+    ground = tuple(bytes.fromhex(LIGHT.untouched[1:]))
+    fresh = tuple(bytes.fromhex(LIGHT.reads[3][1:]))
+    with Image.open(io.BytesIO(playback_gif(steps, ABOUT, frames=8))) as film:
+        assert film.n_frames == 8
+        for frame in range(8):
+            film.seek(frame)
+            now, before, later = frame * 8 + 7.5, frame * 8 - 0.5, frame * 8 + 8.5
+            assert np.abs(np.subtract(pixel(film, 10.5, now, spec), fresh)).max() < 12
+            if frame:
+                assert np.abs(np.subtract(pixel(film, 10.5, before, spec), fresh)).max() > 12
+            if frame < 7:
+                assert np.abs(np.subtract(pixel(film, 10.5, later, spec), ground)).max() < 12
+
+
+def test_a_gif_has_the_same_bytes_again(steps: pl.DataFrame) -> None:
+    assert playback_gif(steps, ABOUT, frames=3) == playback_gif(steps, ABOUT, frames=3)
+
+
+def test_long_recordings_are_thinned() -> None:
+    count = 50_000
+    random = np.random.default_rng(2)
+    starts = random.integers(0, SIZE - 200, count)
+    frame = pl.DataFrame(
+        {
+            "seq": np.arange(count),
+            "op": "read",
+            "start": starts,
+            "end": starts + 100,
+            "pid": 1,
+            "process": "p",
+        }
+    )
+    spec = playback(frame, ABOUT).to_dict()
+    assert sum(len(rows) for rows in spec["datasets"].values()) < 11_000
+
+
+def test_nothing_to_play(words: Callable[[bytes], str]) -> None:
+    assert "nothing recorded" in words(render.pdf(playback(empty(), About("a", 0))))
+    with pytest.raises(FigureError, match="take at least 2"):
+        playback(empty(), ABOUT, frames=1)
+
+
+@pytest.fixture
+def browser() -> Iterator[Page]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        context = chromium.new_context(offline=True, viewport={"width": 1000, "height": 800})
+        page = context.new_page()
+        page.complaints = []
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.on("console", lambda said: page.complaints.append(said.text) if said.type == "error" else None)
+        page.on(
+            "request",
+            lambda request: page.complaints.append(request.url) if request.url.startswith("http") else None,
+        )
+        yield page
+        chromium.close()
+
+
+def opened(browser: Page, html: bytes, folder: Path) -> Page:
+    (folder / "figure.html").write_bytes(html)
+    browser.goto((folder / "figure.html").as_uri())
+    browser.wait_for_function("window.view !== undefined")
+    return browser
+
+
+@pytest.mark.browser
+def test_html_draws_hovers_filters_and_zooms_without_a_network(
+    browser: Page, events: Make, tmp_path: Path
+) -> None:
+    frame = events(
+        *[("read", 0, 2048)] * 3,
+        ("read", 2048, 4096),
+        size=SIZE,
+        process="</script><script>document.title='x'</script>",
+    )
+    chart = heatmap(frame, About("</script><script>document.title='x'</script>", SIZE))
+    page = opened(browser, render.html(chart), tmp_path)
+    spec = chart.to_dict()
+    cell, left, top = spec["width"] / 64, spec["padding"]["left"], spec["padding"]["top"]
+    figure = page.locator("#figure svg.marks").bounding_box()
+    page.mouse.move(figure["x"] + left + 20.5 * cell, figure["y"] + top + 2.5 * cell)
+    page.wait_for_selector("#vg-tooltip-element.visible")
+    assert "0x800-0xc00" in page.locator("#vg-tooltip-element").inner_text()
+    page.locator("#figure svg.marks .role-legend-symbol path").first.click()
+    page.wait_for_function(
+        "document.querySelectorAll('#figure svg.marks .mark-rect path[opacity=\"0.08\"]').length > 0"
+    )
+    before = page.evaluate("view.scale('x').domain()")
+    page.mouse.move(figure["x"] + left + 20.5 * cell, figure["y"] + top + 20.5 * cell)
+    page.mouse.wheel(0, -300)
+    page.wait_for_function("view.scale('x').domain()[1] - view.scale('x').domain()[0] < 63")
+    assert before == [0, 64]
+    assert page.title().startswith("</script><script>document.title=")
+    assert page.complaints == []
+
+
+@pytest.mark.browser
+def test_the_player_plays(browser: Page, steps: pl.DataFrame, tmp_path: Path) -> None:
+    page = opened(browser, playback_html(steps, ABOUT, frames=16), tmp_path)
+    assert page.evaluate("view.signal('frame')") == 15
+    page.locator("#slider").fill("3")
+    page.wait_for_function("view.signal('frame') === 3")
+    page.locator("#play").click()
+    page.wait_for_function("view.signal('frame') === 15")
+    page.wait_for_function("document.getElementById('play').textContent === '▶'")
+    assert page.complaints == []
+
+
+@pytest.mark.browser
+def test_axes_follow_the_zoom(browser: Page, events: Make, tmp_path: Path) -> None:
+    chart = timeline(events(("read", 0, 2048), ("read", 4096, 8192), size=SIZE), ABOUT)
+    page = opened(browser, render.html(chart), tmp_path)
+    labels = "[...document.querySelectorAll('#figure svg.marks .role-axis-label text')].map(t => t.textContent).filter(t => t.startsWith('0x'))"
+    assert "0x4000" in page.evaluate(labels)
+    figure, spec = page.locator("#figure svg.marks").bounding_box(), chart.to_dict()
+    page.mouse.move(
+        figure["x"] + spec["padding"]["left"] + 100,
+        figure["y"] + spec["padding"]["top"] + spec["height"] - 20,
+    )
+    page.mouse.wheel(0, -1200)
+    page.wait_for_function(f"({labels}).some(t => parseInt(t, 16) % 0x4000)")
+    assert all(int(label, 16) % 16 == 0 for label in page.evaluate(labels))
+    assert page.complaints == []
