@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from fmrw.analysis import ranges, summary
+from fmrw.analysis import compare, ranges, summary
 from fmrw.capture import mount as mounting
 from fmrw.errors import SessionError, UnknownPath
 from fmrw.sources import FolderSource, FrameSource, SetSource, Source
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from altair import LayerChart
+
+    from fmrw.analysis.compare import Run
 
 
 class Trace:
@@ -119,6 +121,35 @@ class Trace:
     def gaps(self, path: str | os.PathLike[str]) -> pl.DataFrame:
         """Give the ranges of a file that were never read: `start`, `end`."""
         return ranges.complement(_reads(self.of(path)), self.size(path))
+
+    def runs(self, path: str | os.PathLike[str]) -> dict[str, Run]:
+        """Give what each process read of a file, as sets: `runs["unzip"] - runs["pdftotext"]`."""
+        return compare.runs_by_process(self.of(path), self.size(path))
+
+    def run(self, path: str | os.PathLike[str], name: str | None = None) -> Run:
+        """Give what was read of a file, by whomever, as one set."""
+        return compare.Run.of(self.of(path), name or self.resolve(path), self.size(path))
+
+    def __getitem__(self, process: str) -> Run:
+        """Give what a process read of the only file it read: `trace["unzip"] & trace["pdftotext"]`.
+
+        Raises
+        ------
+        UnknownPath
+            No such process, or it read several files: `trace.runs(PATH)` chooses one.
+        """
+        read = self._source.lazy().filter(pl.col("op") == "read", pl.col("end") > pl.col("start"))
+        pairs = read.select("process", "path").unique().collect()
+        paths = pairs.filter(pl.col("process") == process)["path"].to_list()
+        if not paths:
+            known = ", ".join(visible(name) for name in sorted(set(pairs["process"]))) or "nobody"
+            raise UnknownPath(f"{visible(process)} read nothing in this session; {known} did.")
+        if len(paths) > 1:
+            raise UnknownPath(
+                f"{visible(process)} read {len(paths)} files; choose one with `trace.runs(PATH)[{visible(process)!r}]`."
+            )
+        events = self.of(paths[0]).filter(pl.col("process") == process)
+        return compare.Run.of(events, process, self.size(paths[0]))
 
     def content(self, path: str | os.PathLike[str]) -> int | None:
         """Open the content of a file without adding events; the caller closes the descriptor."""

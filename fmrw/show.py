@@ -7,7 +7,7 @@ import sys
 import termios
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fmrw.mounting import Mount
 
 _ROWS = 40
+_LONG = 200
 _NAME = 24  # characters of a file name that a narrow terminal leaves together
 _QUIET_S = 1.0  # commands shorter than this are not disturbed
 _TICK_S = 0.5
@@ -127,6 +128,31 @@ def crosstab_table(classes: pl.DataFrame) -> Table:
         share = "" if row["share"] is None else f"{100 * row['share']:.1f} %"
         table.add_row(row["class"], f"{row['bytes']:,}", share, f"{row['ranges']:,}")
     return table
+
+
+def differential_table(
+    table: pl.DataFrame, a: str, b: str, agreed: Mapping[str, Any], order: Mapping[str, Any]
+) -> Group:
+    """Show which ranges A and B read, and how much they agree."""
+    shown = _table("from", "to", "length>", "read by")
+    words = {"": "nobody", "A, B": "both", "A": f"only {visible(a)}", "B": f"only {visible(b)}"}
+    for row in table.head(_LONG).iter_rows(named=True):
+        shown.add_row(
+            hex_offset(row["start"]), hex_offset(row["end"]), f"{row['length']:,}", words[row["readers"]]
+        )
+    if table.height > _LONG:
+        shown.add_row(f"… and {table.height - _LONG:,} more; --json lists them all")
+    share = (
+        "neither read a byte"
+        if agreed["jaccard"] is None
+        else f"they agree on {100 * agreed['jaccard']:.1f} % of the bytes either read"
+    )
+    turned = (
+        "in the same order"
+        if not order["inversions"]
+        else f"in another order from {hex_offset(order['parts_at'])} on ({100 * order['distance']:.0f} % of pairs inverted)"
+    )
+    return Group(shown, Text(f"{share}; the shared bytes {turned}" if agreed["both"] else share))
 
 
 # While a command runs

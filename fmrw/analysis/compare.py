@@ -8,6 +8,7 @@ in it. Bytes at or past the size are not part of any run, so that `~~a == a` and
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from fmrw.analysis import ranges
 from fmrw.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -198,7 +199,7 @@ def _column(name: str) -> str:
 
 
 def _named(runs: Mapping[str, Run] | Sequence[Run]) -> dict[str, Run]:
-    named = dict(runs) if not isinstance(runs, list | tuple) else {run.name: run for run in runs}
+    named = dict(runs) if isinstance(runs, Mapping) else {run.name: run for run in runs}
     if not named:
         raise BadInput("nothing to compare; give at least one run.")
     if len(named) < len(runs):

@@ -1,0 +1,194 @@
+"""Commands that ask a recording; no mount is needed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import fmrw
+from fmrw.cli import main
+from fmrw.sources import FrameSource
+from fmrw.trace import schema
+
+DATA = Path(__file__).parents[1] / "data"
+NAME = "hidden-png.zip"
+SIZE = (DATA / NAME).stat().st_size
+
+
+def event(seq: int, op: str, start: int, end: int, process: str) -> dict[str, Any]:
+    return {
+        "seq": seq, "time": 1_700_000_000_000_000 + seq, "op": op, "path": NAME, "call": seq, "start": start, "end": end,
+        "requested": end - start, "size": SIZE, "fidelity": "byte", "handle": 1, "pid": len(process), "tid": 1,
+        "process": process, "errno": 0,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Path:
+    """A session in which `unzip` leaves 0x2000 to 0x6000 alone and `peek` reads the beginning."""
+    samples = tmp_path / "samples"
+    samples.mkdir()
+    shutil.copy(DATA / NAME, samples)
+    status = (samples / NAME).stat()
+    rows = [
+        event(0, "read", 0x6000, SIZE, "unzip"),
+        event(1, "read", 0, 0x2000, "unzip"),
+        event(2, "read", 0, 0x100, "peek"),
+        event(3, "write", 0x10, 0x20, "peek"),
+    ]
+    events = pl.DataFrame(rows, schema={**schema.EVENTS, "time": pl.Int64()})
+    events = events.with_columns(pl.col("time").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"))
+    facts = {"root": str(samples), "files": {NAME: {"size": status.st_size, "mtime_ns": status.st_mtime_ns}}}
+    source = FrameSource(events, pl.DataFrame(schema=schema.PROCESSES), facts)
+    return fmrw.Trace(source).save(tmp_path / "session")
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> str:
+    assert main([str(each) for each in arguments]) == status
+    return capsys.readouterr().out
+
+
+def data(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> Any:  # noqa: ANN401
+    return json.loads(told(capsys, *arguments, "--json", status=status))
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 1) -> str:
+    assert main([str(each) for each in arguments]) == status
+    said = capsys.readouterr().err.strip()
+    assert "Traceback" not in said
+    if status == 1:
+        assert len(said.splitlines()) == 1
+    return said
+
+
+def test_coverage_as_promised(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = data(capsys, "coverage", str(session), NAME)
+    assert found == {
+        "path": NAME,
+        "size": SIZE,
+        "read": [[0, 0x2000], [0x6000, SIZE]],
+        "written": [[0x10, 0x20]],
+        "gaps": [[0x2000, 0x6000]],
+        "read_bytes": SIZE - 0x4000,
+        "events": 4,
+        "fidelity": "byte",
+    }
+    assert "never read" in told(capsys, "coverage", str(session), NAME)
+
+
+def test_gaps_name_the_hidden_format(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = data(capsys, "gaps", str(session), NAME, "--structure")
+    assert [(gap["start"], gap["end"], gap["magic_offsets"]) for gap in found["gaps"]] == [
+        (0x2000, 0x6000, [8640])
+    ]
+    assert sum(row["bytes"] for row in found["structure"]) == SIZE
+    assert "a second format, PNG, begins at +0x1c0" in told(capsys, "gaps", str(session), NAME)
+
+
+def test_gaps_do_not_guess_when_the_file_changed(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (session.parent / "samples" / NAME).write_bytes(b"other")
+    gap = data(capsys, "gaps", str(session), NAME)["gaps"][0]
+    assert gap["byte_class"] is None
+    assert "changed since the session" in gap["note"]
+
+
+def test_structure_of_ones_own(session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ranges = tmp_path / "ranges.csv"
+    ranges.write_text("start,end,name\n0x2000,0x6000,cavity\n")
+    found = data(capsys, "gaps", str(session), NAME, "--structure", str(ranges))["structure"]
+    assert {row["class"]: row["bytes"] for row in found}["described & ignored"] == 0x4000
+
+
+def test_diff_of_two_processes(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = data(capsys, "diff", f"{session}:unzip", f"{session}:peek")
+    assert [(row["start"], row["end"], row["readers"]) for row in found["ranges"]] == [
+        (0, 0x100, "A, B"), (0x100, 0x2000, "A"), (0x2000, 0x6000, ""), (0x6000, SIZE, "A"),
+    ]  # fmt: skip
+    assert found["agreement"]["both"] == 0x100
+    assert "agree on" in told(capsys, "diff", f"{session}:unzip", f"{session}:peek", "--file", NAME)
+
+
+def test_assert(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = (str(session), NAME)
+    told(capsys, "assert", *place, "--reads", "0-8KiB", "--never", "0x2000-0x6000", "--fail-under", "60")
+    said = told(capsys, "assert", *place, "--reads", "0x1f00+512", "--fail-under", "90", status=1)
+    assert "0x2000-0x2100" in said
+    assert "0x2000-0x6000" in said
+    assert not data(capsys, "assert", *place, "--never", "0-1", status=1)["ok"]
+    refused(capsys, "assert", *place, status=2)
+    assert "START-END" in refused(capsys, "assert", *place, "--reads", "zzz")
+
+
+def test_reports_in_every_data_format(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    written = data(capsys, "report", str(session), "-o", str(out), "--format", "csv,json,parquet,perfetto")
+    assert {Path(each).name for each in written} == {
+        f"{NAME}.csv",
+        f"{NAME}.json",
+        f"{NAME}.parquet",
+        "trace.perfetto.json",
+    }
+    again = fmrw.load(out / f"{NAME}.csv")
+    assert again.coverage(NAME).rows() == fmrw.load(session).coverage(NAME).rows()
+    assert fmrw.load(out / f"{NAME}.parquet").coverage(NAME).rows() == [(0, 0x2000), (0x6000, SIZE)]
+    assert json.loads((out / "trace.perfetto.json").read_text())["traceEvents"]
+
+
+def test_figures_in_every_format(session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    told(
+        capsys, "report", str(session), "-o", str(out), "--format", "pdf,svg,png,html", "--chart", "strip,entropy",
+        "--preset", "dark", "--annotate", "0x2000-0x6000=cavity", "--title", "A talk", "--no-caption",
+    )  # fmt: skip
+    assert {each.suffix for each in out.iterdir()} == {".pdf", ".svg", ".png", ".html"}
+    assert (out / f"{NAME}-strip.pdf").read_bytes().startswith(b"%PDF")
+    assert "cavity" in (out / f"{NAME}-strip.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cure"),
+    [
+        (("--format", "xls"), "csv, json, parquet"),
+        (("--chart", "pie"), "heatmap, strip"),
+        (("--preset", "neon"), "slide-16x9"),
+        (("--annotate", "0x0-0xffffffff=far", "--format", "svg"), "bytes"),
+        (("--format", "gif"), "playback"),
+    ],
+)  # fmt: skip
+def test_reports_refuse_in_one_line(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], cure: str
+) -> None:
+    assert cure in refused(capsys, "report", str(session), "-o", str(tmp_path / "out"), *arguments)
+
+
+def test_unknown_names_list_the_nearest(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert NAME in refused(capsys, "coverage", str(session), "hidden-pgn.zip")
+    assert "no session" in refused(capsys, "coverage", str(session.parent / "samples"), NAME)
+    assert "nothing there" in refused(capsys, "coverage", str(session / "nowhere"), NAME)
+    assert "unzip" in refused(capsys, "diff", f"{session}:unzip", f"{session}:7z").replace(
+        "fmrw run", "unzip"
+    )
+
+
+def test_many_sessions_are_one_set(session: Path, tmp_path: Path) -> None:
+    fmrw.load(session).save(tmp_path / "runs" / "b")
+    fmrw.load(session).save(tmp_path / "runs" / "a")
+    both = fmrw.load(str(tmp_path / "runs" / "*"))
+    assert both.events["session"].n_unique() == 2
+    assert both.events.height == 8
+    assert fmrw.load(tmp_path / "runs").events.height == 8
+
+
+def test_a_process_by_its_name(session: Path) -> None:
+    trace = fmrw.load(session)
+    assert list(trace["unzip"] - trace["peek"]) == [(0x100, 0x2000), (0x6000, SIZE)]
+    assert list(~(trace["unzip"] | trace["peek"])) == [(0x2000, 0x6000)]
+    with pytest.raises(fmrw.FmrwError, match="read nothing"):
+        trace["nobody"]
