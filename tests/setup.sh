@@ -60,12 +60,13 @@ make_venv() {
     local python wanted
     python=$(find_python) || { need python3.11:python3; python=$(find_python); } || die "Python 3.11 or newer is missing; install it and run this again."
     "$python" -c 'import ensurepip, venv' 2>/dev/null || need "/no/such/file:python3-venv"
-    wanted=$("$python" --version; sha256sum "$root/pyproject.toml"; printf '%s\n' "$1")
-    [ "$(cat "$venv/.made-from" 2>/dev/null)" = "$wanted" ] && return
+    local stamp=$venv/.made-from$1
+    wanted=$("$python" --version; sha256sum <"$root/pyproject.toml")
+    [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && return
     say "making $venv"
     [ -x "$venv/bin/python" ] || "$python" -m venv "$venv" || die "No virtual environment could be made with $python; \`apt-get install python3-venv\` and run this again."
     "$venv/bin/python" -m pip install -q --disable-pip-version-check -e "$root$1" || die "pip could not install fmrw and what it needs; see above."
-    printf '%s\n' "$wanted" >"$venv/.made-from"
+    printf '%s\n' "$wanted" >"$stamp"
 }
 
 fuse_packages=("fusermount3:fuse3" "lib:libfuse.so.2:libfuse2|libfuse2t64")
