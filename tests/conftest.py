@@ -1,0 +1,163 @@
+"""What every test has: a watched directory, a mount over it, and somebody who looks at what is left behind.
+
+The whole run has a temporary folder and a state folder of its own, whose name stands in the environment of every process that
+is started. So what is found in there, and who carries it, is ours, whoever else uses fmrw on this machine.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import psutil
+import pytest
+
+import fmrw
+from fmrw.capture import mount as kernel_mounts
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+DATA = Path(__file__).parents[1] / "data"
+_GRACE_S = 5
+
+
+class Leftovers(NamedTuple):
+    """What would be left if the test ended now: one line of text each."""
+
+    found: frozenset[str]
+
+    @classmethod
+    def now(cls, area: tuple[Path, ...], *, deep: bool) -> Leftovers:
+        found = {f"mount {point.root}" for point in kernel_mounts.mounts() if _within(point.root, area)}
+        found |= {f"folder {path}" for path in area[0].glob("fmrw-*")}
+        found |= {f"thread {thread.name}" for thread in threading.enumerate() if "fmrw" in thread.name}
+        if deep:
+            found |= {f"descriptor {target}" for target in _descriptors() if _within(Path(target), area)}
+            found |= {
+                f"process {process.pid} {' '.join(process.cmdline())}" for process in _descendants(area[0])
+            }
+        return cls(frozenset(found))
+
+
+def _within(path: Path, area: tuple[Path, ...]) -> bool:
+    return any(path.is_relative_to(folder) for folder in area)
+
+
+def _descriptors() -> list[str]:
+    found = []
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            found.append(str(entry.readlink()))
+        except FileNotFoundError:  # the listing's own
+            continue
+    return found
+
+
+def _descendants(marker: Path) -> Iterator[psutil.Process]:
+    """Find the processes that carry the run's folder in their environment, whoever is their parent now."""
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.environ().get("TMPDIR") == str(marker):
+                yield process
+        except psutil.Error:
+            continue  # gone, or not ours to look at
+
+
+class Watch:
+    """Knows what may be there: what was there before, and what fixtures of a wider scope hold."""
+
+    def __init__(self, area: tuple[Path, ...]) -> None:
+        self.area = area
+        self.known: set[str] = set()
+
+    def new(self, *, deep: bool) -> list[str]:
+        return sorted(Leftovers.now(self.area, deep=deep).found - self.known)
+
+    def admit(self) -> None:
+        self.known.update(self.new(deep=True))
+
+    def leftovers(self, *, deep: bool) -> list[str]:
+        """Give what is left, after those that are ending have had time to."""
+        if self.new(deep=deep):
+            gc.collect()
+        pause, waited = threading.Event(), 0.0
+        while (left := self.new(deep=deep)) and waited < _GRACE_S:
+            pause.wait(0.05)
+            waited += 0.05
+        return left
+
+
+_watch: list[Watch] = []
+_passed = pytest.StashKey[bool]()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep temporary sessions and sessions in the background below one folder, and see that it is empty at the end."""
+    base = tmp_path_factory.getbasetemp()
+    folder = Path(tempfile.mkdtemp(prefix="fmrw-tests-"))
+    folder.chmod(0o1777)
+    patch = pytest.MonkeyPatch()
+    patch.setenv("TMPDIR", str(folder))
+    patch.setenv("XDG_STATE_HOME", str(folder / "state"))
+    patch.setattr(tempfile, "tempdir", str(folder))
+    watch = Watch((folder, base))
+    _watch.append(watch)
+    watch.known.update(Leftovers.now(watch.area, deep=False).found)
+    yield folder
+    watch.known.clear()
+    left = [line for line in watch.leftovers(deep=True) if not line.startswith("descriptor")]
+    patch.undo()
+    shutil.rmtree(folder, ignore_errors=True)
+    assert left == []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
+    """Let fixtures of a wider scope hold a mount while tests come and go."""
+    result = yield
+    if fixturedef.scope != "function" and _watch and fixturedef.argname != "own_folders":
+        _watch[0].admit()
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep whether a test passed: the traceback of one that failed holds what its frames held."""
+    report = yield
+    if report.when == "call":
+        item.stash[_passed] = report.passed
+    return report
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(request: pytest.FixtureRequest, own_folders: Path) -> Iterator[None]:
+    """Fail a test that leaves a mount, a process, a temporary session, a thread or a descriptor behind."""
+    del own_folders
+    yield
+    deep = request.node.get_closest_marker("mount") is not None and request.node.stash.get(_passed, False)
+    deep &= "shell" not in request.fixturenames  # IPython keeps what its cells made
+    left = _watch[0].leftovers(deep=deep)
+    _watch[0].known.update(left)  # told once
+    assert left == [], "left behind"
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A directory with the samples in it."""
+    folder = tmp_path / "watched"
+    shutil.copytree(DATA, folder, ignore=shutil.ignore_patterns("*.py", "README*"))
+    return folder
+
+
+@pytest.fixture
+def mounted(directory: Path) -> Iterator[fmrw.Mount]:
+    """The same directory, monitored."""
+    with fmrw.mount(directory) as mount:
+        yield mount
