@@ -11,7 +11,7 @@ import ctypes
 import errno
 import functools
 import os
-from ctypes import c_char_p, c_int, c_int64, c_long, c_size_t, c_uint64, c_void_p
+from ctypes import c_char_p, c_int, c_int64, c_long, c_size_t, c_uint, c_uint64, c_void_p
 from typing import Any
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -53,10 +53,20 @@ _write = _function("write", c_int, c_void_p, c_size_t, result=c_long)
 _fstatat = _function("fstatat", c_int, c_char_p, c_void_p, c_int)
 _fstatvfs = _function("fstatvfs", c_int, c_void_p)
 _faccessat = _function("faccessat", c_int, c_char_p, c_int, c_int)
+_fchownat = _function("fchownat", c_int, c_char_p, c_int, c_int, c_int)
 _utimensat = _function("utimensat", c_int, c_char_p, c_void_p, c_int)
 _fallocate = _function("fallocate", c_int, c_int, c_int64, c_int64)
 _syscall = _function("syscall", c_long, c_int, c_char_p, c_void_p, c_size_t, result=c_long)
 _signal = _function("signal", c_int, c_void_p, result=c_void_p)
+_getxattr = _function("getxattr", c_char_p, c_char_p, c_void_p, c_size_t, result=c_long)
+_setfsuid = _function("setfsuid", c_uint)
+_setfsgid = _function("setfsgid", c_uint)
+_unshare = _function("unshare", c_int)
+_call2 = ctypes.CDLL(None, use_errno=True).syscall  # `_syscall` has openat2's argument types
+_call2.argtypes, _call2.restype = (c_long, c_size_t, c_void_p), c_long
+_CLONE_FS = 0x200
+_SAME = 0xFFFFFFFF  # an id that is never set: the call only tells the present one
+_SYS_SETGROUPS = {"x86_64": 116, "aarch64": 159}.get(os.uname().machine)
 
 
 def _checked(result: int) -> int:
@@ -101,14 +111,51 @@ def access(directory: int, name: bytes, mode: int) -> None:
     _checked(_faccessat(directory, name, mode, AT_SYMLINK_NOFOLLOW))
 
 
-def utimens(directory: int, name: bytes, times: int | None, *, follow: bool = False) -> None:
+def utimens(directory: int, name: bytes, times: int | None) -> None:
     """Set times from two `struct timespec` at an address (UTIME_NOW and UTIME_OMIT included)."""
-    _checked(_utimensat(directory, name, times, 0 if follow else AT_SYMLINK_NOFOLLOW))
+    _checked(_utimensat(directory, name, times, AT_SYMLINK_NOFOLLOW if name else AT_EMPTY_PATH))
+
+
+def chown(directory: int, name: bytes, uid: int, gid: int) -> None:
+    """Set the owner of a name, itself and not what it links to; -1 keeps. No name means the descriptor."""
+    _checked(_fchownat(directory, name, uid, gid, AT_SYMLINK_NOFOLLOW if name else AT_EMPTY_PATH))
 
 
 def fallocate(fd: int, mode: int, offset: int, length: int) -> None:
     """Manipulate the space of a file: fallocate(2) with its modes."""
     _checked(_fallocate(fd, mode, offset, length))
+
+
+def has_default_acl(directory: bytes) -> bool:
+    """Tell whether what is made in a directory inherits an access control list (acl(5))."""
+    return bool(_getxattr(directory, b"system.posix_acl_default", None, 0) > 0)
+
+
+def set_groups(groups: list[int]) -> None:
+    """Set the supplementary groups of this thread alone (`os.setgroups` sets those of the process)."""
+    if _SYS_SETGROUPS is None:
+        raise OSError(errno.ENOSYS, "setgroups of one thread is not known on this architecture")
+    _checked(_call2(_SYS_SETGROUPS, len(groups), (c_uint * len(groups))(*groups)))
+
+
+def set_fs_ids(uid: int, gid: int) -> None:
+    """Set this thread's file-system user and group, which permissions are checked by (setfsuid(2)).
+
+    Raises
+    ------
+    PermissionError
+        They did not become what was asked for; the calls themselves report no error.
+    """
+    _setfsgid(gid)
+    _setfsuid(uid)
+    if _setfsgid(_SAME) != gid or _setfsuid(_SAME) != uid:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+def drop_umask() -> None:
+    """Give this thread a umask of its own and clear it; where that is denied, the process's stays."""
+    if not _unshare(_CLONE_FS):
+        os.umask(0)
 
 
 def default_signal(number: int) -> None:

@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fmrw.capture import journal as log
 from fmrw.capture.libc import pread_into
-from fmrw.capture.passthrough import Handle, Passthrough
+from fmrw.capture.passthrough import Passthrough
 from fmrw.capture.process import IGNORED, Identity, Processes
 from fmrw.text import path_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from fmrw.capture.places import Handle
 
 _log = logging.getLogger(__name__)
 _PIECE = 31 * 4096  # a request this large may be part of a larger call
@@ -152,6 +154,9 @@ class Monitor(Passthrough):
             self._named(log.UNLINK, path, 0, lambda: super(Monitor, self).unlink(path))
 
     def rename(self, old: bytes, new: bytes) -> None:
+        if self._makes_room(old, new):  # the rename that follows is what happens
+            super().rename(old, new)
+            return
         op = log.UNLINK if self._hides(old, new) else log.RENAME
         self._named(op, old, 0, lambda: super(Monitor, self).rename(old, new))
         if op == log.RENAME:

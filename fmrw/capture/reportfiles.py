@@ -181,7 +181,7 @@ class ReportFiles(Monitor):
         if flags & (os.O_ACCMODE | os.O_TRUNC):
             if creates(self.caller.context.pid) is False or self._aside:
                 raise _error(errno.EACCES)
-            return super().create(path, flags, 0o666 & ~self.caller.context.umask)
+            return super().create(path, flags, 0o666)
         fd = self._makers[report.suffix](path_text(report.base[1:]))
         self._sizes[report] = os.fstat(fd).st_size
         number = next(self._numbers)

@@ -1,0 +1,177 @@
+"""Receiving requests: threads of ours on libfuse's session, and two promises to the kernel that libfuse 2 cannot give.
+
+libfuse's own threads end beyond ten idle ones and are made anew, tens of thousands of times a second on one busy CPU,
+and each then builds and destroys a Python thread state: 50 µs a call instead of 18 µs. These are Python's, and stay.
+
+The kernel's first request, INIT, is answered through a channel of our own, which adds to libfuse's answer
+
+- `FUSE_DONT_MASK`: the umask comes with the request instead of being applied, since a default ACL replaces it;
+- `FUSE_POSIX_ACL`, where others are let in: the kernel reads access control lists through `getxattr` and decides by them. With
+  `default_permissions` alone it decides by the mode, whose group bits are only the mask of such a list: who is shut out by name
+  would be let in.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import threading
+from ctypes import CFUNCTYPE, c_int, c_size_t, c_uint32, c_void_p
+from typing import Any, NamedTuple
+
+from fmrw.capture import libc
+
+DONT_MASK = 1 << 6  # include/uapi/linux/fuse.h
+POSIX_ACL = 1 << 20
+RENAME = 12
+_OPCODE_AT = 4  # in struct fuse_in_header
+_OFFERED_AT = 52  # flags in struct fuse_init_in, behind the header
+_ANSWER_FLAGS_AT = 12  # flags in struct fuse_init_out
+_MOST_THREADS = 256
+_STACK = 1 << 20
+_SEND = CFUNCTYPE(c_int, c_void_p, c_void_p, c_size_t)
+
+
+class Library(NamedTuple):
+    """What is used of libfuse 2."""
+
+    receive: Any
+    process: Any
+    send: Any
+    new_channel: Any
+    next_channel: Any
+    buffer_size: Any
+    descriptor: Any
+
+
+class _Channel(ctypes.Structure):
+    """`struct fuse_chan_ops`."""
+
+    _fields_ = (("receive", c_void_p), ("send", c_void_p), ("destroy", c_void_p))
+
+
+class _Serving(threading.local):
+    buffer: Any = None
+
+
+_serving = _Serving()
+
+
+def opcode() -> int:
+    """Tell which request this thread answers (include/uapi/linux/fuse.h); 0 outside of one."""
+    buffer = _serving.buffer
+    return 0 if buffer is None else c_uint32.from_buffer(buffer, _OPCODE_AT).value
+
+
+def library(fuse: ctypes.CDLL) -> Library:
+    """Give the functions used here their types."""
+
+    def function(name: str, result: Any, *arguments: Any) -> Any:  # noqa: ANN401 - ctypes has no types
+        found = getattr(fuse, name)
+        found.restype, found.argtypes = result, arguments
+        return found
+
+    return Library(
+        function("fuse_chan_recv", c_int, c_void_p, c_void_p, c_size_t),
+        function("fuse_session_process", None, c_void_p, c_void_p, c_size_t, c_void_p),
+        function("fuse_chan_send", c_int, c_void_p, c_void_p, c_size_t),
+        function("fuse_chan_new", c_void_p, c_void_p, c_int, c_size_t, c_void_p),
+        function("fuse_session_next_chan", c_void_p, c_void_p, c_void_p),
+        function("fuse_chan_bufsize", c_size_t, c_void_p),
+        function("fuse_chan_fd", c_int, c_void_p),
+    )
+
+
+class Loop:
+    """Threads that receive and process requests; one more is started whenever none is left to receive.
+
+    Parameters
+    ----------
+    fuse : Library
+        libfuse.
+    session : int
+        Its session.
+    promised : int
+        Flags added to the answer to INIT.
+    """
+
+    def __init__(self, fuse: Library, session: int, promised: int) -> None:
+        self._fuse = fuse
+        self._session = session
+        self._promised = promised
+        self._channel = fuse.next_channel(session, None)
+        self._size = fuse.buffer_size(self._channel)
+        self._threads: list[threading.Thread] = []
+        self._idle: list[None] = []  # one entry per thread that receives; append and pop are atomic
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        """Serve until the kernel says the mount is gone."""
+        self._shake_hands()
+        self._grow()
+        for thread in self._threads:  # grows meanwhile
+            thread.join()
+
+    def _shake_hands(self) -> None:
+        """Answer INIT.
+
+        Raises
+        ------
+        OSError
+            EOPNOTSUPP: the kernel (before 4.9) does not offer what keeps others out.
+        """
+        buffer = ctypes.create_string_buffer(self._size)
+        channel = c_void_p(self._channel)
+        while (length := self._fuse.receive(ctypes.byref(channel), buffer, self._size)) == -errno.EINTR:
+            pass
+        if length <= 0:
+            return
+        offered = c_uint32.from_buffer(buffer, _OFFERED_AT).value
+        if self._promised & ~offered:
+            raise OSError(
+                errno.EOPNOTSUPP, "this kernel's FUSE knows no access control lists; leave --allow-other out"
+            )
+        self._reply = _SEND(self._send_init)
+        answering = _Channel(None, ctypes.cast(self._reply, c_void_p), None)
+        own = self._fuse.new_channel(
+            ctypes.byref(answering), self._fuse.descriptor(self._channel), self._size, None
+        )  # stays until the process ends: libfuse keeps no word on who may free it
+        self._fuse.process(self._session, buffer, length, own)
+
+    def _send_init(self, _channel: int, vector: int, count: int) -> int:
+        """Add the promises to an answer made of a header and `struct fuse_init_out`, and send it."""
+        bodies = (c_void_p * (2 * count)).from_address(vector)
+        if count > 1:
+            c_uint32.from_address((bodies[2] or 0) + _ANSWER_FLAGS_AT).value |= self._promised
+        sent: int = self._fuse.send(self._channel, vector, count)
+        return sent
+
+    def _grow(self) -> None:
+        with self._lock:
+            if self._idle or len(self._threads) >= _MOST_THREADS:
+                return
+            self._idle.append(None)
+            before = threading.stack_size(_STACK)
+            thread = threading.Thread(target=self._work, name="fmrw-fuse", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+            threading.stack_size(before)
+
+    def _work(self) -> None:
+        libc.drop_umask()
+        receive, process = self._fuse.receive, self._fuse.process
+        buffer = _serving.buffer = ctypes.create_string_buffer(self._size)
+        channel = c_void_p(self._channel)
+        into, from_channel = ctypes.byref(channel), self._channel
+        idle = self._idle
+        while (length := receive(into, buffer, self._size)) > 0 or length == -errno.EINTR:
+            if length < 0:
+                continue
+            try:  # noqa: SIM105 - every request passes here
+                idle.pop()
+            except IndexError:  # more threads than entries, for a moment
+                pass
+            if not idle:
+                self._grow()
+            process(self._session, buffer, length, from_channel)
+            idle.append(None)

@@ -1,0 +1,66 @@
+"""Names in opened directories: where an operation happens, held by descriptors that nobody can swap beneath."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from fmrw.capture.process import descriptor_path
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class Place:
+    """A name in an opened directory; what was opened for it is closed on leaving."""
+
+    __slots__ = ("_owned", "directory", "name")
+
+    def __init__(self, directory: int, name: bytes, *, owned: bool) -> None:
+        self.directory = directory
+        self.name = name
+        self._owned = owned
+
+    def __enter__(self) -> tuple[int, bytes]:
+        """Give the directory's descriptor and the name; no name means the descriptor itself."""
+        return self.directory, self.name
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close what was opened for it."""
+        if self._owned:
+            os.close(self.directory)
+
+
+class Pinned:
+    """A descriptor as a path that cannot be swapped, closed on leaving."""
+
+    __slots__ = ("_fd",)
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def __enter__(self) -> str:
+        """Give the path."""
+        return descriptor_path(self._fd)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the descriptor."""
+        os.close(self._fd)
+
+
+class Handle:
+    """An open file: its descriptor, its present path, and its number, which is never given twice."""
+
+    __slots__ = ("append", "closer", "fd", "inode", "number", "path")
+
+    def __init__(self, number: int, fd: int, path: bytes, flags: int) -> None:
+        self.number = number
+        self.fd = fd
+        self.path = path
+        self.append = bool(flags & os.O_APPEND)
+        self.inode = os.fstat(fd).st_ino
+        self.closer = (0, 0)  # thread and process of the last flush

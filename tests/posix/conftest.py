@@ -1,0 +1,114 @@
+"""Plain directories and mounts side by side, and the process that works in both."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import fmrw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).parent
+
+
+class Actor:
+    """A process that performs cases, see actor.py."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(HERE / "actor.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+
+    def perform(self, name: str, root: Path) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps([name, str(root)]).encode() + b"\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+class Side:
+    """A directory that cases get folders in."""
+
+    def __init__(self, root: Path, actor: Actor, mount: fmrw.Mount | None = None) -> None:
+        self.root = root
+        self.mount = mount
+        self._actor = actor
+        self._done: dict[str, dict[str, Any]] = {}
+
+    def outcome(self, name: str) -> dict[str, Any]:
+        """Perform a case in a new folder, once; the folder is removed."""
+        if name not in self._done:
+            folder = self.root / name
+            folder.mkdir()
+            folder.chmod(0o777)
+            self._done[name] = self._actor.perform(name, folder)
+            shutil.rmtree(folder)
+        return self._done[name]
+
+
+@pytest.fixture(scope="session")
+def actor() -> Iterator[Actor]:
+    process = Actor()
+    yield process
+    process.close()
+
+
+@pytest.fixture(scope="session")
+def area() -> Iterator[Path]:
+    """A folder that other users can reach (pytest's own is shut)."""
+    folder = Path(tempfile.mkdtemp(prefix="fmrw-posix-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def plain(area: Path, actor: Actor) -> Side:
+    (area / "plain").mkdir()
+    return Side(area / "plain", actor)
+
+
+def _mounted(area: Path, actor: Actor, capture: str, reports: str) -> Iterator[Side]:
+    folder = area / capture[:5]  # as long as `plain`: absolute links have their length as their size
+    folder.mkdir()
+    with fmrw.mount(folder, capture=capture, reports=reports, allow_other=os.geteuid() == 0) as mount:
+        yield Side(folder, actor, mount)
+        assert mount.facts()["faults"] == 0, "the worker met exceptions it did not expect"
+    assert not list(folder.iterdir()), "the mount left something beneath"
+    assert not folder.is_mount()
+
+
+@pytest.fixture(scope="session")
+def exact(area: Path, actor: Actor) -> Iterator[Side]:
+    yield from _mounted(area, actor, "exact", "hidden")
+
+
+@pytest.fixture(scope="session")
+def paged(area: Path, actor: Actor) -> Iterator[Side]:
+    yield from _mounted(area, actor, "paged", "aside")
+
+
+@pytest.fixture(scope="session")
+def cached(area: Path, actor: Actor) -> Iterator[Side]:
+    yield from _mounted(area, actor, "cached", "off")
+
+
+@pytest.fixture(params=["exact", "paged", "cached"])
+def side(request: pytest.FixtureRequest) -> Side:
+    found: Side = request.getfixturevalue(request.param)
+    return found

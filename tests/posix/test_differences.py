@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import errno
+import fcntl
+import mmap
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from probe import call
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from conftest import Side
+
+pytestmark = pytest.mark.mount
+
+AT_FDCWD, RENAME_NOREPLACE = -100, 1
+COLLAPSE_RANGE, INSERT_RANGE = 8, 32
+FS_IOC_GETFLAGS = 0x80086601
+
+
+@pytest.fixture
+def file(side: Side) -> Iterator[Path]:
+    path = side.root / "differs"
+    path.write_bytes(b"content" * 2000)
+    yield path
+    path.unlink()
+
+
+def _shared(path: Path) -> bytes:
+    with path.open("r+b") as opened, mmap.mmap(opened.fileno(), 0) as view:
+        view[:3] = b"CON"
+        return view[:7]
+
+
+def test_a_shared_mapping_is_refused_in_exact_only(side: Side, file: Path) -> None:
+    assert side.mount is not None
+    if side.mount.settings.capture == "exact":
+        with pytest.raises(OSError, match="No such device") as refused:
+            _shared(file)
+        assert refused.value.errno == errno.ENODEV
+    else:
+        assert _shared(file) == b"CONtent"
+        assert file.read_bytes()[:14] == b"CONtentcontent"
+
+
+def _beneath(side: Side, path: Path) -> int:
+    assert side.mount is not None
+    return os.open(path.name, os.O_RDWR, dir_fd=side.mount._beneath)
+
+
+def test_locks_are_not_seen_beneath(side: Side, file: Path) -> None:
+    beneath = _beneath(side, file)
+    with file.open("r+b") as above:
+        fcntl.flock(above, fcntl.LOCK_EX)
+        fcntl.flock(beneath, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(beneath)
+
+
+def test_a_file_is_one_piece_of_data(file: Path) -> None:
+    os.truncate(file, 1 << 24)
+    with file.open("r+b") as opened:
+        assert os.lseek(opened.fileno(), 1 << 20, os.SEEK_DATA) == 1 << 20
+        assert os.lseek(opened.fileno(), 0, os.SEEK_HOLE) == 1 << 24
+
+
+def test_flags_of_rename2_are_refused(file: Path) -> None:
+    with pytest.raises(OSError, match="Invalid argument"):
+        call("renameat2", AT_FDCWD, bytes(file), AT_FDCWD, bytes(file) + b"-new", RENAME_NOREPLACE)
+
+
+def test_files_without_a_name_are_refused(side: Side) -> None:
+    with pytest.raises(OSError, match="not supported"):
+        os.open(side.root, os.O_TMPFILE | os.O_RDWR)
+
+
+@pytest.mark.parametrize("mode", [COLLAPSE_RANGE, INSERT_RANGE])
+def test_ranges_are_neither_collapsed_nor_inserted(mode: int, file: Path) -> None:
+    with file.open("r+b") as opened, pytest.raises(OSError, match="not supported"):
+        call("fallocate", opened.fileno(), mode, 4096, 4096)
+    assert file.read_bytes() == b"content" * 2000
+
+
+def test_direct_io_needs_no_alignment(file: Path) -> None:
+    fd = os.open(file, os.O_RDWR | os.O_DIRECT)
+    assert os.pread(fd, 7, 7) == b"content"
+    assert os.pwrite(fd, b"CON", 1) == 3
+    os.close(fd)
+    assert file.read_bytes()[:7] == b"cCONent"
+
+
+def test_ioctls_are_unknown(file: Path) -> None:
+    with file.open("rb") as opened, pytest.raises(OSError, match="Inappropriate ioctl"):
+        fcntl.ioctl(opened, FS_IOC_GETFLAGS, b"\0" * 8)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="devices are made by root")
+def test_devices_do_nothing(side: Side) -> None:
+    path = side.root / "null"
+    os.mknod(path, 0o20666, os.makedev(1, 3))
+    with pytest.raises(PermissionError):
+        path.open("rb")
+    path.unlink()
+
+
+def test_reading_beyond_the_end_moves_the_access_time_in_exact_only(side: Side, file: Path) -> None:
+    os.utime(file, ns=(10**18, 10**18))
+    with file.open("rb", buffering=0) as opened:
+        os.pread(opened.fileno(), 10, 1 << 20)
+    assert side.mount is not None
+    moved = file.stat().st_atime_ns != 10**18
+    assert moved == (side.mount.settings.capture == "exact")

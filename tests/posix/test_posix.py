@@ -1,0 +1,60 @@
+"""The mount against the plain directory: value, errno, and the tree that results, in all three capture modes.
+
+Each case runs on both as root in a process of its own (`actor.py`); `exact` has reports `hidden`, `paged` has them `aside`,
+`cached` has none, so that names are looked up in every way.
+
+What cannot be equal, asserted in `test_differences.py`
+------------------------------------------------------
+============================  ============================================  ======================================
+what                          on the mount                                  why
+============================  ============================================  ======================================
+shared `mmap` in `exact`      ENODEV; works in `paged` and `cached`         direct I/O has no page cache
+locks seen from beneath       not seen; between users of the mount: equal   kept by the kernel, per mount
+SEEK_DATA, SEEK_HOLE          the file is one piece of data                 no such request in libfuse 2
+rename2 flags                 EINVAL                                        the same
+O_TMPFILE                     EOPNOTSUPP                                    the same
+COLLAPSE_RANGE, INSERT_RANGE  EOPNOTSUPP                                    not passed on by the kernel's FUSE
+O_DIRECT                      works with every alignment                    dropped: requests are not aligned
+ioctl, leases                 ENOTTY; EINVAL, or never broken               no such request in libfuse 2
+set-uid, devices              ignored                                       `nosuid,nodev`
+pathconf LINK_MAX             127                                           glibc knows it by the file system's type
+access time, read past end    unchanged in `paged` and `cached`             answered by the kernel's page cache
+capabilities without root     as without them, for what others' files need  the worker checks as user and groups
+============================  ============================================  ======================================
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import TYPE_CHECKING, Any
+
+import actor
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Side
+
+pytestmark = pytest.mark.mount
+
+
+def _lines(outcome: dict[str, Any]) -> list[str]:
+    log, tree = outcome.get("log", []), outcome.get("tree", [])
+    return [*(json.dumps(entry) for entry in log), "--- tree", *(json.dumps(entry) for entry in tree)]
+
+
+def _difference(expected: dict[str, Any], found: dict[str, Any]) -> str:
+    lines = list(difflib.unified_diff(_lines(expected), _lines(found), "plain", "mount", lineterm="", n=3))
+    return "\n".join(line[:400] for line in lines[:80])
+
+
+@pytest.mark.parametrize("name", sorted(actor.CASES))
+def test_the_mount_does_what_the_directory_does(name: str, plain: Side, side: Side) -> None:
+    expected, found = plain.outcome(name), side.outcome(name)
+    if "skip" in expected:
+        pytest.skip(expected["skip"])
+    assert "error" not in expected, expected["error"]
+    assert "error" not in found, found["error"]
+    assert expected["log"], "the case did nothing"
+    difference = _difference(expected, found)
+    assert not difference, difference
