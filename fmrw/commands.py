@@ -315,7 +315,9 @@ def default_session(root: Path) -> Path:
 @json_option
 def mount(directory: Path, output: Path | None, foreground: bool, **options: Any) -> Outcome:  # noqa: ANN401
     """Monitor DIRECTORY, in the background, until `fmrw unmount DIRECTORY`."""
-    return door().mount(directory.resolve(), output, options, foreground=foreground)
+    from fmrw.capture.serving import resolved  # noqa: PLC0415 - heavy
+
+    return door().mount(resolved(directory), output, options, foreground=foreground)
 
 
 @grammar.command(epilog=example("fmrw unmount samples"))
@@ -330,8 +332,9 @@ def mount(directory: Path, output: Path | None, foreground: bool, **options: Any
 def unmount(directory: Path, force: bool, abort: bool) -> Outcome:
     """Stop monitoring DIRECTORY and finish its session."""
     from fmrw import mounting  # noqa: PLC0415 - heavy
+    from fmrw.capture.serving import resolved  # noqa: PLC0415
 
-    root = directory.resolve()
+    root = resolved(directory)
     session = mounting.unmount(root, force=force, abort=abort)
     kept = f"; session kept in {visible(str(session))}" if session is not None and session.exists() else ""
     return Outcome(
@@ -389,9 +392,7 @@ def doctor(fix: bool) -> Outcome:
         table.add_row(mark, finding.what, finding.found, Text(finding.cure, "bold"))
     data = [{"what": f.what, "found": f.found, "cure": f.cure, "ok": f.well} for f in findings]
     ill = any(not finding.well and finding.fatal for finding in findings)
-    return Outcome(
-        [table], data, int(ill), findings, [f"took away the dead mount on {root}" for root in healed]
-    )
+    return Outcome([table], data, int(ill), findings, [f"took away {what}" for what in healed])
 
 
 def words(line: str) -> list[str]:

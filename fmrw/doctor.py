@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from fmrw.capture import mount as mounting
 from fmrw.capture.process import ptrace_scope
 from fmrw.text import visible
+from fmrw.trace.store import abandoned, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,17 +98,27 @@ def _peek() -> Finding:
 
 
 def _stale() -> list[Finding]:
-    alive = {str(mounting.session_facts(worker.session).get("root")) for worker in mounting.workers()}
-    return [
-        Finding("stale mount", visible(str(point.root)), f"fmrw unmount --force {visible(str(point.root))}")
-        for point in mounting.mounts()
-        if str(point.root) not in alive and not mounting.answers(point.root)
-    ]
+    """Look for mounts nobody serves, and for what killed processes left."""
+    findings = [finding for point in mounting.mounts() if (finding := _mount(point)) is not None]
+    left = abandoned()
+    if left:
+        findings.append(Finding("abandoned sessions", str(len(left)), "fmrw doctor --fix", fatal=False))
+    return findings
+
+
+def _mount(point: mounting.MountPoint) -> Finding | None:
+    shown = visible(str(point.root))
+    cure = {"dead": "fmrw doctor --fix", "silent": f"fmrw unmount --abort {shown}"}.get(
+        mounting.probe(point.root)
+    )
+    return None if cure is None else Finding("mount without a worker that answers", shown, cure)
 
 
 CHECKS: list[Callable[[], Finding]] = [_python, _device, _helper, _library, _binding, _others, _peek]
 
 
 def fix() -> list[str]:
-    """Take away the mounts whose worker is gone; give their directories."""
-    return [visible(str(point.root)) for point in mounting.mounts() if mounting.heal(point.root)]
+    """Take away the mounts whose worker is gone and the temporary sessions nobody holds; give what was taken away."""
+    healed = [point.root for point in mounting.mounts() if mounting.heal(point.root)]
+    mounts = [f"the dead mount on {visible(str(root))}" for root in healed]
+    return mounts + [f"the abandoned session {visible(str(folder))}" for folder in sweep()]

@@ -13,7 +13,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import select
 import shutil
 import signal
 import subprocess
@@ -30,12 +29,14 @@ import psutil
 import fmrw
 from fmrw.capture import libc
 from fmrw.capture import mount as mounting
-from fmrw.capture.serve import Settings, Worker
+from fmrw.capture.process import descriptor_path
+from fmrw.capture.serve import Settings, Worker, hold, open_session
 from fmrw.errors import Busy, FmrwError, MountError, NotMounted, SessionError
 from fmrw.session import Trace
+from fmrw.sources import open_below
 from fmrw.text import visible
 from fmrw.trace import schema, store
-from fmrw.trace.follow import Follower, count
+from fmrw.trace.follow import Follower
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -93,32 +94,48 @@ class _Feed:
             return store.counts(self._follower)
 
     def _run(self) -> None:
+        while self._goes_on():
+            pass
+        self._finish()
+
+    def _goes_on(self) -> bool:
+        """Take in what comes; after an error, wait for the worker's end all the same."""
         try:
-            while self._ring():
+            if not self._ring():
+                return False
+            if self.error is None:
                 self._hurry.wait(_BATCH_S)
                 self.drain()
         except BaseException as error:  # noqa: BLE001 - kept and shown; a thread has nobody to raise to
-            self.error = error
-        self._finish()
+            again, self.error = self.error is not None, self.error or error
+            return not again
+        return True
 
     def _ring(self) -> bool:
         """Wait until there is something new; False when the worker has ended."""
-        self._follower.head.arm()
-        self.drain()
-        select.select([self._bell], [], [])
+        if self.error is None:
+            self._follower.head.arm()
+            self.drain()
+        mounting.readable(self._bell, None)
         return bool(os.read(self._bell, 4096))
 
     def _finish(self) -> None:
+        for step in (self._take_rest, self._ended):
+            try:
+                step()
+            except BaseException as error:  # noqa: BLE001 - as above
+                self.error = self.error or error
+
+    def _take_rest(self) -> None:
         try:
             self.drain()
             with self._lock:
                 self._frames.extend(self._follower.flush())
+        finally:
+            with self._lock:
                 self._follower.close()
                 os.close(self._journal)
                 self._journal = -1
-            self._ended()
-        except BaseException as error:  # noqa: BLE001 - as above
-            self.error = self.error or error
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the end; tell whether it came."""
@@ -147,14 +164,15 @@ class Mount:
         self.session: Path | None = Path(settings.session)
         self.settings = settings
         self._facts = dict(facts)
-        self._beneath = os.open(self.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        weakref.finalize(self, os.close, self._beneath)
-        folder = os.open(self.session, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # the mount may cover it
+        self._beneath = _Directory(self.root)
+        self._folder = open_session(settings.session)  # the mount may cover it
         try:
+            hold(self._folder)
             self._runner = _InThread(settings) if thread else _InProcess(settings)
-            journal = os.open(store.JOURNAL, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
-        finally:
-            os.close(folder)
+            journal = os.open(store.JOURNAL, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._folder)
+        except BaseException:
+            os.close(self._folder)
+            raise
         self.worker_pid = self._runner.pid
         self._feed = _Feed(journal, self._runner.bell, self._ended)
         self.trace = Trace(self)
@@ -177,14 +195,7 @@ class Mount:
 
     def open(self, path: bytes) -> int | None:
         """Open a file's content beneath the mount, so that looking adds no events."""
-        if path.startswith(b"/") or b".." in path.split(b"/"):
-            return None
-        try:
-            return os.open(
-                path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self._beneath
-            )
-        except OSError:
-            return None
+        return self._beneath.open(path)
 
     # Its end
 
@@ -215,11 +226,14 @@ class Mount:
         """
         outside = self._step_outside()
         try:
+            self._runner.wake()
             with contextlib.suppress(NotMounted):  # somebody else was faster
                 mounting.unmount(self.root, force=force, abort=abort)
         finally:
             if outside is not None:
                 os.chdir(outside)
+        if abort:
+            self._runner.end()
         ended = self._feed.join(1 if force else _END_S)
         if ended:
             _live.discard(self)
@@ -233,15 +247,16 @@ class Mount:
 
     def _ended(self) -> None:
         """Finish the session: seal a kept one, drop a temporary one."""
-        self._runner.wait()
-        session = self.session
-        if session is None:
-            return
-        if self.settings.ephemeral:
-            self.session = None
-            shutil.rmtree(session, ignore_errors=True)
-        else:
-            store.seal(session)
+        try:
+            self._runner.wait()
+            if self.settings.ephemeral:
+                self.session = None
+                shutil.rmtree(self.settings.session, ignore_errors=True)
+            else:
+                store.seal(Path(self.settings.session))
+        finally:
+            os.close(self._folder)
+            self._beneath.close()
 
     def _step_inside(self) -> None:
         """Look this process's working directory up again, so that it lies on the mount and not beneath."""
@@ -299,6 +314,14 @@ class _InProcess:
     def release(self) -> int:
         self._running.release()
         return self.pid
+
+    def wake(self) -> None:
+        if self._running.wait(0) is None:
+            mounting.wake(self.pid)
+
+    def end(self) -> None:
+        if self._running.wait(0) is None:
+            mounting.end(self.pid)
 
     def wait(self) -> None:
         if self._running.wait(_END_S) is None:
@@ -359,6 +382,12 @@ class _InThread:
     def wait(self) -> None:
         self._thread.join(_END_S)
         os.close(self.bell)
+
+    def wake(self) -> None:
+        """Do nothing: a thread stops with its process."""
+
+    def end(self) -> None:
+        """Do nothing: the thread ends by itself once its connection is broken."""
 
 
 _live: weakref.WeakSet[Mount] = weakref.WeakSet()
@@ -422,16 +451,21 @@ def mount(
     MountError, SessionError
         One line that ends with the cure; nothing is mounted then.
     """
-    root = Path(directory).resolve()
+    root = mounting.resolved(directory)
     mounting.check_machine()
     mounting.check_directory(root)
-    session = Path(output).resolve() if output is not None else Path(tempfile.mkdtemp(prefix="fmrw-"))
+    store.sweep()
+    session = Path(output).resolve() if output is not None else Path(tempfile.mkdtemp(prefix=store.TEMPORARY))
     settings = Settings(
         root=str(root), session=str(session), capture=capture, grain=grain, reports=reports, read_only=read_only,
         allow_other=allow_other, ephemeral=output is None, ignored=[*ignored], renderer=RENDERER,
     )  # fmt: skip
-    facts = _facts(settings, command)
-    store.create(session, facts)
+    try:
+        store.create(session, _facts(settings, command))
+    except BaseException:
+        if settings.ephemeral:
+            shutil.rmtree(session, ignore_errors=True)
+        raise
     try:
         return Mount(settings, thread=worker == "thread", facts=store.read_facts(session))
     except BaseException:
@@ -462,6 +496,7 @@ def _facts(settings: Settings, command: Sequence[str] | None) -> dict[str, Any]:
     return {
         "fmrw": fmrw.__version__,
         "root": settings.root,
+        "ephemeral": settings.ephemeral,
         "options": options,
         "command": list(command) if command is not None else None,
         "parent": os.getpid(),
@@ -569,17 +604,22 @@ def unmount(directory: str | os.PathLike[str], *, force: bool = False, abort: bo
     ------
     NotMounted, Busy
     """
-    root = Path(directory).resolve()
+    root = mounting.resolved(directory)
     own = next((mount_ for mount_ in live() if mount_.root == root), None)
     if own is not None:
         own.unmount(force=force, abort=abort)
         return own.session
     worker = mounting.worker_of(root)
+    kept = worker is not None and not mounting.session_facts(worker.folder).get("ephemeral")
+    if worker is not None:
+        mounting.wake(worker.pid)
     mounting.unmount(root, force=force, abort=abort)
     if worker is None:
         return None
+    if abort:
+        mounting.end(worker.pid)
     mounting.await_end(worker.pid, 1 if force else _SEAL_S)
-    return worker.session if worker.session.exists() else None
+    return worker.session if kept else None
 
 
 def wait_until_unmounted(directory: Path, worker: int) -> None:
@@ -604,18 +644,45 @@ def _status(point: mounting.MountPoint) -> dict[str, Any]:
     worker = mounting.worker_of(point.root)
     entry: dict[str, Any] = {"root": str(point.root), "worker": None, "session": None, "notes": []}
     if worker is None:
-        state = "in a thread" if mounting.answers(point.root) else "dead"
-        cure = [
-            f"the worker of {visible(str(point.root))} is gone; `fmrw doctor --fix` takes the mount away."
-        ]
-        return {**entry, "state": state, "notes": cure if state == "dead" else []}
-    facts = mounting.session_facts(worker.session)
+        return {**entry, **_without_worker(point.root)}
+    facts = mounting.session_facts(worker.folder)
     capture = (facts.get("options") or {}).get("capture", "?")
+    counters, state = _counters(worker.folder), _state(worker.pid)
     return {
-        **entry, "worker": worker.pid, "session": str(worker.session), "state": _state(worker.pid), "capture": capture,
-        "parent": facts.get("parent"), "started": facts.get("started"), **_counters(worker.session),
-        "notes": [_MAPPING_HINT] if capture == "exact" else [],
+        **entry, "worker": worker.pid, "session": str(worker.session), "state": state, "capture": capture,
+        "parent": facts.get("parent"), "started": facts.get("started"), **counters,
+        "notes": _notes(point.root, capture, state, counters),
     }  # fmt: skip
+
+
+def _without_worker(root: Path) -> dict[str, Any]:
+    shown = visible(str(root))
+    found: dict[str, dict[str, Any]] = {
+        "answers": {"state": "in a thread"},
+        "dead": {
+            "state": "dead",
+            "notes": [f"the worker of {shown} is gone; `fmrw doctor --fix` takes the mount away."],
+        },
+        "silent": {
+            "state": "silent",
+            "notes": [f"{shown} does not answer; `fmrw unmount --abort {shown}` frees who waits for it."],
+        },
+    }
+    return found[mounting.probe(root)]
+
+
+def _notes(root: Path, capture: str, state: str, counters: Mapping[str, int]) -> list[str]:
+    shown = visible(str(root))
+    notes = [_MAPPING_HINT] if capture == "exact" else []
+    if state == "stopped":
+        notes.append(
+            f"the worker of {shown} is stopped, and who reads there waits; `fmrw unmount --abort {shown}` frees them."
+        )
+    if counters.get("lost"):
+        notes.append(
+            f"{shown}: {counters['lost']:,} events were lost because the disk of the session is full; make room there."
+        )
+    return notes
 
 
 def _state(pid: int) -> str:
@@ -629,21 +696,31 @@ def _state(pid: int) -> str:
 def _counters(session: Path) -> dict[str, int]:
     """Give a live session's counters; empty while its journal is not there."""
     try:
-        with (
-            store.following(session) as follower,
-            contextlib.closing(_Directory(session / store.JOURNAL)) as directory,
-        ):
+        with store.following(session) as follower:
             counters = {name: follower.head.counter(name) for name in ("lost", "faults")}
-            return {"events": count(directory.fd), **counters}
+            return {"events": follower.count(), **counters}
     except SessionError:
         return {}
 
 
 class _Directory:
-    """A descriptor of a folder."""
+    """A directory as it is beneath whatever is mounted over it later."""
 
-    def __init__(self, path: Path) -> None:
-        self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._lock = threading.Lock()
+        self._fd: int | None = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def open(self, path: bytes) -> int | None:
+        """Open a file for reading; None for what is not there or not below."""
+        with self._lock:
+            if self._fd is None:
+                return open_below(str(self._root), path)
+            return open_below(descriptor_path(self._fd), path)
 
     def close(self) -> None:
-        os.close(self.fd)
+        """Let the directory go: nothing is mounted over it any more."""
+        with self._lock:
+            if self._fd is not None:
+                os.close(self._fd)
+            self._fd = None

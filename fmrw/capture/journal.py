@@ -254,6 +254,10 @@ class Head:
         """Ask to be rung for the next event."""
         self._view[_ARMED] = 1
 
+    def keep(self) -> None:
+        """Let the file go and keep the counters as they are now."""
+        self._view = memoryview(bytes(self._view)).cast("q")
+
     def counter(self, name: str) -> int:
         """Give one of `HEAD`."""
         return self._view[HEAD.index(name)]

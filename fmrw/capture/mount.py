@@ -7,52 +7,51 @@ open go on working), `abort` breaks the connection for a worker that does not an
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import re
 import select
 import shutil
+import signal
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import psutil
-
-from fmrw.capture.process import holders, mount_table
+from fmrw.capture.process import holders
+from fmrw.capture.serve import open_session
+from fmrw.capture.serving import (
+    MODULE,
+    MountPoint,
+    Process,
+    answers,
+    mounted_at,
+    mounts,
+    probe,
+    resolved,
+    session_facts,
+    session_of,
+    worker_of,
+    workers,
+)
 from fmrw.errors import AlreadyMounted, Busy, FuseMissing, MountError, NotMounted
 from fmrw.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import IO
 
     from fmrw.capture.serve import Settings
 
-TYPE = "fuse.fmrw"
-_MODULE = "fmrw.capture.serve"
+__all__ = [
+    "MountPoint", "Process", "Running", "answers", "await_end", "break_connection", "check_directory", "check_machine",
+    "detach", "end", "find_fusermount", "heal", "mounted_at", "mounts", "probe", "readable", "resolved", "session_facts",
+    "session_of", "start", "unmount", "wake", "worker_of", "workers",
+]  # fmt: skip
+
 _START_S = 10
-_PROBE_S = 2
+_ABORT_S = 10
 _CONNECTIONS = Path("/sys/fs/fuse/connections")
-
-
-@dataclass(frozen=True)
-class MountPoint:
-    """One fmrw mount as the kernel lists it."""
-
-    id: int
-    minor: int
-    root: Path
-
-
-@dataclass(frozen=True)
-class Process:
-    """A worker process: where it records to."""
-
-    pid: int
-    ppid: int
-    session: Path
 
 
 class Running:
@@ -89,60 +88,6 @@ def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
     return stream
 
 
-# What is mounted
-
-
-def mounts() -> list[MountPoint]:
-    """List the fmrw mounts this process sees, from `/proc/self/mountinfo` (proc(5))."""
-    found = []
-    for line in mount_table():
-        left, _, right = line.partition(" - ")
-        fields = left.split(" ")
-        if right.split(" ")[0] == TYPE:
-            found.append(
-                MountPoint(int(fields[0]), int(fields[2].split(":")[1]), Path(_unescaped(fields[4])))
-            )
-    return found
-
-
-def _unescaped(text: str) -> str:
-    """Undo the kernel's octal escapes of space, tab, newline and backslash."""
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
-
-
-def mounted_at(root: Path) -> MountPoint | None:
-    """Give the fmrw mount on exactly this directory, the topmost one."""
-    return next((point for point in reversed(mounts()) if point.root == root), None)
-
-
-def workers() -> Iterator[Process]:
-    """Find the running worker processes by their command lines."""
-    for process in psutil.process_iter(["cmdline", "ppid"]):
-        command = process.info["cmdline"] or []
-        if _MODULE in command[:-1]:
-            yield Process(process.pid, process.info["ppid"] or 0, Path(command[-1]))
-
-
-def worker_of(root: Path) -> Process | None:
-    """Find the worker process that monitors a directory."""
-    return next((w for w in workers() if session_facts(w.session).get("root") == str(root)), None)
-
-
-def session_of(root: Path) -> Path | None:
-    """Give the session folder of a directory that is monitored by a worker process now."""
-    worker = worker_of(root) if mounted_at(root) is not None else None
-    return None if worker is None else worker.session
-
-
-def answers(root: Path) -> bool:
-    """Tell whether a mount answers, without risking to hang in it: another process asks."""
-    try:
-        done = subprocess.run(["stat", "--", root], capture_output=True, timeout=_PROBE_S, check=False)
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
-
-
 # Mounting
 
 
@@ -161,10 +106,14 @@ def start(settings: Settings, log: IO[bytes]) -> Running:
     MountError
         With the reason and its cure; nothing is mounted then and no process left.
     """
-    child = subprocess.Popen(
-        [sys.executable, "-P", "-m", _MODULE, settings.session],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd="/", start_new_session=True,
-    )  # fmt: skip
+    session = open_session(settings.session)
+    try:
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-m", MODULE, str(session), settings.session],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd="/", start_new_session=True, pass_fds=[session],
+        )  # fmt: skip
+    finally:
+        os.close(session)
     try:
         _pipe(child.stdin).write(json.dumps(asdict(settings)).encode() + b"\n")
         _pipe(child.stdin).flush()
@@ -178,7 +127,7 @@ def start(settings: Settings, log: IO[bytes]) -> Running:
 
 def _await_ready(child: subprocess.Popen[bytes], root: Path) -> None:
     stdout = _pipe(child.stdout)
-    if not select.select([stdout], [], [], _START_S)[0]:
+    if not readable(stdout.fileno(), _START_S):
         raise NotMounted(
             f"{_shown(root)}: FUSE did not answer within {_START_S} s. Is /dev/fuse readable? `fmrw doctor` tells."
         )
@@ -233,19 +182,10 @@ def _by(root: Path) -> str:
     worker = worker_of(root)
     if worker is None:
         return ""
-    facts = session_facts(worker.session)
+    facts = session_facts(worker.folder)
     return (
         f" by process {facts.get('parent', worker.ppid)} ({visible(str(facts.get('parent_name', 'fmrw')))})"
     )
-
-
-def session_facts(session: Path) -> dict[str, Any]:
-    """Read a session's `session.json`; empty when there is none to read."""
-    try:
-        facts = json.loads((session / "session.json").read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return facts if isinstance(facts, dict) else {}
 
 
 def _shown(path: Path) -> str:
@@ -285,6 +225,8 @@ def unmount(root: Path, *, force: bool = False, abort: bool = False) -> None:
     ------
     NotMounted, Busy
     """
+    if not force and not abort and heal(root):
+        return
     point = mounted_at(root)
     if point is None:
         known = ", ".join(_shown(other.root) for other in mounts()) or "nothing"
@@ -314,14 +256,20 @@ def _holders(point: MountPoint) -> str:
 
 def detach(root: Path) -> None:
     """Detach a mount lazily; nothing happens when it is gone already."""
-    if mounted_at(root) is not None:
-        _fusermount_u(root, "-z")
+    if mounted_at(root) is None:
+        return
+    done = _fusermount_u(root, "-z")
+    if done.returncode and mounted_at(root) is not None:
+        raise MountError(
+            f"{_shown(root)}: {visible(done.stderr.strip())}; `sudo fmrw unmount --force {_shown(root)}`."
+        )
 
 
 def break_connection(point: MountPoint) -> None:
     """Abort a FUSE connection through its control file (Documentation/filesystems/fuse in the kernel's tree)."""
     control = _CONNECTIONS / str(point.minor) / "abort"
-    if not control.exists() and os.geteuid() == 0:
+    ours = not control.exists() and os.geteuid() == 0
+    if ours:
         subprocess.run(["mount", "-t", "fusectl", "fusectl", _CONNECTIONS], capture_output=True, check=False)
     try:
         control.write_text("1")
@@ -329,14 +277,42 @@ def break_connection(point: MountPoint) -> None:
         raise MountError(
             f"{_shown(point.root)}: cannot abort its connection ({error.strerror}); `sudo fmrw unmount --abort {_shown(point.root)}`."
         ) from error
+    finally:
+        if ours:
+            subprocess.run(["umount", _CONNECTIONS], capture_output=True, check=False)
+
+
+def wake(pid: int) -> None:
+    """Let a worker go on that was stopped, since a stopped one can neither answer nor end."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGCONT)
+
+
+def end(pid: int) -> None:
+    """Wait for a worker whose connection is broken; one that does not end by itself is killed."""
+    wake(pid)
+    if not await_end(pid, _ABORT_S):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+        await_end(pid, _ABORT_S)
 
 
 def heal(root: Path) -> bool:
     """Take a mount away whose worker is gone; tell whether there was one."""
-    if mounted_at(root) is None or worker_of(root) is not None or answers(root):
+    if mounted_at(root) is None or probe(root) != "dead":
         return False
-    detach(root)
+    try:
+        detach(root)
+    except MountError:  # somebody else's
+        return False
     return True
+
+
+def readable(fd: int, timeout_s: float | None) -> bool:
+    """Wait until a descriptor, however high its number, has something to read; tell whether it has."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(None if timeout_s is None else timeout_s * 1000))
 
 
 def await_end(pid: int, timeout_s: float | None) -> bool:
@@ -346,6 +322,6 @@ def await_end(pid: int, timeout_s: float | None) -> bool:
     except ProcessLookupError:
         return True
     try:
-        return bool(select.select([fd], [], [], timeout_s)[0])
+        return readable(fd, timeout_s)
     finally:
         os.close(fd)

@@ -11,11 +11,15 @@ How it ends
   the plain one for everybody at once, and files still open are served until they are closed.
 - SIGKILL: libfuse's `auto_unmount` helper detaches the mount; the journal needs no goodbye.
 
+As long as it runs it holds a lock on the session's folder (`hold`), so that nobody takes a temporary session for abandoned.
+
 The worker leads a session of its own, so that Jupyter's interrupt, which goes to a whole process group, passes it by.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import importlib
 import json
 import logging
@@ -30,12 +34,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmrw.capture.journal import Journal
+from fmrw.errors import MountError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _READAHEAD = {"exact": 4096, "paged": 4096, "cached": None}
 _LOGGED = 1000
+_AGAIN_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -74,11 +80,19 @@ def options_of(settings: Settings) -> list[str]:
 class Worker:
     """Serve one directory in this process; `run` returns when it is unmounted."""
 
-    def __init__(self, settings: Settings, say: Callable[[bytes], None], detach: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        say: Callable[[bytes], None],
+        detach: Callable[[], None],
+        session: int | None = None,
+    ) -> None:
         self.settings = settings
         self._say = say
         self._detach = detach
-        self._session = os.open(settings.session, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._mounted = threading.Event()
+        self._session = open_session(settings.session) if session is None else session
+        hold(self._session)
         self._root = os.open(settings.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def run(self, started: Callable[[], None] = lambda: None) -> int:
@@ -94,6 +108,7 @@ class Worker:
         )  # fmt: skip
 
         def ready() -> None:
+            self._mounted.set()
             started()
             self._say(json.dumps({"ready": os.getpid()}).encode() + b"\n")
 
@@ -117,7 +132,32 @@ class Worker:
     def watch(self, watched: Sequence[int]) -> None:
         """Detach the mount when one of these descriptors has something to say; runs in a thread of its own."""
         select.select(watched, [], [])
-        self._detach()
+        self._mounted.wait()  # who asks before there is a mount asks for this one
+        while not self._try_detach():
+            threading.Event().wait(_AGAIN_S)
+
+    def _try_detach(self) -> bool:
+        try:
+            self._detach()
+        except (OSError, MountError) as error:  # no process to be had for fusermount: later, perhaps
+            logging.getLogger(__name__).warning("not detached: %s", error)
+            return False
+        return True
+
+
+def open_session(folder: str) -> int:
+    """Open a session's folder, above the descriptors that mean standard input and output."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(fd)
+
+
+def hold(session: int) -> None:
+    """Say by a lock that somebody records into a folder; it lasts until the last copy of the descriptor is closed."""
+    with contextlib.suppress(OSError):  # a file system without locks: nothing is swept there either
+        fcntl.flock(session, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 def _bounded_log() -> logging.Handler:
@@ -130,9 +170,13 @@ def _bounded_log() -> logging.Handler:
 
 
 def _prepare_process() -> None:
-    """Raise the limit of open files, drop the umask, leave every directory, take over the signals."""
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    """Raise the limits of open files and of file sizes, drop the umask, leave every directory, log."""
+    for limit in (
+        resource.RLIMIT_NOFILE,
+        resource.RLIMIT_FSIZE,
+    ):  # the callers' own limits hold in the kernel
+        _soft, hard = resource.getrlimit(limit)
+        resource.setrlimit(limit, (hard, hard))
     os.umask(0)
     os.chdir("/")
     logging.basicConfig(level=logging.WARNING, handlers=[_bounded_log()])
@@ -164,16 +208,20 @@ def _speaker() -> Callable[[bytes], None]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the worker process; the argument, the session's folder, is there for `fmrw status` to find it by."""
+    """Run the worker process.
+
+    The first argument is the descriptor of the session's folder, the second its name; `fmrw status` finds both in the
+    process's command line.
+    """
     from fmrw.capture.mount import detach  # noqa: PLC0415 - only the process detaches, a thread's owner unmounts
 
-    del arguments
+    session = int((sys.argv[1:] if arguments is None else arguments)[0])
     settings = Settings(**json.loads(sys.stdin.buffer.readline()))
     say = _speaker()
     _prepare_process()
     wake = _signals_as_bytes()
     try:
-        worker = Worker(settings, say, lambda: detach(Path(settings.root)))
+        worker = Worker(settings, say, lambda: detach(Path(settings.root)), session)
     except OSError as error:
         say(json.dumps({"error": f"{error.strerror}: {error.filename!r}"}).encode() + b"\n")
         return 1

@@ -93,8 +93,13 @@ class Follower:
             yield whole
         self._tell_cut()
 
+    def count(self) -> int:
+        """Count the records that are there, without decoding them."""
+        return count(self._directory)
+
     def close(self) -> None:
-        """Close what was opened here."""
+        """Close what was opened here; what was read stays."""
+        self.head.keep()
         self.names.close()
         self._shut()
 

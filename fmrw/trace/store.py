@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 __all__ = [
-    "EVENTS", "FACTS", "JOURNAL", "PROCESSES", "TEMPORARY", "counts", "create", "facts", "following", "is_sealed",
+    "EVENTS", "FACTS", "JOURNAL", "PROCESSES", "TEMPORARY", "abandoned", "counts", "create", "facts", "following", "is_sealed",
     "processes", "read_facts", "scan", "scan_events", "seal", "sweep", "write_events", "write_facts", "write_processes",
 ]  # fmt: skip
 
@@ -157,10 +157,15 @@ def _tidy(folder: Path) -> None:
 
 def sweep() -> list[Path]:
     """Remove the temporary sessions of this user whose processes were all killed; give their folders."""
-    found = [folder for folder in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*") if _abandoned(folder)]
+    found = abandoned()
     for folder in found:
         shutil.rmtree(folder, ignore_errors=True)
     return found
+
+
+def abandoned() -> list[Path]:
+    """Find the temporary sessions of this user whose processes were all killed."""
+    return [folder for folder in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*") if _abandoned(folder)]
 
 
 def _abandoned(folder: Path) -> bool:
