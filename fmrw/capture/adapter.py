@@ -154,6 +154,7 @@ class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
     ) -> None:
         self.operations = operations
         self._started = started
+        self._gate = loop.Gate()
         lists = loop.POSIX_ACL if "default_permissions" in options else 0
         self._promised = loop.DONT_MASK | lists
         self._arguments = [b"fmrw", b"-f", b"-o", ",".join(options).encode(), mountpoint]
@@ -178,7 +179,7 @@ class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
         if not served:
             return 1
         try:
-            loop.Loop(loop.library(fuse._libfuse), _session(served), self._promised).run()  # noqa: SLF001 - fusepy's handle
+            loop.Loop(loop.library(fuse._libfuse), _session(served), self._promised, self._gate).run()  # noqa: SLF001 - fusepy's handle
         finally:
             _teardown(served, mountpoint)
             libc.ignore_signal(signal.SIGPIPE)  # as Python has it; libfuse has just set it to kill
@@ -196,15 +197,19 @@ class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
         return callback
 
     def _guarded(self, name: str, function: Callable[..., int | None]) -> Callable[..., int]:
-        fault = self.operations.fault
+        fault, gate = self.operations.fault, self._gate
+        enter, leave = gate.enter, gate.free.append
 
         def call(*arguments: Any) -> int:  # noqa: ANN401 - what C hands over
+            enter()
             try:
                 return function(*arguments) or 0
             except OSError as error:
                 return -(error.errno or errno.EIO)
             except BaseException as error:  # noqa: BLE001 - an exception that leaves here reads as success
                 return fault(name, error) or -errno.EIO
+            finally:
+                leave(None)
 
         return call
 

@@ -17,9 +17,12 @@ import ctypes
 import errno
 import threading
 from ctypes import CFUNCTYPE, c_int, c_size_t, c_uint32, c_void_p
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fmrw.capture import libc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DONT_MASK = 1 << 6  # include/uapi/linux/fuse.h
 POSIX_ACL = 1 << 20
@@ -82,8 +85,29 @@ def library(fuse: ctypes.CDLL) -> Library:
     )
 
 
+class Gate:
+    """Counts the threads that are outside of an operation, and calls for one more when none is.
+
+    A thread is free again before its answer is sent, so that a program that calls again and again finds the same two
+    threads, and not one more whenever it is faster than our return.
+    """
+
+    def __init__(self) -> None:
+        self.free: list[None] = []  # an entry per thread; append and pop are atomic
+        self.grow: Callable[[], None] = lambda: None
+
+    def enter(self) -> None:
+        """Begin an operation."""
+        try:  # noqa: SIM105 - every request passes here
+            self.free.pop()
+        except IndexError:  # more threads than entries, for a moment
+            pass
+        if not self.free:
+            self.grow()
+
+
 class Loop:
-    """Threads that receive and process requests; one more is started whenever none is left to receive.
+    """Threads that receive and process requests; one more is started whenever all are inside an operation.
 
     Parameters
     ----------
@@ -93,16 +117,19 @@ class Loop:
         Its session.
     promised : int
         Flags added to the answer to INIT.
+    gate : Gate
+        Which every operation passes.
     """
 
-    def __init__(self, fuse: Library, session: int, promised: int) -> None:
+    def __init__(self, fuse: Library, session: int, promised: int, gate: Gate) -> None:
         self._fuse = fuse
         self._session = session
         self._promised = promised
         self._channel = fuse.next_channel(session, None)
         self._size = fuse.buffer_size(self._channel)
         self._threads: list[threading.Thread] = []
-        self._idle: list[None] = []  # one entry per thread that receives; append and pop are atomic
+        self._gate = gate
+        gate.grow = self._grow
         self._lock = threading.Lock()
 
     def run(self) -> None:
@@ -148,14 +175,18 @@ class Loop:
 
     def _grow(self) -> None:
         with self._lock:
-            if self._idle or len(self._threads) >= _MOST_THREADS:
+            if self._gate.free or len(self._threads) >= _MOST_THREADS:
                 return
-            self._idle.append(None)
             before = threading.stack_size(_STACK)
             thread = threading.Thread(target=self._work, name="fmrw-fuse", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # no more threads to be had: those that are there go on
+                return
+            finally:
+                threading.stack_size(before)
             self._threads.append(thread)
-            thread.start()
-            threading.stack_size(before)
+            self._gate.free.append(None)
 
     def _work(self) -> None:
         libc.drop_umask()
@@ -163,15 +194,6 @@ class Loop:
         buffer = _serving.buffer = ctypes.create_string_buffer(self._size)
         channel = c_void_p(self._channel)
         into, from_channel = ctypes.byref(channel), self._channel
-        idle = self._idle
         while (length := receive(into, buffer, self._size)) > 0 or length == -errno.EINTR:
-            if length < 0:
-                continue
-            try:  # noqa: SIM105 - every request passes here
-                idle.pop()
-            except IndexError:  # more threads than entries, for a moment
-                pass
-            if not idle:
-                self._grow()
-            process(self._session, buffer, length, from_channel)
-            idle.append(None)
+            if length > 0:
+                process(self._session, buffer, length, from_channel)
