@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from fmrw.mounting import Run as Run
     from fmrw.mounting import mount as mount
     from fmrw.mounting import run as run
+    from fmrw.mounting import status as status
+    from fmrw.mounting import unmount as unmount
     from fmrw.session import Trace as Trace
     from fmrw.session import load as load
+    from fmrw.trace.perfetto import export_perfetto as export_perfetto
 
 __version__ = "0.1.0"
 
@@ -25,9 +28,12 @@ _HOMES = {
     "Mount": "fmrw.mounting",
     "Run": "fmrw.mounting",
     "Trace": "fmrw.session",
+    "export_perfetto": "fmrw.trace.perfetto",
     "load": "fmrw.session",
     "mount": "fmrw.mounting",
     "run": "fmrw.mounting",
+    "status": "fmrw.mounting",
+    "unmount": "fmrw.mounting",
 }
 
 __all__ = sorted([*_HOMES, "__version__"])  # noqa: PLE0605 - computed, so that it cannot go stale
