@@ -5,12 +5,11 @@ taskset -c 1 python tests/bench/figures.py [EXTENTS] [RENDERS]
 
 from __future__ import annotations
 
-import resource
+import os
 import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +20,28 @@ if TYPE_CHECKING:
 
 SIZE = 4 * 2**30
 WARM = 7
+MEMORY = """
+import sys, resource
+import numpy as np, polars as pl
+from pathlib import Path
+from fmrw.analysis.tiles import Index
+from fmrw.figures.heatmap import heatmap_pdf
+from fmrw.figures.page import About
+from fmrw.trace.schema import EVENTS, empty
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+
+starts = np.random.default_rng(1).integers(0, 10**6, 3000)
+rows = {"seq": np.arange(3000), "start": starts, "end": starts + 200, "op": "read"}
+frame = pl.DataFrame(rows).cast({"op": EVENTS["op"]})
+frame = pl.concat([empty(), frame], how="diagonal_relaxed").cast(dict(EVENTS))
+index, about, seen = Index.build(frame), About("a", 10**6), []
+for _ in range(int(sys.argv[1])):
+    heatmap_pdf(index, about)
+    seen.append(resident())
+print(f"{seen[0]:.0f} to {seen[-1]:.0f}, most {max(seen):.0f}")
+"""
 
 
 def recording(count: int) -> pl.DataFrame:
@@ -42,26 +63,28 @@ def recording(count: int) -> pl.DataFrame:
     ).with_columns(pl.col("time").cast(pl.Datetime("us", "UTC")))
 
 
-def seconds(call: Callable[[], object], repeats: int = 1) -> float:
-    taken = []
+def seconds(call: Callable[[], object], repeats: int = 1) -> str:
+    """Median wall time and processor time; on a busy machine only the second says much."""
+    wall, cpu = [], []
     for _ in range(repeats):
-        begin = time.perf_counter()
+        begin, spent = time.perf_counter(), processor()
         call()
-        taken.append(time.perf_counter() - begin)
-    return statistics.median(taken)
+        wall.append(time.perf_counter() - begin)
+        cpu.append(processor() - spent)
+    return f"{statistics.median(wall):.2f} ({statistics.median(cpu):.2f})"
 
 
-def resident() -> float:
-    """Resident memory in MB now."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 1e6
+def processor() -> float:
+    """Processor time of this process and of its children that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def row(what: str, value: str) -> None:
-    print(f"{what:<58}{value:>14}", flush=True)
+    print(f"{what:<58}{value:>24}", flush=True)
 
 
-def cold() -> float:
+def cold() -> str:
     """Start an interpreter, import everything, draw the first heatmap."""
     program = "from fmrw.figures.heatmap import heatmap_pdf; from fmrw.figures.page import About; from fmrw.trace.schema import empty; heatmap_pdf(empty(), About('a', 4096))"
     return seconds(
@@ -70,7 +93,7 @@ def cold() -> float:
 
 
 def main(count: int, renders: int) -> None:
-    row("cold: start, imports, first heatmap (s)", f"{cold():.2f}")
+    row("cold: start, imports, first heatmap (s)", cold())
     from fmrw.analysis.tiles import Index  # noqa: PLC0415 - imports are timed apart
     from fmrw.figures import render  # noqa: PLC0415
     from fmrw.figures.heatmap import heatmap, heatmap_pdf  # noqa: PLC0415
@@ -83,25 +106,25 @@ def main(count: int, renders: int) -> None:
     index = Index.build(events)
     row(
         f"first heatmap of {count:,} extents, index at hand (s)",
-        f"{seconds(lambda: heatmap_pdf(index, about)):.2f}",
+        seconds(lambda: heatmap_pdf(index, about)),
     )
-    row("the same, warm (s)", f"{seconds(lambda: heatmap_pdf(index, about), WARM):.3f}")
-    row("  of it the chart (s)", f"{seconds(lambda: heatmap(index, about), WARM):.3f}")
+    row("the same, warm (s)", seconds(lambda: heatmap_pdf(index, about), WARM))
+    row("  of it the chart (s)", seconds(lambda: heatmap(index, about), WARM))
     row("size (bytes)", f"{len(heatmap_pdf(index, about)):,}")
-    row("index built from events (s)", f"{seconds(lambda: Index.build(events)):.2f}")
+    row("index built from events (s)", seconds(lambda: Index.build(events)))
     row("HTML (bytes)", f"{len(render.html(heatmap(index, about))):,}")
     for chart in (strip, lanes, timeline, access_order):
         made = []
         row(
             f"{chart.__name__} (s)",
-            f"{seconds(lambda chart=chart, made=made: made.append(chart(events, about))):.2f}",
+            seconds(lambda chart=chart, made=made: made.append(chart(events, about))),
         )
         row("  rows", f"{sum(len(rows) for rows in made[0].to_dict()['datasets'].values()):,}")
-    before = resident()
-    for _ in range(renders):
-        heatmap_pdf(index, about)
-    row(f"memory grown over {renders} renders (MB)", f"{resident() - before:.0f}")
-    row("resident (MB), extents included", f"{resident():.0f}")
+    run = [sys.executable, "-c", MEMORY, str(renders)]
+    row(
+        f"renderer, first to last of {renders} renders (MB)",
+        subprocess.run(run, check=True, capture_output=True, text=True).stdout.strip(),
+    )
 
 
 if __name__ == "__main__":
