@@ -4,9 +4,11 @@ Two rules: a fault in recording never reaches the program (`_recorded` swallows 
 recorded is what really happened — ranges from what was transferred, sizes read after it, appends from where they landed.
 
 A request is not a call. libfuse 2 takes at most 32 pages a request, so a large read arrives in pieces, one after the other
-while the caller waits. A request of 31 pages or more is looked up in the caller's system call, and pieces are given one
-call number until the count is used up. Where that look is denied, contiguous full pieces of one thread and handle are
-taken for one call, and the journal counts the guess.
+while the caller waits. What may be a piece is looked up in the caller's system call, and pieces are given one call number
+until the count is used up. A piece has at least 31 pages, unless the call fills many small buffers (readv), each of which
+touches a page: so a thread's first request on a handle is looked up whatever its size, and all that follow as long as it
+uses several buffers; from one that has used a single one, what has 16 pages. Where that look is denied, contiguous full
+pieces of 31 pages of one thread and handle are taken for one call, and the journal counts the guess.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
     from fmrw.capture.places import Handle
 
 _log = logging.getLogger(__name__)
-_PIECE = 31 * 4096  # a request this large may be part of a larger call
+_SUSPECT = 16 * 4096  # bytes from which every request is looked up
+_PIECE = 31 * 4096  # bytes of a piece of a call with a single buffer, at least
+_REMEMBERED = 100_000  # pairs of thread and handle
 _UNKNOWN = 1 << 62  # bytes still wanted by a call whose count cannot be looked up
 MODES = ("exact", "paged", "cached")
 
@@ -79,6 +83,7 @@ class Monitor(Passthrough):
         self._facts: dict[int, tuple[int, int]] = {}
         self._calls = itertools.count(1)
         self._unfinished: dict[int, _Open] = {}
+        self._single: set[int] = set()  # threads and handles, packed: those that fill a single buffer
 
     def fault(self, operation: str, error: BaseException) -> None:
         self.journal.count_fault()
@@ -190,13 +195,13 @@ class Monitor(Passthrough):
         process = self._processes.identify(tid)
         if process == IGNORED:
             return
-        flags = 0 if exact else log.PAGE
-        requested = size
-        if size < _PIECE and tid not in self._unfinished:
+        requested, flags = size, 0
+        if not exact:  # the page cache asks, in requests of its own
+            call, flags = next(self._calls), log.PAGE
+        elif size < _SUSPECT and tid not in self._unfinished and handle.number << 32 | tid in self._single:
             call = next(self._calls)
         else:
-            call, requested, more = self._join(tid, op, handle.number, start, size, done)
-            flags |= more
+            call, requested, flags = self._join(tid, op, handle.number, start, size, done)
         self.journal.append(
             time.time_ns(), start, os.lseek(handle.fd, 0, os.SEEK_END), call, done, requested, handle.number,
             self._path_number(handle.path), process, tid, code, op, flags,
@@ -209,21 +214,26 @@ class Monitor(Passthrough):
             wanted, call, flags = before.remaining, before.call, log.CONTINUES
             requested = size if wanted >= _UNKNOWN // 2 else 0
         else:
-            wanted, call, flags = self._wanted(tid, size), next(self._calls), 0
+            wanted, call, flags = self._wanted(tid, handle, size), next(self._calls), 0
             requested = size if wanted == _UNKNOWN else wanted
         if done == size and wanted > size and size:
             self._unfinished[tid] = _Open(call, op, handle, start + done, wanted - done)
             flags |= log.MORE
         return call, requested, flags
 
-    def _wanted(self, tid: int, size: int) -> int:
+    def _wanted(self, tid: int, handle: int, size: int) -> int:
+        """Tell how many bytes the call that begins with a request of this size wants."""
+        looked = self._processes.wanted(tid)
+        if looked is None or not looked[1]:
+            if len(self._single) >= _REMEMBERED:
+                self._single.clear()
+            self._single.add(handle << 32 | tid)
+        if looked is not None and looked[0] >= size:
+            return looked[0]
         if size < _PIECE:
             return size
-        wanted = self._processes.wanted_bytes(tid)
-        if wanted is None or wanted < size:
-            self.journal.count_guess()
-            return _UNKNOWN
-        return wanted
+        self.journal.count_guess()
+        return _UNKNOWN
 
     def _event(self, op: int, path: bytes, end: int, size: int, handle: int, code: int) -> None:
         process = self._processes.identify(self.caller.context.pid)

@@ -100,15 +100,19 @@ class Processes:
             self._forget(tid)
         return self._look(tid) if tid else self._kernel
 
-    def wanted_bytes(self, tid: int) -> int | None:
-        """Tell how many bytes the read or write a thread waits in was called for; None when unknown."""
+    def wanted(self, tid: int) -> tuple[int, bool] | None:
+        """Tell how many bytes the read or write a thread waits in was called for, and whether it has several buffers.
+
+        None when that cannot be known.
+        """
         call = self._waits_in(tid)
         if call is None:
             return None
         if call.kind in ("read", "write"):
-            return call.arguments[2]
+            return call.arguments[2], False
         if call.kind in ("readv", "writev"):
-            return _vector_bytes(tid, call.arguments[1], call.arguments[2])
+            total = _vector_bytes(tid, call.arguments[1], call.arguments[2])
+            return None if total is None else (total, call.arguments[2] > 1)
         return None
 
     def _waits_in(self, tid: int) -> Call | None:

@@ -1,0 +1,333 @@
+"""The same command under strace without a mount, and under fmrw: both must tell the same calls.
+
+`read_strace` follows descriptors and offsets through the log by itself and shares nothing with the mount but the frame. What the
+kernel does not pass on as the program asked — `sendfile`, `copy_file_range` — is measured and stated at the end.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+import fmrw
+from fmrw.analysis import ranges
+from fmrw.trace.stracelog import read_strace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+pytestmark = pytest.mark.mount
+
+MiB = 1 << 20
+MOVED = ("read", "write")
+Calls = list[tuple[Any, ...]]
+
+
+@pytest.fixture
+def twin(directory: Path, tmp_path: Path) -> Path:
+    """The same directory once more, for the plain run."""
+    return Path(shutil.copytree(directory, tmp_path / "twin", copy_function=shutil.copy2))
+
+
+def under_strace(command: Sequence[str], folder: Path) -> pl.DataFrame:
+    log = folder.parent / "strace.log"
+    sizes = {str(path): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    subprocess.run(
+        ["strace", "-f", "-y", "-ttt", "-o", str(log), *command],
+        cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, check=True,
+    )  # fmt: skip
+    return read_strace(log, root=folder, sizes=sizes)
+
+
+def under_fmrw(command: Sequence[str], folder: Path, **options: str) -> pl.DataFrame:
+    inside = ["sh", "-c", 'cd "$1" && shift && exec "$@" </dev/null >/dev/null 2>&1', "sh", str(folder)]
+    done = fmrw.run([*inside, *command], folder, **options)
+    assert done.status == 0
+    assert done.trace.facts["faults"] == 0
+    assert done.trace.facts["lost"] == 0
+    return done.trace.events
+
+
+def told(events: pl.DataFrame, *columns: str) -> dict[str, Calls]:
+    """Give the calls that moved bytes, per file, in order."""
+    moved = events.filter(pl.col("op").is_in(MOVED))
+    chosen = ("process", "op", "start", "end", *columns)
+    return {
+        str(path): frame.select(chosen).rows()
+        for (path,), frame in moved.group_by("path", maintain_order=True)
+    }
+
+
+def per_thread(events: pl.DataFrame) -> Counter[tuple[str, tuple[Any, ...]]]:
+    """Give what each thread did to each file, without saying which thread it was or who came first."""
+    moved = events.filter(pl.col("op").is_in(MOVED))
+    return Counter(
+        (str(path), tuple(frame.select("process", "op", "start", "end").rows()))
+        for (path, _tid), frame in moved.group_by("path", "tid", maintain_order=True)
+    )
+
+
+def python(program: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-c", f"import os\nA = os.O_RDWR\n{program}", *arguments]
+
+
+# Parsers as they are
+
+TOOLS = {
+    "7z": ("7z", "l", "polyglot.pdf"),
+    "unzip": ("unzip", "-l", "polyglot.png"),
+    "unzip-p": ("unzip", "-p", "cavity.zip"),
+    "zipfile": (sys.executable, "-m", "zipfile", "-l", "polyglot.pdf"),
+    "file": ("file", "-k", "polyglot.png"),
+    "tar": ("tar", "tzf", "notes.tar.gz"),
+    "bsdtar-iso": ("bsdtar", "tf", "image.iso"),
+    "xxd": ("xxd", "-s", "1000", "-l", "345", "polyglot.pdf"),
+    "head": ("head", "-c", "70000", "big"),
+    "tail": ("tail", "-c", "100", "big"),
+    "dd": ("dd", "if=big", "of=copy", "bs=7777", "skip=3", "seek=2", "count=5"),
+    "sort": ("sort", "-o", "sorted", "lines"),
+    "sed": ("sed", "-i", "s/1/one/", "lines"),
+    "zip": ("zip", "-q", "cavity.zip", "lines"),
+    "pipeline": ("sh", "-c", "cat lines | head -c 10 > first; wc -c < lines >> first"),
+}
+
+
+@pytest.fixture
+def material(directory: Path) -> Path:
+    (directory / "big").write_bytes(bytes(range(256)) * 12_000)
+    (directory / "lines").write_text("".join(f"line {number}\n" for number in range(3000)))
+    return directory
+
+
+@pytest.fixture
+def image(directory: Path) -> None:
+    subprocess.run(
+        ["xorriso", "-as", "mkisofs", "-quiet", "-o", directory / "image.iso", directory / "polyglot.pdf", directory / "cavity.zip"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("image", "material")
+@pytest.mark.parametrize("name", TOOLS)
+def test_parsers(name: str, directory: Path, tmp_path: Path) -> None:
+    twin = Path(shutil.copytree(directory, tmp_path / "twin"))
+    plain = under_strace(TOOLS[name], twin)
+    watched = under_fmrw(TOOLS[name], directory)
+    assert told(plain), "the command touched nothing; it cannot witness"
+    assert _settled(told(watched)) == _settled(told(plain))
+    assert set(watched["fidelity"]) == {"byte"}
+    for file in twin.iterdir():
+        assert (directory / file.name).exists() or file.name.startswith(("sed", "zi"))
+
+
+def _settled(calls: dict[str, Calls]) -> dict[str, Calls]:
+    """Give temporary files, which have another name in each run, one name."""
+    return {("temporary" if path.startswith(("sed", "zi")) else path): rows for path, rows in calls.items()}
+
+
+# Calls that parsers seldom make
+
+PROGRAMS = {
+    "a_million_bytes_are_one_call": """
+        f = os.open("big", A)
+        os.read(f, 1_000_000); os.read(f, 1_000_000); os.pread(f, 1_000_000, 13); os.read(f, 4_000_000)
+        os.pwrite(f, bytes(1_000_000), 5); os.lseek(f, 77, 0); os.write(f, bytes(1_000_000)); os.read(f, 131072)
+        os.pwrite(f, bytes(131073), 4095); os.pread(f, 126976, 1); os.pread(f, 126975, 1)
+        """,
+    "reading_over_the_end": """
+        f = os.open("lines", A)
+        size = os.fstat(f).st_size
+        os.pread(f, 1000, size - 10); os.pread(f, 1000, size); os.pread(f, 1_000_000, size - 10)
+        os.pread(f, 1_000_000, 0); os.pread(f, 10, size + 5000)
+        """,
+    "vectors": """
+        f = os.open("big", A)
+        os.readv(f, [bytearray(3), bytearray(5000)]); os.preadv(f, [bytearray(9)] * 20, 99)
+        os.writev(f, [b"ab", b"cd"]); os.pwritev(f, [b"x" * 100, b"y"], 4000)
+        """,
+    "vectors_larger_than_a_request": """
+        f = os.open("big", A)
+        os.preadv(f, [bytearray(10), bytearray(20), bytearray(200_000)], 7)
+        os.preadv(f, [bytearray(1000)] * 300, 7)
+        os.preadv(f, [bytearray(5)] * 3, 7); os.preadv(f, [bytearray(1)] * 1000, 7); os.preadv(f, [bytearray(100)] * 9, 1)
+        os.readv(f, [bytearray(300), bytearray(1_000_000)]); os.readv(f, [bytearray(10)] * 500)
+        os.pwritev(f, [b"a" * 10, b"b" * 300_000], 77); os.pwritev(f, [b"c" * 100] * 1000, 5)
+        os.writev(f, [b"x" * 500, b"y" * 300_000])
+        """,
+    "appending": """
+        a = os.open("lines", os.O_WRONLY | os.O_APPEND); b = os.open("lines", os.O_RDWR | os.O_APPEND)
+        os.write(a, b"one"); os.write(b, b"two"); os.lseek(a, 0, 0); os.write(a, b"three" * 100_000)
+        os.read(b, 10); os.write(b, b"end")
+        """,
+    "a_child_goes_on_where_its_parent_stopped": """
+        f = os.open("big", A); os.read(f, 100)
+        if not os.fork():
+            os.read(f, 300_000); os._exit(0)
+        os.wait(); os.read(f, 50)
+        """,
+    "a_duplicate_shares_the_offset": """
+        f = os.open("big", A); g = os.dup(f); os.read(f, 10); os.read(g, 20); os.lseek(g, 5000, 1); os.read(f, 30)
+        os.read(os.open("big", A), 40)
+        """,
+    "truncating": """
+        f = os.open("lines", A | os.O_TRUNC); os.write(f, b"new"); os.ftruncate(f, 100_000); os.pread(f, 70_000, 0)
+        os.truncate("big", 1000); g = os.open("big", A); os.read(g, 5000); os.read(g, 5000)
+        """,
+    "the_name_of_a_thread": """
+        import ctypes; f = os.open("big", A); os.read(f, 1)
+        ctypes.CDLL(None).prctl(15, b"another name", 0, 0, 0); os.read(f, 2)
+        """,
+}
+
+
+def program(name: str) -> list[str]:
+    return python(textwrap.dedent(PROGRAMS[name]))
+
+
+@pytest.mark.usefixtures("material")
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_programs(name: str, directory: Path, twin: Path) -> None:
+    plain = under_strace(program(name), twin)
+    watched = under_fmrw(program(name), directory)
+    assert told(plain), "the program touched nothing; it cannot witness"
+    assert told(watched, "requested") == told(plain, "requested")
+    for path in told(plain):
+        assert (directory / path).read_bytes() == (twin / path).read_bytes()
+
+
+def test_threads(directory: Path, material: Path, twin: Path) -> None:
+    reader = """
+        import threading
+        def read(first):
+            f = os.open("big", os.O_RDONLY)
+            for at in range(first, 2_000_000, 400_000):
+                os.pread(f, 150_000 + first, at)
+        threads = [threading.Thread(target=read, args=(n,)) for n in range(6)]
+        [t.start() for t in threads]; [t.join() for t in threads]
+        """
+    shutil.copy(material / "big", twin)
+    command = python(textwrap.dedent(reader))
+    plain, watched = under_strace(command, twin), under_fmrw(command, directory)
+    assert per_thread(watched) == per_thread(plain)
+    assert watched["pid"].n_unique() == 1
+    assert watched.filter(pl.col("op") == "read")["tid"].n_unique() == 6
+
+
+@pytest.mark.usefixtures("material")
+def test_processes_at_the_same_time(directory: Path, twin: Path) -> None:
+    writers = """
+        for n in range(4):
+            if not os.fork():
+                f = os.open(f"own{n}", A | os.O_CREAT); b = os.open("lines", os.O_RDONLY)
+                for k in range(20):
+                    os.write(f, bytes(1000 + n)); os.pread(b, 77 + n, 100 * k)
+                os._exit(0)
+        [os.wait() for n in range(4)]
+        """
+    command = python(textwrap.dedent(writers))
+    shutil.copy(directory / "lines", twin)
+    plain, watched = under_strace(command, twin), under_fmrw(command, directory)
+    assert per_thread(watched) == per_thread(plain)
+    assert watched.filter(pl.col("op") == "write")["pid"].n_unique() == 4
+
+
+@pytest.mark.usefixtures("material")
+def test_appends_at_the_same_time_are_recorded_where_they_landed(directory: Path) -> None:
+    writers = """
+        for n in range(4):
+            if not os.fork():
+                f = os.open("lines", os.O_WRONLY | os.O_APPEND)
+                [os.write(f, bytes([65 + n]) * (10 + n)) for k in range(50)]
+                os._exit(0)
+        [os.wait() for n in range(4)]
+        """
+    before = (directory / "lines").stat().st_size
+    watched = (
+        under_fmrw(python(textwrap.dedent(writers)), directory).filter(pl.col("op") == "write").sort("start")
+    )
+    content = (directory / "lines").read_bytes()
+    assert watched.height == 200
+    ranges = watched.select("start", "end").rows()
+    assert [start for start, _ in ranges] == [before, *(end for _, end in ranges[:-1])]
+    assert ranges[-1][1] == len(content)
+    assert all(len(set(content[start:end])) == 1 for start, end in ranges)
+
+
+def test_the_same_run_is_told_alike_with_the_same_thread_ids(directory: Path, tmp_path: Path) -> None:
+    log = tmp_path / "strace.log"
+    watched = under_fmrw(["strace", "-f", "-y", "-o", str(log), "unzip", "-p", "polyglot.pdf"], directory)
+    chosen = ("pid", "tid", "process", "op", "start", "end", "requested")
+    both = [
+        events.filter(pl.col("op") == "read").select(chosen).rows()
+        for events in (watched, read_strace(log, root=directory))
+    ]
+    assert both[0] == both[1]
+    assert both[0]
+
+
+# What the kernel does not pass on as the program asked
+
+
+def test_reading_nothing_is_not_seen(directory: Path) -> None:
+    watched = under_fmrw(
+        python('f = os.open("polyglot.pdf", A); os.pread(f, 0, 5); os.preadv(f, [], 5)'), directory
+    )
+    assert told(watched) == {}
+
+
+@pytest.mark.usefixtures("material")
+def test_sendfile_reads_through_the_page_cache(directory: Path, tmp_path: Path) -> None:
+    """What it takes is in the log, page-granular with what was read ahead; what it gives is byte-exact, in pieces."""
+    program = """
+        import sys
+        i = os.open("big", os.O_RDONLY); o = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
+        assert os.sendfile(o, i, 100, 300_000) == 300_000
+        o = os.open("copy", os.O_WRONLY | os.O_CREAT); assert os.sendfile(o, i, 1_000_000, 300_000) == 300_000
+        """
+    watched = under_fmrw(python(textwrap.dedent(program), str(tmp_path / "outside")), directory)
+    read = watched.filter(pl.col("op") == "read")
+    assert set(read["fidelity"]) == {"page"}
+    assert set(read["start"] % 4096) == {0}
+    assert _covers(read, [(100, 300_100), (1_000_000, 1_300_000)])
+    written = told(watched)["copy"]
+    assert written[0][2] == 0
+    assert [row[2] for row in written[1:]] == [row[3] for row in written[:-1]]
+    assert written[-1][3] == 300_000
+    assert set(watched.filter(pl.col("op") == "write")["fidelity"]) == {"byte"}
+
+
+@pytest.mark.usefixtures("material")
+def test_copy_file_range_is_seen_as_reads_and_writes(directory: Path) -> None:
+    """libfuse 2 has no such operation: the kernel copies through pages, so the read side is page-granular."""
+    program = """
+        i = os.open("big", os.O_RDONLY); o = os.open("copy", os.O_WRONLY | os.O_CREAT)
+        assert os.copy_file_range(i, o, 300_000, 100, 200) == 300_000
+        """
+    watched = under_fmrw(python(textwrap.dedent(program)), directory)
+    read, written = (watched.filter(pl.col("op") == op) for op in ("read", "write"))
+    assert set(read["fidelity"]) == {"page"}
+    assert _covers(read, [(100, 300_100)])
+    assert (written["start"][0], written["end"][-1]) == (200, 300_200)
+    assert (directory / "copy").read_bytes()[200:] == (directory / "big").read_bytes()[100:300_100]
+
+
+def _covers(events: pl.DataFrame, wanted: list[tuple[int, int]]) -> bool:
+    covered = ranges.merge(events).rows()
+    return all(any(low <= start and end <= high for low, high in covered) for start, end in wanted)
+
+
+@pytest.mark.usefixtures("material")
+def test_what_is_executed_or_mapped_privately_is_page_granular(directory: Path) -> None:
+    shutil.copy(shutil.which("true") or "/bin/true", directory / "program")
+    done = fmrw.run([str(directory / "program")], directory)
+    assert done.status == 0
+    read = done.trace.events.filter(pl.col("op") == "read")
+    assert {"byte", "page"} == set(read["fidelity"]), "the header is read to the byte, the rest is mapped"
