@@ -114,9 +114,12 @@ def processes(events: pl.DataFrame) -> tuple[str, ...]:
 def title(furniture: Furniture, about: About, what: str) -> float:
     """Write the file's name and what is shown of it at the top of the page; give the lower edge."""
     look = furniture.look
-    size, room = round(look.text * 1.65, 1), look.width - 2 * look.margin
+    size, badge = round(look.text * 1.65, 1), look.text * 9 if about.page else 0
+    room = look.width - 2 * look.margin
     y = look.margin + size * 0.8
-    furniture.text(look.margin, y, shorten(look.title or about.name, room * 0.94, size), size=size, bold=True)
+    furniture.text(
+        look.margin, y, shorten(look.title or about.name, (room - badge) * 0.94, size), size=size, bold=True
+    )
     y += look.text * 1.45
     furniture.text(look.margin, y, shorten(what, room, look.text), colour=look.palette.faint)
     if about.page:

@@ -22,7 +22,7 @@ from fmrw.text import visible
 from fmrw.trace.schema import transfers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from fmrw.figures.page import About
     from fmrw.offsets import Annotation
@@ -98,6 +98,7 @@ def _plot(
     ops = tuple(op for op in ("read", "write") if (moved["op"] == op).any()) or ("read",)
     plane = _Plane(about.size, ops, across, moved["t2"].max() or 1)  # type: ignore[arg-type] # a number
     shown = thinning.thin(moved, about.size, plane.last, wide.MOST_MARKS // 2)
+    kinds = dict(zip(sorted(shown.rows["kind"].unique().to_list()), look.palette.classes, strict=False))
     furniture = Furniture(look)
     seeks = across == "order" and shown.seeks.height
     notes = [
@@ -108,13 +109,15 @@ def _plot(
     ]
     what = "offset against time" if across == "time" else "offset against the order of accesses"
     left = look.text * (2.6 + 0.55 * len(hex_offset(about.size)))
-    box = wide.place(furniture, about, what if moved.height else f"{what} - nothing recorded", notes, left)
+    box = wide.place(
+        furniture, about, what if moved.height else f"{what} - nothing recorded", notes, left, kinds
+    )
     _halves(furniture, plane, box)
     layers = [
         _ground(plane, look),
         *_bands(plane, annotations, look),
         *_seeks(shown.seeks, plane, look, across),
-        _accesses(shown, plane, box, look),
+        _accesses(shown, plane, kinds, box, look),
     ]
     return page.assemble(layers, furniture, box, about, what)
 
@@ -172,10 +175,11 @@ def _seeks(seeks: pl.DataFrame, plane: _Plane, look: Look, across: Across) -> li
     return [marks.rules(lines.rows(), stroke=look.palette.faint, strokeWidth=0.5, opacity=0.55)]
 
 
-def _accesses(thinned: thinning.Thinned, plane: _Plane, box: Box, look: Look) -> alt.Chart:
+def _accesses(
+    thinned: thinning.Thinned, plane: _Plane, kinds: Mapping[str, str], box: Box, look: Look
+) -> alt.Chart:
     """Draw lines from begin to end; a short one still shows as a dot."""
     shown = thinned.rows
-    kinds = dict(zip(sorted(shown["kind"].unique().to_list()), look.palette.classes, strict=False))
     rows = shown.select(
         "kind", "op", "page",
         x="t", x2="t2", y=plane.y(pl.col("start")), y2=plane.y(pl.col("end")),

@@ -84,7 +84,7 @@ def draw(
     furniture = Furniture(look)
     names = [shorten(track.name, _LONGEST_NAME * look.text * 0.53, look.text) for track in tracks]
     left = look.text * (1.8 + 0.5 * max(len(name) for name in names))
-    box = wide.place(furniture, about, what, notes, left)
+    box = wide.place(furniture, about, what, notes, left=left, kinds=kinds)
     kinds = {visible(kind): colour for kind, colour in kinds.items()}
     colours = {**kinds, **(hidden or {}), "marked": look.palette.accent}
     tops = _tops(tracks)

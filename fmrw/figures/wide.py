@@ -12,7 +12,7 @@ from fmrw.figures import page
 from fmrw.figures.furniture import Box, Furniture, wrap
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from fmrw.figures.look import Look
     from fmrw.figures.page import About
@@ -22,9 +22,19 @@ MOST_MARKS = 10_000
 
 _TICKS = 8
 _NOTE_LINES = 3
+_ROW = 1.45  # height of a row of the legend, in sizes of text
+_LONGEST = 34  # characters of a legend's entry that are shown
 
 
-def place(furniture: Furniture, about: About, what: str, notes: Sequence[str], left: float) -> Box:
+def place(
+    furniture: Furniture,
+    about: About,
+    what: str,
+    notes: Sequence[str],
+    *,
+    left: float,
+    kinds: Collection[str],
+) -> Box:
     """Write everything around a wide chart and give the place that is left for it.
 
     Parameters
@@ -37,16 +47,19 @@ def place(furniture: Furniture, about: About, what: str, notes: Sequence[str], l
         Sentences below the chart: what was joined, left out or sampled.
     left
         Room for the labels of the vertical axis.
+    kinds
+        Entries of the legend.
     """
     look = furniture.look
-    top = page.title(furniture, about, what) + look.text * 3.7
+    edge = look.margin + left
+    rows = _legend_rows(kinds, look.width - look.margin - edge, look)
+    top = page.title(furniture, about, what) + look.text * (2.25 + _ROW * rows)
     bottom = page.footer(furniture, about)
     room, size = look.width - 2 * look.margin, round(look.text * 0.9, 1)
     lines = wrap(" · ".join(note for note in notes if note), room, size)[:_NOTE_LINES]
     first = bottom - look.text * 0.5 - len(lines) * size * 1.32
     for number, line in enumerate(lines, 1):
         furniture.text(look.margin, first + number * size * 1.32, line, size=size)
-    edge = look.margin + left
     return Box(edge, top, look.width - look.margin - edge, first - look.text * 3.6 - top)
 
 
@@ -73,21 +86,30 @@ def legend(kinds: Mapping[str, str], box: Box, look: Look, **changes: Any) -> al
     """Stand in rows above the chart; clicking an entry leaves only its marks."""
     if not kinds:
         return None
-    widest = max(len(kind) for kind in kinds) * look.text * 0.52 + look.text * 2.5
-    columns = max(1, min(len(kinds), int(box.width / widest)))
+    columns = _legend_columns(kinds, box.width, look)
+    rows = _legend_rows(kinds, box.width, look)
     return alt.Legend(
         orient="none",
         direction="horizontal",
         legendX=0,
-        legendY=round(-look.text * 2.6, 2),
+        legendY=round(-look.text * (1.15 + _ROW * rows), 2),
         title=None,
         values=list(kinds),
         columns=columns,
         columnPadding=look.text,
         symbolSize=look.text**2 * 0.8,
-        labelLimit=look.text * 18,
+        labelLimit=look.text * 0.52 * _LONGEST,
         **changes,
     )
+
+
+def _legend_columns(kinds: Collection[str], width: float, look: Look) -> int:
+    widest = max((min(len(kind), _LONGEST) for kind in kinds), default=0) * look.text * 0.52 + look.text * 2.5
+    return max(1, min(len(kinds), int(width / widest)))
+
+
+def _legend_rows(kinds: Collection[str], width: float, look: Look) -> int:
+    return -(-len(kinds) // _legend_columns(kinds, width, look))
 
 
 def choose() -> alt.Parameter:

@@ -260,3 +260,14 @@ def test_hostile_processes_are_shown_harmless(events: Make, words: Words) -> Non
     frame = events(("read", 0, 10), process="\x1b[2J\ufffe</script>")
     for chart in (timeline(frame, ABOUT), lanes(frame, ABOUT), strip(frame, ABOUT)):
         assert "\\x1b[2J" in words(render.pdf(chart))
+
+
+@pytest.mark.parametrize("preset", ["page", "paper-column"])
+def test_a_legend_of_many_rows_stands_above_the_chart(events: Make, preset: str) -> None:
+    frames = {f"run number {n} of the parser": events(("read", n, n + 9)) for n in range(9)}
+    spec = lanes(frames, ABOUT, look=PRESETS[preset]).to_dict()
+    layer = next(each for each in spec["layer"] if each.get("encoding", {}).get("color", {}).get("legend"))
+    legend = layer["encoding"]["color"]["legend"]
+    rows_needed = -(-10 // legend["columns"])
+    assert -legend["legendY"] >= rows_needed * PRESETS[preset].text * 1.3
+    assert spec["padding"]["top"] + legend["legendY"] > PRESETS[preset].margin + PRESETS[preset].text * 2
