@@ -110,7 +110,12 @@ def _plot(
     what = "offset against time" if across == "time" else "offset against the order of accesses"
     left = look.text * (2.6 + 0.55 * len(hex_offset(about.size)))
     box = wide.place(
-        furniture, about, what if moved.height else f"{what} - nothing recorded", notes, left, kinds
+        furniture,
+        about,
+        what if moved.height else f"{what} - nothing recorded",
+        notes,
+        left=left,
+        kinds=kinds,
     )
     _halves(furniture, plane, box)
     layers = [
