@@ -44,9 +44,10 @@ class Actor:
 class Side:
     """A directory that cases get folders in."""
 
-    def __init__(self, root: Path, actor: Actor, mount: fmrw.Mount | None = None) -> None:
+    def __init__(self, root: Path, actor: Actor, capture: str = "", beneath: int = -1) -> None:
         self.root = root
-        self.mount = mount
+        self.capture = capture
+        self.beneath = beneath
         self._actor = actor
         self._done: dict[str, dict[str, Any]] = {}
 
@@ -61,14 +62,14 @@ class Side:
         return self._done[name]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def actor() -> Iterator[Actor]:
     process = Actor()
     yield process
     process.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def area() -> Iterator[Path]:
     """A folder that other users can reach (pytest's own is shut)."""
     folder = Path(tempfile.mkdtemp(prefix="fmrw-posix-"))
@@ -77,7 +78,7 @@ def area() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def plain(area: Path, actor: Actor) -> Side:
     (area / "plain").mkdir()
     return Side(area / "plain", actor)
@@ -86,24 +87,26 @@ def plain(area: Path, actor: Actor) -> Side:
 def _mounted(area: Path, actor: Actor, capture: str, reports: str) -> Iterator[Side]:
     folder = area / capture[:5]  # as long as `plain`: absolute links have their length as their size
     folder.mkdir()
+    beneath = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     with fmrw.mount(folder, capture=capture, reports=reports, allow_other=os.geteuid() == 0) as mount:
-        yield Side(folder, actor, mount)
+        yield Side(folder, actor, capture, beneath)
         assert mount.facts()["faults"] == 0, "the worker met exceptions it did not expect"
+    os.close(beneath)
     assert not list(folder.iterdir()), "the mount left something beneath"
     assert not folder.is_mount()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def exact(area: Path, actor: Actor) -> Iterator[Side]:
     yield from _mounted(area, actor, "exact", "hidden")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def paged(area: Path, actor: Actor) -> Iterator[Side]:
     yield from _mounted(area, actor, "paged", "aside")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cached(area: Path, actor: Actor) -> Iterator[Side]:
     yield from _mounted(area, actor, "cached", "off")
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.mount
 
+LARGE = {"ten_thousand_files", "removing_all_while_listing", "a_listing_while_the_folder_changes"}
+
 
 def _lines(outcome: dict[str, Any]) -> list[str]:
     log, tree = outcome.get("log", []), outcome.get("tree", [])
@@ -48,9 +50,17 @@ def _difference(expected: dict[str, Any], found: dict[str, Any]) -> str:
     return "\n".join(line[:400] for line in lines[:80])
 
 
-@pytest.mark.parametrize("name", sorted(actor.CASES))
+@pytest.mark.parametrize("name", sorted(actor.CASES.keys() - LARGE))
 def test_the_mount_does_what_the_directory_does(name: str, plain: Side, side: Side) -> None:
-    expected, found = plain.outcome(name), side.outcome(name)
+    _compare(plain.outcome(name), side.outcome(name))
+
+
+@pytest.mark.parametrize("name", sorted(LARGE))
+def test_large_folders_in_one_mode(name: str, plain: Side, exact: Side) -> None:
+    _compare(plain.outcome(name), exact.outcome(name))
+
+
+def _compare(expected: dict[str, Any], found: dict[str, Any]) -> None:
     if "skip" in expected:
         pytest.skip(expected["skip"])
     assert "error" not in expected, expected["error"]
