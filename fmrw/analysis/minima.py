@@ -58,7 +58,7 @@ class RangeMinimum:
         starts = np.arange(0, len(labels), BLOCK)
         row = np.minimum.reduceat(labels, starts) if len(labels) else labels
         self._table = [row]
-        while len(row) > 1 << len(self._table):
+        while len(row) >= 1 << len(self._table):
             step = 1 << (len(self._table) - 1)
             shifted = self._table[-1]
             self._table.append(np.minimum(shifted[:-step], shifted[step:]))

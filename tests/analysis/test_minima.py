@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,3 +30,9 @@ def test_range_minimum_equals_min_of_the_slice(labels: list[int], slices: list[t
     bounds = np.minimum(np.array(slices, np.int64).reshape(-1, 2), len(labels))
     found = RangeMinimum(np.array(labels, np.int32)).of(bounds[:, 0], bounds[:, 1])
     assert found.tolist() == [min(labels[a:b], default=NOBODY) for a, b in bounds.tolist()]
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 4, 8, 1024])
+def test_the_whole_of_a_round_number_of_blocks(blocks: int) -> None:
+    labels = np.arange(blocks * BLOCK, 0, -1, dtype=np.int32)
+    assert RangeMinimum(labels).of(np.array([0]), np.array([len(labels)])).tolist() == [1]
