@@ -19,11 +19,14 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from fmrw.capture.process import descriptor_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+_LARGEST = 600 << 20  # bytes a helper may hold after a report
 SUFFIXES = {b".csv": "csv", b"-heatmap.pdf": "pdf"}
 
 
@@ -37,11 +40,20 @@ class Helper:
     def run(self, module: str, function: str, *arguments: str) -> Any:  # noqa: ANN401 - what the function gives
         """Run a function, named so that only the helper imports it; once more in a new helper if that one died."""
         try:
-            return self._submit(module, function, *arguments).result()
+            answer, resident = self._submit(module, function, *arguments).result()
         except BrokenProcessPool:
-            with self._lock:
-                self._pool = None
-            return self._submit(module, function, *arguments).result()
+            self._retire()
+            answer, resident = self._submit(module, function, *arguments).result()
+        if resident > _LARGEST:
+            self._retire()
+        return answer
+
+    def _retire(self) -> None:
+        """Let the present helper finish what it has, and start another at the next report."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=False)
 
     def _submit(self, *call: str) -> Future[Any]:
         with self._lock:
@@ -71,8 +83,10 @@ def _exit_after(parent: multiprocessing.process.BaseProcess) -> None:
     os._exit(1)
 
 
-def _call(module: str, function: str, *arguments: str) -> Any:  # noqa: ANN401 - what the function gives
-    return getattr(importlib.import_module(module), function)(*arguments)
+def _call(module: str, function: str, *arguments: str) -> tuple[Any, int]:
+    """Call a function by name; give its answer and how many bytes this process holds."""
+    answer = getattr(importlib.import_module(module), function)(*arguments)
+    return answer, psutil.Process().memory_info().rss
 
 
 _helper = Helper()
