@@ -8,13 +8,16 @@ with a file in the session's folder that is unlinked at once. A helper that died
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import multiprocessing
 import multiprocessing.process
 import os
 import shutil
+import sys
 import threading
+import types
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any
@@ -24,7 +27,7 @@ import psutil
 from fmrw.capture.process import descriptor_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _LARGEST = 600 << 20  # bytes a helper may hold after a report
 SUFFIXES = {b".csv": "csv", b"-heatmap.pdf": "pdf"}
@@ -60,7 +63,8 @@ class Helper:
             if self._pool is None:
                 context = multiprocessing.get_context("spawn")
                 self._pool = ProcessPoolExecutor(1, context, initializer=_end_with_parent)
-            return self._pool.submit(_call, *call)
+            with _without_main():
+                return self._pool.submit(_call, *call)
 
     def close(self) -> None:
         """End the helper."""
@@ -68,6 +72,17 @@ class Helper:
             pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Hide the program's main module while a process is spawned, which would run it again: a user's script, or standard input."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _end_with_parent() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING
 
 import psutil
@@ -20,6 +21,7 @@ def helper() -> Iterator[reports.Helper]:
     helper = reports.Helper()
     yield helper
     helper.close()
+    resource_tracker._resource_tracker._stop()  # multiprocessing's own, which would last as long as this process
 
 
 def test_it_is_another_process_and_stays(helper: reports.Helper) -> None:
