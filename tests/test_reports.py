@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from multiprocessing import resource_tracker
@@ -16,12 +17,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+@pytest.fixture(scope="module", autouse=True)
+def tracker() -> Iterator[None]:
+    """End multiprocessing's own process, which would last as long as this one."""
+    yield
+    gc.collect()
+    resource_tracker._resource_tracker._stop()
+
+
 @pytest.fixture
 def helper() -> Iterator[reports.Helper]:
     helper = reports.Helper()
     yield helper
     helper.close()
-    resource_tracker._resource_tracker._stop()  # multiprocessing's own, which would last as long as this process
 
 
 def test_it_is_another_process_and_stays(helper: reports.Helper) -> None:
