@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _SUSPECT = 16 * 4096  # bytes from which every request is looked up
+_I64 = (1 << 63) - 1
 _PIECE = 31 * 4096  # bytes of a piece of a call with a single buffer, at least
 _REMEMBERED = 100_000  # pairs of thread and handle
 _UNKNOWN = 1 << 62  # bytes still wanted by a call whose count cannot be looked up
@@ -113,10 +114,12 @@ class Monitor(Passthrough):
                 self._transfer, log.WRITE, handle, offset, size, 0, exact, error.errno or errno.EIO
             )
             raise
-        start = offset
-        if handle.append:  # the data went to the end, wherever the kernel thought that was
-            start = os.fstat(handle.fd).st_size - done
-        self._recorded(self._transfer, log.WRITE, handle, start, size, done, exact, 0)
+        try:  # as in `read`
+            if handle.append:  # the data went to the end, wherever the kernel thought that was
+                offset = os.lseek(handle.fd, 0, os.SEEK_END) - done
+            self._transfer(log.WRITE, handle, offset, size, done, exact, 0)
+        except BaseException as error:  # noqa: BLE001 - see `_recorded`
+            self._unrecorded(error)
         return done
 
     def open(self, path: bytes, flags: int) -> tuple[int, bool]:  # type: ignore[override]  # with the direct-I/O bit
@@ -270,7 +273,7 @@ class Monitor(Passthrough):
 
     def _note_file(self, path: bytes, status: os.stat_result) -> None:
         """Keep size and time of a file's last change, so that later readers know whether it is still the same."""
-        facts = (status.st_size, status.st_mtime_ns)
+        facts = (status.st_size, max(-_I64, min(status.st_mtime_ns, _I64)))  # readers keep 64 bits: to 2262
         number = self._path_number(path)
         if self._facts.get(number) != facts:
             self._facts[number] = facts

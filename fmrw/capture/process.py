@@ -57,6 +57,8 @@ _AARCH64 = {
     38: "make", 276: "make", 37: "make", 36: "make", 34: "make", 33: "make", 35: "remove",
 }  # fmt: skip  # include/uapi/asm-generic/unistd.h
 _CALLS = {"x86_64": _X86_64, "aarch64": _AARCH64}.get(platform.machine(), {})
+_KINDS = {b"%d" % number: kind for number, kind in _CALLS.items()}  # as `/proc/<tid>/syscall` writes them
+_COUNT_AT = 3
 
 
 def descriptor_path(fd: int) -> str:
@@ -105,17 +107,17 @@ class Processes:
 
         None when that cannot be known.
         """
-        call = self._waits_in(tid)
-        if call is None:
-            return None
-        if call.kind in ("read", "write"):
-            return call.arguments[2], False
-        if call.kind in ("readv", "writev"):
-            total = _vector_bytes(tid, call.arguments[1], call.arguments[2])
-            return None if total is None else (total, call.arguments[2] > 1)
+        words = self._waits_in(tid).split(None, 4)  # number, descriptor, buffer or vector, count, …
+        kind = _KINDS.get(words[0]) if len(words) > _COUNT_AT else None
+        if kind in ("read", "write"):
+            return int(words[_COUNT_AT], 16), False
+        if kind in ("readv", "writev"):
+            count = int(words[_COUNT_AT], 16)
+            total = _vector_bytes(tid, int(words[2], 16), count)
+            return None if total is None else (total, count > 1)
         return None
 
-    def _waits_in(self, tid: int) -> Call | None:
+    def _waits_in(self, tid: int) -> bytes:
         """Look at a thread's system call through a descriptor that is kept as long as the one on its name."""
         try:
             fd = self._calls.get(tid)
@@ -123,11 +125,11 @@ class Processes:
                 fd = os.open(f"/proc/{tid}/syscall", os.O_RDONLY | os.O_CLOEXEC)
                 if tid not in self._known:
                     os.close(fd)
-                    return None
+                    return b""
                 self._calls[tid] = fd
-            return _parsed(os.pread(fd, 256, 0))
+            return os.pread(fd, 256, 0)
         except OSError:
-            return None
+            return b""
 
     def _look(self, tid: int) -> int:
         try:
@@ -192,7 +194,9 @@ def groups_of(tid: int) -> list[int]:
     """Give the supplementary groups of a thread; none when it cannot be looked at."""
     try:
         with open(f"/proc/{tid}/status", "rb") as status:  # noqa: PTH123 - a hot path
-            return next([int(group) for group in line[7:].split()] for line in status if line.startswith(b"Groups:"))
+            return next(
+                [int(group) for group in line[7:].split()] for line in status if line.startswith(b"Groups:")
+            )
     except (OSError, StopIteration):
         return []
 
