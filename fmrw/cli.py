@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         The command's own status for `run`, 0, 2 for usage, 1 for a failure of ours, with one line on standard error.
     """
+    _fill_standard_streams()
     _terminate_politely()
     try:
         with grammar.make_context("fmrw", list(sys.argv[1:] if arguments is None else arguments)) as context:
@@ -69,6 +70,13 @@ def _show(outcome: Outcome | None, *, as_json: bool) -> int:
     for note in outcome.notes:
         click.echo(f"fmrw: {note}", err=True)
     return outcome.status
+
+
+def _fill_standard_streams() -> None:
+    """Let /dev/null stand in for standard streams that are closed; a program that is run still finds them closed."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 def _terminate_politely() -> None:

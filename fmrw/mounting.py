@@ -316,11 +316,11 @@ class _InProcess:
         return self.pid
 
     def wake(self) -> None:
-        if self._running.wait(0) is None:
+        if self._running.runs:
             mounting.wake(self.pid)
 
     def end(self) -> None:
-        if self._running.wait(0) is None:
+        if self._running.runs:
             mounting.end(self.pid)
 
     def wait(self) -> None:

@@ -63,8 +63,16 @@ class Running:
         self.pid = child.pid
         self.bell = _pipe(child.stdout).fileno()
 
+    @property
+    def runs(self) -> bool:
+        """Whether the worker has not ended yet; may be asked by any thread."""
+        return self._child.poll() is None
+
     def wait(self, timeout_s: float | None = None) -> int | None:
-        """Wait for the worker's end; give its exit status, None when it goes on."""
+        """Wait for the worker's end, which closes the bell; give its exit status, None when it goes on.
+
+        For whoever listens to the bell, and nobody else: its number may belong to another pipe afterwards.
+        """
         try:
             status = self._child.wait(timeout_s)
         except subprocess.TimeoutExpired:

@@ -216,6 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from fmrw.capture.mount import detach  # noqa: PLC0415 - only the process detaches, a thread's owner unmounts
 
     session = int((sys.argv[1:] if arguments is None else arguments)[0])
+    os.set_inheritable(session, False)  # noqa: FBT003 - or fusermount, which outlives us, would hold the lock
     settings = Settings(**json.loads(sys.stdin.buffer.readline()))
     say = _speaker()
     _prepare_process()
