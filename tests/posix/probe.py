@@ -65,8 +65,9 @@ class Probe:
     def __init__(self, root: bytes) -> None:
         self.root = root
         self.log: list[Any] = []
-        os.utime(root, ns=(10**18, 10**18))
         self._begun = time.clock_gettime_ns(CLOCK_REALTIME_COARSE)
+        os.utime(root, ns=(10**18, 10**18))
+        self.times = _TIMES  # those that are compared
         self._inodes: dict[int, int] = {}
 
     def at(self, *names: str | bytes) -> bytes:
@@ -108,7 +109,7 @@ class Probe:
         }  # fmt: skip
         if not stat.S_ISDIR(found.st_mode):
             shown |= {"nlink": found.st_nlink, "size": found.st_size}
-        for name in _TIMES:
+        for name in self.times:
             moment = getattr(found, name)
             shown[name] = "now" if moment >= self._begun else moment
         return shown
