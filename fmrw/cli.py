@@ -14,6 +14,7 @@ from rich.console import Console
 from fmrw.commands import Outcome, wants_json
 from fmrw.errors import FmrwError
 from fmrw.grammar import grammar
+from fmrw.reports import import_quickly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     _fill_standard_streams()
     _terminate_politely()
+    import_quickly()
     try:
         with grammar.make_context("fmrw", list(sys.argv[1:] if arguments is None else arguments)) as context:
             outcome = grammar.invoke(context)

@@ -1,7 +1,8 @@
 """CSV and heatmap of a file that is being watched, made in the helper process of a mount (`fmrw.reports`).
 
 A file that was asked for once is followed from then on: its index grows with the
-journal, so that the next heatmap costs what is new. A CSV is streamed from the journal's beginning and never stands in memory.
+journal, so that the next heatmap costs what is new. A CSV is streamed from the journal's beginning and never stands in memory;
+who only wants CSV does not wait for altair.
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from fmrw.analysis.tiles import Index
-from fmrw.drawing import describe
-from fmrw.figures.heatmap import heatmap_pdf
 from fmrw.trace import schema, store
 from fmrw.trace.csvlog import write_csv
 from fmrw.trace.follow import Follower
@@ -124,6 +123,9 @@ def _live_csv(session: str, path: str, file: IO[bytes]) -> None:
 
 
 def _live_pdf(session: str, path: str, file: IO[bytes]) -> None:
+    from fmrw.drawing import describe  # noqa: PLC0415 - altair takes seconds, and a CSV does not need it
+    from fmrw.figures.heatmap import heatmap_pdf  # noqa: PLC0415 - the same
+
     followed = _follow(session, path)
     facts = store.read_facts(Path(session))
     shown = describe(path, followed.size, facts, followed.time)

@@ -62,7 +62,7 @@ class Helper:
         with self._lock:
             if self._pool is None:
                 context = multiprocessing.get_context("spawn")
-                self._pool = ProcessPoolExecutor(1, context, initializer=_end_with_parent)
+                self._pool = ProcessPoolExecutor(1, context, initializer=_prepare)
             with _without_main():
                 return self._pool.submit(_call, *call)
 
@@ -85,12 +85,22 @@ def _without_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _end_with_parent() -> None:
+def _prepare() -> None:
     """Let the helper end when its parent does, even by SIGKILL; the pool's queue alone would not notice."""
+    import_quickly()
     parent = multiprocessing.parent_process()
     if parent is not None:
         watch = functools.partial(_exit_after, parent)
         threading.Thread(target=watch, daemon=True).start()
+
+
+def import_quickly() -> None:
+    """Spare a process of ours most of altair's import.
+
+    altair imports jsonschema, which imports rfc3987_syntax where Jupyter has brought it, which compiles a grammar for 1.7 s
+    to check formats that no chart has. jsonschema does without.
+    """
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None makes the import fail, see sys.modules
 
 
 def _exit_after(parent: multiprocessing.process.BaseProcess) -> None:

@@ -6,7 +6,8 @@ by the maker, which answers with a descriptor. Rules:
 - A real file of that name always wins.
 - Readers and removers see them, makers do not: while a program waits in a lookup, its system call tells which it is. So
   `open(O_CREAT | O_EXCL)`, `mkdir`, `link` succeed, and from then on the program sees its own file. Where that look
-  is denied, opening for writing makes the real file, and only O_EXCL is refused.
+  is denied, opening for writing makes the real file, and only O_EXCL is refused. `O_TRUNC` alone, as `cp` over a name
+  it has seen, makes the real file too.
 - A name that was unlinked stays away until the mount ends, and `rm -r` finds the reports of a file it has just removed.
 - Where they are listed: `beside` the files, `hidden` (by name only), `aside` (under `/.fmrw/` only), `off`.
 - The size is 0 until a report was opened, and right for every open descriptor.
@@ -179,7 +180,8 @@ class ReportFiles(Monitor):
         if report is None:
             return super().open(path, flags)
         if flags & (os.O_ACCMODE | os.O_TRUNC):
-            if creates(self.caller.context.pid) is False or self._aside:
+            replaces = flags & os.O_TRUNC or creates(self.caller.context.pid) is not False
+            if self._aside or not replaces:
                 raise _error(errno.EACCES)
             return super().create(path, flags, 0o666)
         fd = self._makers[report.suffix](path_text(report.base[1:]))
