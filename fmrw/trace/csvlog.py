@@ -166,7 +166,12 @@ def _layout(shown: str, header: bytes) -> _Layout:
     if not header:
         raise BadInput(f"{shown} is empty; give a CSV with the header {','.join(ANCESTOR)}.")
     line = header.removeprefix(BOM_UTF8).decode("utf-8", "replace").rstrip("\r\n")
-    names = [name.strip() for name in next(csv.reader([line]), [])]
+    try:
+        names = [name.strip() for name in next(csv.reader([line]), [])]
+    except csv.Error as error:
+        raise BadInput(
+            f"{shown}: its header is damaged ({error}); give a CSV with the header {','.join(ANCESTOR)}."
+        ) from error
     missing = [name for name in ANCESTOR if name not in names]
     if missing:
         raise BadInput(
