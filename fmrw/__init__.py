@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fmrw.errors import FmrwError as FmrwError
     from fmrw.mounting import Mount as Mount
-    from fmrw.mounting import Run as Run
     from fmrw.mounting import mount as mount
-    from fmrw.mounting import run as run
-    from fmrw.mounting import status as status
-    from fmrw.mounting import unmount as unmount
+    from fmrw.overview import status as status
+    from fmrw.overview import unmount as unmount
+    from fmrw.running import Run as Run
+    from fmrw.running import run as run
     from fmrw.session import Trace as Trace
     from fmrw.session import load as load
     from fmrw.trace.perfetto import export_perfetto as export_perfetto
@@ -26,14 +26,14 @@ __version__ = "0.1.0"
 _HOMES = {
     "FmrwError": "fmrw.errors",
     "Mount": "fmrw.mounting",
-    "Run": "fmrw.mounting",
+    "Run": "fmrw.running",
     "Trace": "fmrw.session",
     "export_perfetto": "fmrw.trace.perfetto",
     "load": "fmrw.session",
     "mount": "fmrw.mounting",
-    "run": "fmrw.mounting",
-    "status": "fmrw.mounting",
-    "unmount": "fmrw.mounting",
+    "run": "fmrw.running",
+    "status": "fmrw.overview",
+    "unmount": "fmrw.overview",
 }
 
 __all__ = sorted([*_HOMES, "__version__"])  # noqa: PLE0605 - computed, so that it cannot go stale

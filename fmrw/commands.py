@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from fmrw.mounting import Run
+    from fmrw.running import Run
     from fmrw.session import Trace
 
 _NAMED = 3  # files a remark names
@@ -64,7 +64,7 @@ class Door:
 
     def mount(self, root: Path, output: Path | None, options: dict[str, Any], *, foreground: bool) -> Outcome:
         """Mount with a worker that outlives the shell's command."""
-        from fmrw import mounting  # noqa: PLC0415 - heavy
+        from fmrw import mounting, overview  # noqa: PLC0415 - heavy
         from fmrw.show import mounted_text  # noqa: PLC0415
 
         session = (output or default_session(root)).resolve()
@@ -74,15 +74,15 @@ class Door:
         if not foreground:
             return Outcome([shown], data, value=session)
         click.echo(shown.plain, err=True)
-        mounting.wait_until_unmounted(root, worker)
+        overview.wait_until_unmounted(root, worker)
         return Outcome(data=data, value=session, notes=[f"session kept in {visible(str(session))}"])
 
     def run(self, command: Sequence[str], directory: Path, **options: Any) -> Run:  # noqa: ANN401 - those of `mount`
         """Run a command on this terminal; fmrw's own process is not recorded."""
-        from fmrw import mounting  # noqa: PLC0415 - heavy
+        from fmrw import running  # noqa: PLC0415 - heavy
         from fmrw.show import watching  # noqa: PLC0415
 
-        return mounting.run(command, directory, ignored=[os.getpid()], watch=watching, **options)
+        return running.run(command, directory, ignored=[os.getpid()], watch=watching, **options)
 
 
 def door() -> Door:
@@ -221,7 +221,7 @@ def _text(path: Path | None) -> str | None:
 
 def _notes(trace: Trace, status: int, command: Sequence[str]) -> list[str]:
     """Say what a user must know about a recording."""
-    from fmrw.mounting import NOT_EXECUTABLE, NOT_FOUND  # noqa: PLC0415 - heavy
+    from fmrw.running import NOT_EXECUTABLE, NOT_FOUND  # noqa: PLC0415 - heavy
 
     notes = []
     if status in (NOT_FOUND, NOT_EXECUTABLE) and not trace.events.height:
@@ -331,11 +331,11 @@ def mount(directory: Path, output: Path | None, foreground: bool, **options: Any
 @json_option
 def unmount(directory: Path, force: bool, abort: bool) -> Outcome:
     """Stop monitoring DIRECTORY and finish its session."""
-    from fmrw import mounting  # noqa: PLC0415 - heavy
+    from fmrw import overview  # noqa: PLC0415 - heavy
     from fmrw.capture.serving import resolved  # noqa: PLC0415
 
     root = resolved(directory)
-    session = mounting.unmount(root, force=force, abort=abort)
+    session = overview.unmount(root, force=force, abort=abort)
     kept = f"; session kept in {visible(str(session))}" if session is not None and session.exists() else ""
     return Outcome(
         [Text(f"{visible(str(root))} is unmounted{kept}")],
@@ -348,10 +348,10 @@ def unmount(directory: Path, force: bool, abort: bool) -> Outcome:
 @json_option
 def status() -> Outcome:
     """List what is monitored now, with counts, modes and what to know about each."""
-    from fmrw import mounting  # noqa: PLC0415 - heavy
+    from fmrw import overview  # noqa: PLC0415 - heavy
     from fmrw.show import status_table  # noqa: PLC0415
 
-    rows = mounting.status()
+    rows = overview.status()
     notes = [note for row in rows for note in row["notes"]]
     shown: list[RenderableType] = (
         [status_table(rows)] if rows else [Text("nothing is monitored; `fmrw mount DIR` begins")]

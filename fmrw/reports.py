@@ -71,7 +71,7 @@ class Helper:
         with self._lock:
             pool, self._pool = self._pool, None
         if pool is not None:
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.shutdown()
 
 
 @contextlib.contextmanager
@@ -140,10 +140,15 @@ def _make(session: int, kind: str, path: str) -> int:
     return fd
 
 
+def close() -> None:
+    """End the helper; the next report starts another one."""
+    _helper.close()
+
+
 def finish(session: str, *, ephemeral: bool) -> None:
     """Do what the owner would have done: drop a temporary session, seal a kept one."""
     if ephemeral:
         shutil.rmtree(session, ignore_errors=True)
     else:
         _helper.run("fmrw.rendering", "seal", session)
-    _helper.close()
+    close()

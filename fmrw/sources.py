@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import polars as pl
 
+from fmrw.capture.process import descriptor_path
 from fmrw.trace import store
 
 if TYPE_CHECKING:
@@ -119,3 +121,26 @@ def open_below(root: str, path: bytes) -> int | None:
         )
     except OSError:
         return None
+
+
+class Beneath:
+    """A directory as it is beneath whatever is mounted over it later."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._lock = threading.Lock()
+        self._fd: int | None = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def open(self, path: bytes) -> int | None:
+        """Open a file for reading; None for what is not there or not below."""
+        with self._lock:
+            if self._fd is None:
+                return open_below(str(self._root), path)
+            return open_below(descriptor_path(self._fd), path)
+
+    def close(self) -> None:
+        """Let the directory go: nothing is mounted over it any more."""
+        with self._lock:
+            if self._fd is not None:
+                os.close(self._fd)
+            self._fd = None

@@ -23,7 +23,11 @@ LAYERS = {
     "drawing": 6,
     "sources": 6,
     "session": 7,
+    "feed": 7,
+    "runners": 7,
     "mounting": 7,
+    "running": 7,
+    "overview": 7,
     "notebook": 6,
 }
 TOP = 9  # cli, __main__, __init__

@@ -20,7 +20,7 @@ from IPython.core.error import UsageError
 from IPython.display import display
 from rich.console import Console
 
-from fmrw import commands, mounting
+from fmrw import commands, mounting, running
 from fmrw.capture import mount as kernel_mounts
 from fmrw.commands import Door, Outcome, wants_json
 from fmrw.errors import Busy, FmrwError
@@ -52,8 +52,8 @@ class _NotebookDoor(Door):
             [shown], {"root": str(root), "worker": mounted.worker_pid, **options}, value=mounted, notes=notes
         )
 
-    def run(self, command: Sequence[str], directory: Path, **options: Any) -> mounting.Run:  # noqa: ANN401
-        return mounting.run(command, directory, watch=_forwarding, stdout=subprocess.PIPE, **options)
+    def run(self, command: Sequence[str], directory: Path, **options: Any) -> running.Run:  # noqa: ANN401
+        return running.run(command, directory, watch=_forwarding, stdout=subprocess.PIPE, **options)
 
 
 def _inside(root: Path) -> list[str]:

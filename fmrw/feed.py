@@ -1,0 +1,111 @@
+"""The thread that follows a mount's journal, so that its frame grows while programs run."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from fmrw.capture import mount as mounting
+from fmrw.trace import schema, store
+from fmrw.trace.follow import Follower
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BATCH_S = 0.15
+"""How long events are gathered before the frame grows."""
+
+
+class Feed:
+    """A thread that appends what the journal holds to a frame, until the worker has ended."""
+
+    def __init__(self, journal: int, bell: int, ended: Callable[[], None]) -> None:
+        self._journal = journal
+        self._follower = Follower(journal)
+        self._bell = bell
+        self._ended = ended
+        self._frames = [schema.empty()]
+        self._lock = threading.Lock()
+        self._hurry = threading.Event()
+        self.error: BaseException | None = None
+        self.thread = threading.Thread(target=self._run, name="fmrw-feed", daemon=True)
+        self.thread.start()
+
+    def drain(self) -> None:
+        """Take in what is there now."""
+        with self._lock:
+            if self._journal >= 0:
+                self._frames.extend(frame for frame in self._follower.batches() if frame.height)
+
+    def frame(self) -> pl.DataFrame:
+        """Give all events up to now."""
+        self.drain()
+        with self._lock:
+            if len(self._frames) > 1:
+                self._frames = [pl.concat(self._frames)]
+            return self._frames[0]
+
+    def processes(self) -> pl.DataFrame:
+        """Give the processes up to now."""
+        with self._lock:
+            if self._journal >= 0:
+                self._follower.names.refresh()
+            return self._follower.names.processes_frame()
+
+    def counts(self) -> dict[str, Any]:
+        """Give the journal's counters and files, as `session.json` will have them."""
+        with self._lock:
+            return store.counts(self._follower)
+
+    def _run(self) -> None:
+        while self._goes_on():
+            pass
+        self._finish()
+
+    def _goes_on(self) -> bool:
+        """Take in what comes; after an error, wait for the worker's end all the same."""
+        try:
+            if not self._ring():
+                return False
+            if self.error is None:
+                self._hurry.wait(BATCH_S)
+                self.drain()
+        except BaseException as error:  # noqa: BLE001 - kept and shown; a thread has nobody to raise to
+            again, self.error = self.error is not None, self.error or error
+            return not again
+        return True
+
+    def _ring(self) -> bool:
+        """Wait until there is something new; False when the worker has ended."""
+        if self.error is None:
+            self._follower.head.arm()
+            self.drain()
+        mounting.readable(self._bell, None)
+        return bool(os.read(self._bell, 4096))
+
+    def _finish(self) -> None:
+        for step in (self._take_rest, self._ended):
+            try:
+                step()
+            except BaseException as error:  # noqa: BLE001 - as above
+                self.error = self.error or error
+
+    def _take_rest(self) -> None:
+        try:
+            self.drain()
+            with self._lock:
+                self._frames.extend(self._follower.flush())
+        finally:
+            with self._lock:
+                self._follower.close()
+                os.close(self._journal)
+                self._journal = -1
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end; tell whether it came."""
+        self._hurry.set()
+        self.thread.join(timeout_s)
+        return not self.thread.is_alive()

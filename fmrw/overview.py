@@ -1,0 +1,137 @@
+"""Mounts that need not be of this process: what is monitored now, and how it is ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from fmrw.capture import mount as mounting
+from fmrw.errors import Busy, SessionError
+from fmrw.mounting import live
+from fmrw.text import visible
+from fmrw.trace import store
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_SEAL_S = 600  # a session of 100 million events takes a while to become Parquet
+_MAPPING_HINT = "exact: a program that maps files shared (mmap) gets ENODEV; monitor with --capture paged if one needs it."
+
+
+def unmount(directory: str | os.PathLike[str], *, force: bool = False, abort: bool = False) -> Path | None:
+    """Stop monitoring a directory, whoever mounted it, and wait for its session.
+
+    Parameters
+    ----------
+    directory, force, abort
+        As for `Mount.unmount`.
+
+    Returns
+    -------
+    Path or None
+        The session's folder; None when it is not kept or not known.
+
+    Raises
+    ------
+    NotMounted, Busy
+    """
+    root = mounting.resolved(directory)
+    own = next((mount_ for mount_ in live() if mount_.root == root), None)
+    if own is not None:
+        own.unmount(force=force, abort=abort)
+        return own.session
+    worker = mounting.worker_of(root)
+    kept = worker is not None and not mounting.session_facts(worker.folder).get("ephemeral")
+    if worker is not None:
+        mounting.wake(worker.pid)
+    mounting.unmount(root, force=force, abort=abort)
+    if worker is None:
+        return None
+    if abort:
+        mounting.end(worker.pid)
+    mounting.await_end(worker.pid, 1 if force else _SEAL_S)
+    return worker.session if kept else None
+
+
+def wait_until_unmounted(directory: Path, worker: int) -> None:
+    """Wait for a worker's end; whatever interrupts the wait unmounts."""
+    try:
+        mounting.await_end(worker, None)
+    finally:
+        if mounting.mounted_at(directory) is not None:
+            try:
+                mounting.unmount(directory)
+            except Busy:
+                mounting.detach(directory)
+            mounting.await_end(worker, _SEAL_S)
+
+
+def status() -> list[dict[str, Any]]:
+    """Say what is monitored on this machine now, one entry per mount, without touching any of them."""
+    return [_status(point) for point in mounting.mounts()]
+
+
+def _status(point: mounting.MountPoint) -> dict[str, Any]:
+    worker = mounting.worker_of(point.root)
+    entry: dict[str, Any] = {"root": str(point.root), "worker": None, "session": None, "notes": []}
+    if worker is None:
+        return {**entry, **_without_worker(point.root)}
+    facts = mounting.session_facts(worker.folder)
+    capture = (facts.get("options") or {}).get("capture", "?")
+    counters, state = _counters(worker.folder), _state(worker.pid)
+    return {
+        **entry, "worker": worker.pid, "session": str(worker.session), "state": state, "capture": capture,
+        "parent": facts.get("parent"), "started": facts.get("started"), **counters,
+        "notes": _notes(point.root, capture, state, counters),
+    }  # fmt: skip
+
+
+def _without_worker(root: Path) -> dict[str, Any]:
+    shown = visible(str(root))
+    found: dict[str, dict[str, Any]] = {
+        "answers": {"state": "in a thread"},
+        "dead": {
+            "state": "dead",
+            "notes": [f"the worker of {shown} is gone; `fmrw doctor --fix` takes the mount away."],
+        },
+        "silent": {
+            "state": "silent",
+            "notes": [f"{shown} does not answer; `fmrw unmount --abort {shown}` frees who waits for it."],
+        },
+    }
+    return found[mounting.probe(root)]
+
+
+def _notes(root: Path, capture: str, state: str, counters: Mapping[str, int]) -> list[str]:
+    shown = visible(str(root))
+    notes = [_MAPPING_HINT] if capture == "exact" else []
+    if state == "stopped":
+        notes.append(
+            f"the worker of {shown} is stopped, and who reads there waits; `fmrw unmount --abort {shown}` frees them."
+        )
+    if counters.get("lost"):
+        notes.append(
+            f"{shown}: {counters['lost']:,} events were lost because the disk of the session is full; make room there."
+        )
+    return notes
+
+
+def _state(pid: int) -> str:
+    try:
+        stopped = psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return "ending"
+    return "stopped" if stopped else "monitoring"
+
+
+def _counters(session: Path) -> dict[str, int]:
+    """Give a live session's counters; empty while its journal is not there."""
+    try:
+        with store.following(session) as follower:
+            counters = {name: follower.head.counter(name) for name in ("lost", "faults")}
+            return {"events": follower.count(), **counters}
+    except SessionError:
+        return {}

@@ -1,0 +1,123 @@
+"""Who serves a mount: a worker process with its log, or a thread of this process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+from fmrw import reports
+from fmrw.capture import libc
+from fmrw.capture import mount as mounting
+from fmrw.capture.serve import Settings, Worker
+from fmrw.errors import MountError, NotMounted
+from fmrw.text import visible
+
+END_S = 10
+"""How long a worker may take to come up or to end."""
+
+
+class InProcess:
+    """A worker process and its log."""
+
+    def __init__(self, settings: Settings) -> None:
+        log = Path(settings.session) / "worker.log"
+        with log.open("wb") as stream:
+            log.chmod(0o600)
+            try:
+                self._running = mounting.start(settings, stream)
+            except MountError as error:
+                said = visible(log.read_text(errors="replace").strip().replace("\n", "; "))
+                raise type(error)(str(error).replace("{log}", _cure(said, str(error)))) from error
+        self.pid = self._running.pid
+        self.bell = self._running.bell
+
+    def release(self) -> int:
+        """Let the worker go on by itself; give its id."""
+        self._running.release()
+        return self.pid
+
+    def wake(self) -> None:
+        """Let a stopped worker go on."""
+        if self._running.runs:
+            mounting.wake(self.pid)
+
+    def end(self) -> None:
+        """End a worker that does not answer."""
+        if self._running.runs:
+            mounting.end(self.pid)
+
+    def wait(self) -> None:
+        """Wait for the worker's end."""
+        if self._running.wait(END_S) is None:
+            raise MountError(f"the worker {self.pid} does not end after its mount; `kill {self.pid}`.")
+
+
+def _cure(said: str, error: str = "") -> str:
+    """Turn what libfuse and fusermount print, or Python where libfuse is missing, into a cure."""
+    if "user_allow_other" in said:
+        return "Add the line `user_allow_other` to /etc/fuse.conf, or leave --allow-other out."
+    if "libfuse" in f"{said} {error}".lower():
+        return "libfuse 2 is missing; try `sudo apt-get install libfuse2` (or `libfuse2t64`)."
+    return f"FUSE says: {said or 'nothing'}. `fmrw doctor` tells more."
+
+
+class InThread:
+    """A FUSE loop in a thread of this process.
+
+    What can freeze: while a thread of this process waits for the mount in a page fault (`mmap`, `ctypes.CDLL`,
+    `numpy.memmap`), it holds the interpreter's lock, the handler needs that lock, and both wait for ever, beyond SIGKILL, until
+    the connection is aborted (`fmrw unmount --abort` from another process). Use it only where nothing maps files.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.pid = os.getpid()
+        self.bell, self._say_fd = os.pipe2(os.O_CLOEXEC)
+        self._ready = threading.Event()
+        self._failure: str | None = None
+        worker = Worker(settings, self._say, lambda: mounting.detach(Path(settings.root)))
+        self._worker = worker
+        self._thread = threading.Thread(target=self._serve, args=(worker,), name="fmrw-worker", daemon=True)
+        self._thread.start()
+        if not self._ready.wait(END_S):
+            raise NotMounted(f"{visible(settings.root)}: FUSE did not answer. `fmrw doctor` tells more.")
+        if self._failure is not None:
+            self.wait()
+            raise NotMounted(
+                f"{visible(settings.root)}: not mounted: {visible(self._failure)}. {_cure(self._failure)}"
+            )
+
+    def _say(self, data: bytes) -> None:
+        if data == b"\n":  # the bell; the ready line has no reader here
+            os.write(self._say_fd, data)
+
+    def _serve(self, worker: Worker) -> None:
+        try:
+            if worker.run(self._started):
+                self._failure = "libfuse refused"
+        except BaseException as error:  # noqa: BLE001 - told to the thread that waits
+            self._failure = str(error)
+        finally:
+            os.close(self._say_fd)
+            self._ready.set()
+
+    def _started(self) -> None:
+        """Take back the signals libfuse has taken over, then say so."""
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                libc.default_signal(number)
+        self._ready.set()
+
+    def wait(self) -> None:
+        """Wait for the thread's end, and close what it used."""
+        self._thread.join(END_S)
+        os.close(self.bell)
+        reports.close()
+        self._worker.close()
+
+    def wake(self) -> None:
+        """Do nothing: a thread stops with its process."""
+
+    def end(self) -> None:
+        """Do nothing: the thread ends by itself once its connection is broken."""

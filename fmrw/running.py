@@ -1,0 +1,100 @@
+"""`run`: a command under a mount that is there for it alone."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fmrw.errors import SessionError
+from fmrw.mounting import Mount, mount
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+
+    from fmrw.mounting import ReportMode
+    from fmrw.session import Trace
+
+NOT_FOUND, NOT_EXECUTABLE = 127, 126  # exit statuses as a shell gives them
+
+
+@dataclass(frozen=True)
+class Run:
+    """A command that ran under a mount.
+
+    Attributes
+    ----------
+    status : int
+        Its exit status as a shell gives it: 128 + N for signal N.
+    trace : Trace
+        What it did.
+    session : Path or None
+        Where that is kept.
+    """
+
+    status: int
+    trace: Trace
+    session: Path | None
+
+
+def run(
+    command: Sequence[str],
+    directory: str | os.PathLike[str],
+    *,
+    output: str | os.PathLike[str] | None = None,
+    reports: ReportMode = "aside",
+    watch: Callable[[Mount, subprocess.Popen[bytes]], int] | None = None,
+    stdout: int | None = None,
+    **options: Any,  # noqa: ANN401 - those of `mount`
+) -> Run:
+    """Run a command with a directory monitored, then unmount.
+
+    Parameters
+    ----------
+    command
+        Program and arguments, not a shell line.
+    directory
+        As for `mount`; so are the other options.
+    output
+        Session folder to keep the recording in.
+    watch
+        Called with the mount and the running child, waits for it and gives its status (for a progress display).
+    stdout
+        `subprocess.PIPE` hands the child's output, errors included, to `watch`; without it the child has ours.
+
+    Raises
+    ------
+    SessionError, MountError
+        The directory cannot be monitored.
+    """
+    if not command:
+        raise SessionError("no command; write it after `--`.")
+    with mount(directory, reports=reports, output=output, command=command, **options) as mounted:
+        status = _spawn(command, mounted, watch or (lambda _mount, child: child.wait()), stdout)
+    return Run(status, mounted.trace, mounted.session)
+
+
+def _spawn(
+    command: Sequence[str],
+    mounted: Mount,
+    watch: Callable[[Mount, subprocess.Popen[bytes]], int],
+    stdout: int | None,
+) -> int:
+    """Start a child whose working directory is looked up on the mount; give its status as a shell does."""
+    try:
+        child = subprocess.Popen(
+            command, cwd=Path.cwd(), stdout=stdout, stderr=None if stdout is None else subprocess.STDOUT
+        )
+    except FileNotFoundError:
+        return NOT_FOUND
+    except OSError:
+        return NOT_EXECUTABLE
+    try:
+        status = watch(mounted, child)
+    except BaseException:
+        child.terminate()
+        child.wait()
+        raise
+    return status if status >= 0 else 128 - status
