@@ -96,6 +96,25 @@ def stat_into(directory: int, name: bytes, address: int) -> None:
     _checked(_fstatat(directory, name, address, AT_SYMLINK_NOFOLLOW))
 
 
+def stat_beneath(directory: int, path: bytes, address: int) -> None:
+    """Put the `struct stat` of a path below a directory, itself and no link on the way followed, at a memory address.
+
+    As `open_directory_beneath` and `stat_into`, without what they cost: three quarters of all requests pass here.
+    """
+    head, slash, name = path.rpartition(b"/")
+    if not slash:
+        stat_into(directory, name or b".", address)
+        return
+    parent: int = _syscall(_SYS_OPENAT2, directory, head, _BENEATH_AT, _BENEATH_SIZE)
+    if parent < 0:
+        parent = open_directory_beneath(directory, head)
+    failed = _fstatat(parent, name, address, AT_SYMLINK_NOFOLLOW)
+    os.close(parent)
+    if failed:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
 def fstat_into(fd: int, address: int) -> None:
     """Put the `struct stat` of an open descriptor at a memory address."""
     _checked(_fstatat(fd, b"", address, AT_EMPTY_PATH))

@@ -90,23 +90,24 @@ class Names:
     # What a name is
 
     def getattr(self, path: bytes, buffer: int) -> None:
-        with self.place(path) as (directory, name):
-            if name:
-                libc.stat_into(directory, name, buffer)
-            else:
-                libc.fstat_into(directory, buffer)
-                Stat.from_address(buffer).st_nlink += 1  # libfuse takes its hidden name off
-        self._set_grain(buffer)
+        parked = self._parked.get(path)
+        if parked is None:
+            libc.stat_beneath(self.root, path[1:], buffer)
+        else:
+            libc.fstat_into(parked, buffer)
+            Stat.from_address(buffer).st_nlink += 1  # libfuse takes its hidden name off
+        if self._grain:
+            self._set_grain(buffer)
 
     def fgetattr(self, fh: int, buffer: int) -> None:
         libc.fstat_into(self.handles[fh].fd, buffer)
-        self._set_grain(buffer)
+        if self._grain:
+            self._set_grain(buffer)
 
     def _set_grain(self, buffer: int) -> None:
-        if self._grain:
-            status = Stat.from_address(buffer)
-            if stat.S_ISREG(status.st_mode):
-                status.st_blksize = self._grain
+        status = Stat.from_address(buffer)
+        if stat.S_ISREG(status.st_mode):
+            status.st_blksize = self._grain
 
     def access(self, path: bytes, mode: int) -> None:
         with self.place(path) as (directory, name):
@@ -227,9 +228,15 @@ class Names:
             os.setxattr(target, name, value, flags)
 
     def getxattr(self, path: bytes, name: bytes) -> bytes:
-        if name in _ACCESS_LISTS:  # the kernel reads them to decide, whoever asks
-            with self._by_name(path) as target:
-                return os.getxattr(target, name)
+        with self.place(path) as (directory, last):
+            if not last or (
+                self._as_caller.is_another() and name not in _ACCESS_LISTS
+            ):  # those: the kernel itself asks
+                return self._own_xattr(path, name)
+            file = os.fsencode(descriptor_path(directory)) + b"/" + last
+            return os.getxattr(file, name, follow_symlinks=False)
+
+    def _own_xattr(self, path: bytes, name: bytes) -> bytes:
         with self._by_name(path) as target, self._as_caller():
             return os.getxattr(target, name)
 

@@ -6,17 +6,20 @@
  * direct I/O on every open, pread and pwrite (libfuse's read_buf splices and is slower). What fmrw costs above
  * this is what recording costs; a C program cannot do much better than this on the same library.
  *
- * Limits: no extended attributes, locks, special files or change of owner: benchmarks need none of them. */
+ * Limits: no locks, special files or change of owner, and extended attributes are read only (`ls -l` asks for two of every
+ * file; without an answer the kernel would stop asking): benchmarks need none of them. */
 #define FUSE_USE_VERSION 26
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 static int root; /* the directory, opened before the mount covers it */
@@ -35,6 +38,14 @@ static int get_open_attributes(const char *path, struct stat *found, struct fuse
 }
 
 static int check_access(const char *path, int mode) { RETURN(faccessat(root, below(path), mode, 0)); }
+
+static int get_attribute(const char *path, const char *name, char *value, size_t room) {
+    char beneath[PATH_MAX];
+    if (snprintf(beneath, sizeof beneath, "/proc/self/fd/%d/%s", root, below(path)) >= (int)sizeof beneath)
+        return -ENAMETOOLONG;
+    ssize_t length = lgetxattr(beneath, name, value, room);
+    return length == -1 ? -errno : (int)length;
+}
 
 static int read_link(const char *path, char *target, size_t room) {
     ssize_t length = readlinkat(root, below(path), target, room - 1);
@@ -138,7 +149,7 @@ static int get_statistics(const char *path, struct statvfs *found) {
 }
 
 static const struct fuse_operations OPERATIONS = {
-    .getattr = get_attributes, .fgetattr = get_open_attributes, .access = check_access, .readlink = read_link,
+    .getattr = get_attributes, .fgetattr = get_open_attributes, .access = check_access, .readlink = read_link, .getxattr = get_attribute,
     .opendir = open_directory, .readdir = read_directory, .releasedir = close_directory,
     .open = open_file, .create = create_file, .release = close_file, .read = read_file, .write = write_file,
     .fsync = sync_file, .truncate = truncate_path, .ftruncate = truncate_open, .unlink = remove_file,
