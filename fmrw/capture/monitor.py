@@ -63,6 +63,8 @@ class Monitor(Passthrough):
         `exact` opens every file for direct I/O.
     ignored : iterable of int
         Processes that are not recorded.
+    own : int
+        A process that is not recorded, nor are its children.
     """
 
     def __init__(
@@ -72,13 +74,14 @@ class Monitor(Passthrough):
         *,
         capture: str = "exact",
         ignored: Iterable[int] = (),
+        own: int = 0,
         grain: int = 0,
         chown_new: bool = False,
     ) -> None:
         super().__init__(root, grain=grain, chown_new=chown_new)
         self.journal = journal
         self._direct = capture == "exact"
-        self._processes = Processes(self._note_process, ignored)
+        self._processes = Processes(self._note_process, ignored, own)
         self._paths: dict[bytes, int] = {}
         self._path_numbers = itertools.count()
         self._facts: dict[int, tuple[int, int]] = {}

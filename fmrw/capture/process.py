@@ -79,12 +79,17 @@ class Processes:
     note : callable
         Called with (number, `Identity`) for every new thread, and again when it takes another name.
     ignored : iterable of int
-        Processes of fmrw itself; they and their children get `IGNORED`.
+        Processes of fmrw itself; they get `IGNORED`.
+    own : int
+        A process of which the children are fmrw's too; 0 where the loop runs in a user's process.
     """
 
-    def __init__(self, note: Callable[[int, Identity], None], ignored: Iterable[int] = ()) -> None:
+    def __init__(
+        self, note: Callable[[int, Identity], None], ignored: Iterable[int] = (), own: int = 0
+    ) -> None:
         self._note = note
-        self._ignored = {os.getpid(), *ignored}
+        self._own = own
+        self._ignored = {own, *ignored}
         self._known: dict[int, tuple[int, bytes, int]] = {}
         self._calls: dict[int, int] = {}
         self._numbers = itertools.count()
@@ -149,7 +154,7 @@ class Processes:
     def _register(self, tid: int, comm: bytes) -> int:
         pid = process_of(tid)
         identity = _facts(tid, pid, comm.removesuffix(b"\n").decode("utf-8", "backslashreplace"))
-        if pid in self._ignored or identity.ppid == os.getpid():
+        if pid in self._ignored or (self._own and identity.ppid == self._own):
             return IGNORED
         return self._number(identity)
 
@@ -294,8 +299,8 @@ def _open_mounts(pid: int) -> set[int]:
     """Give the mount ids of all descriptors of a process."""
     found: set[int] = set()
     try:
-        for entry in os.scandir(f"/proc/{pid}/fdinfo"):
-            with open(entry.path, "rb") as info:  # noqa: PTH123 - many small reads
+        for name in os.listdir(f"/proc/{pid}/fdinfo"):  # noqa: PTH208 - the same
+            with open(f"/proc/{pid}/fdinfo/{name}", "rb") as info:  # noqa: PTH123 - many small reads
                 found.update(int(line[7:]) for line in info if line.startswith(b"mnt_id:"))
     except OSError:
         pass  # gone meanwhile, or not ours to look at

@@ -78,7 +78,10 @@ def options_of(settings: Settings) -> list[str]:
 
 
 class Worker:
-    """Serve one directory in this process; `run` returns when it is unmounted."""
+    """Serve one directory in this process; `run` returns when it is unmounted.
+
+    With `session`, the descriptor of the session's folder, the process is fmrw's own, and is not recorded.
+    """
 
     def __init__(
         self,
@@ -91,9 +94,11 @@ class Worker:
         self._say = say
         self._detach = detach
         self._mounted = threading.Event()
+        self._own = 0 if session is None else os.getpid()
         self._session = open_session(settings.session) if session is None else session
         hold(self._session)
         self._root = os.open(settings.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._opened = [self._session, self._root]
 
     def run(self, started: Callable[[], None] = lambda: None) -> int:
         """Mount, serve until unmounted, close the journal; give libfuse's status."""
@@ -105,6 +110,7 @@ class Worker:
             self._root, journal,
             makers=self._makers(), shown=self.settings.reports, capture=self.settings.capture,
             grain=self.settings.grain, chown_new=os.geteuid() == 0, ignored=self.settings.ignored,
+            own=self._own,
         )  # fmt: skip
 
         def ready() -> None:
@@ -120,7 +126,14 @@ class Worker:
 
     def _open_journal(self) -> int:
         os.mkdir("journal", 0o700, dir_fd=self._session)
-        return os.open("journal", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._session)
+        folder = os.open("journal", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._session)
+        self._opened.append(folder)
+        return folder
+
+    def close(self) -> None:
+        """Close what was opened here; for a process that goes on."""
+        while self._opened:
+            os.close(self._opened.pop())
 
     def _makers(self) -> Mapping[bytes, Callable[[str], int]]:
         if not self.settings.renderer:

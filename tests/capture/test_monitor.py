@@ -107,9 +107,9 @@ def test_parents_and_programs_are_kept(directory: Path) -> None:
 class Notes:
     """Takes what `Processes` notes."""
 
-    def __init__(self, ignored: tuple[int, ...] = ()) -> None:
+    def __init__(self, ignored: tuple[int, ...] = (), own: int = 0) -> None:
         self.seen: dict[int, Identity] = {}
-        self.processes = Processes(self.seen.__setitem__, ignored)
+        self.processes = Processes(self.seen.__setitem__, ignored, own)
 
     def of(self, tid: int) -> Identity:
         return self.seen[self.processes.identify(tid)]
@@ -172,7 +172,12 @@ def test_an_id_that_is_used_again_is_not_the_old_process(sleepers: Start) -> Non
 def test_what_is_told_to_be_ignored_and_we_ourselves_have_no_number(sleepers: Start) -> None:
     process = sleepers("sleep 1000")
     assert Notes((process.pid,)).processes.identify(process.pid) == IGNORED
-    assert Notes().processes.identify(os.getpid()) == IGNORED
+    assert Notes(own=os.getpid()).processes.identify(os.getpid()) == IGNORED
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as child:
+        assert Notes(own=os.getpid()).processes.identify(child.pid) == IGNORED
+        assert Notes((os.getpid(),)).of(child.pid).pid == child.pid, "what `fmrw run` starts is not fmrw"
+        child.communicate()
+    assert Notes().of(os.getpid()).pid == os.getpid(), "with a loop in a thread"
     assert Notes().of(0).name == "[writeback]"
 
 
