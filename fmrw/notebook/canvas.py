@@ -1,0 +1,263 @@
+"""One altair chart that the kernel fills: rectangles, lines and texts in points, and the gestures made over them.
+
+    kernel: Canvas of rows ──_py_to_js_updates──▶ datasets `rects`, `lines`, `texts` of the running view
+    browser: `gesture` = {born, hover, drag, click, out, wheel} ──_params──▶ kernel
+
+A zoom replaces these three datasets; the chart itself is embedded once. Positions are points of the page, so that offsets up to
+2⁶³ stay exact in the kernel, where JavaScript has 53 bits. Gestures are Vega signals, added by a JSON patch to what Vega-Lite
+compiled, since Vega-Lite knows no wheel and no double click apart from selections.
+
+Limits. Colours are keys of a fixed scale; a row is about 45 bytes as JSON, which keeps a step of 5,000 marks below 300 KB.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+
+from fmrw.figures import marks, page
+from fmrw.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fmrw.figures.look import Look
+    from fmrw.figures.page import About, Box
+
+Row = dict[str, Any]
+DATASETS = ("rects", "lines", "texts")
+CLICK = 5
+"""Points the pointer may move between press and release for a click."""
+
+
+@dataclass
+class Canvas:
+    """Marks in points from the page's top left, painted in the order they were added."""
+
+    look: Look
+    colours: Mapping[str, str]
+    rects: list[Row] = field(default_factory=list)
+    lines: list[Row] = field(default_factory=list)
+    texts: list[Row] = field(default_factory=list)
+
+    def rect(self, x: float, y: float, x2: float, y2: float, key: str) -> None:
+        """Paint a rectangle in the colour of a key."""
+        self.rects.append(
+            {"x": round(x, 1), "y": round(y, 1), "X": round(x2, 1), "Y": round(y2, 1), "k": key}
+        )
+
+    def line(self, x: float, y: float, x2: float, y2: float, key: str, *, width: float = 1) -> None:
+        """Draw a line `width` points wide."""
+        row = {"x": round(x, 1), "y": round(y, 1), "X": round(x2, 1), "Y": round(y2, 1), "k": key}
+        self.lines.append(row | {"w": width})
+
+    def text(
+        self, x: float, y: float, text: str, key: str = "ink", *, size: float = 1, align: str = "left", bold: bool = False
+    ) -> None:  # fmt: skip
+        """Write one line with its baseline at `y`; `size` is in units of the look's text."""
+        style = {"s": round(self.look.text * size, 1), "a": align, "b": "bold" if bold else "normal"}
+        self.texts.append({"x": round(x, 1), "y": round(y, 1), "t": visible(text), "k": key, **style})
+
+    def frame(self, box: Box, key: str, width: float = 1) -> None:
+        """Draw the four edges of a box."""
+        left, right, top, bottom = box.left, box.right, box.top, box.bottom
+        for x, y, x2, y2 in (
+            (left, top, right, top),
+            (left, bottom, right, bottom),
+            (left, top, left, bottom),
+            (right, top, right, bottom),
+        ):
+            self.line(x, y, x2, y2, key, width=width)
+
+    @property
+    def datasets(self) -> dict[str, list[Row]]:
+        """The rows by name of the dataset."""
+        return {name: getattr(self, name) for name in DATASETS}
+
+    @property
+    def marks(self) -> int:
+        """How many there are."""
+        return sum(len(rows) for rows in self.datasets.values())
+
+    @property
+    def size(self) -> int:
+        """Bytes they take as JSON, as a widget message carries them."""
+        return len(json.dumps(self.updates(0), separators=(",", ":")))
+
+    def updates(self, number: int) -> list[Row]:
+        """Give what replaces the datasets of a running view; the number makes equal updates differ, so that they are sent."""
+        sent = [
+            {"namespace": "data", "name": name, "scope": [], "value": rows}
+            for name, rows in self.datasets.items()
+        ]
+        return [*sent, {"namespace": "number", "value": number}]
+
+
+def chart(canvas: Canvas, about: About, description: str, *, live: bool = False) -> alt.LayerChart:
+    """Make the chart of a canvas.
+
+    Parameters
+    ----------
+    canvas
+        What is drawn at first.
+    about
+        Facts for the metadata of files.
+    description
+        One sentence, for screen readers and as a title.
+    live
+        Whether it reports gestures; needs the options of `embedding`.
+    """
+    look = canvas.look
+    layers = [_rects(canvas), _lines(canvas), _texts(canvas)]
+    drawn = alt.layer(*layers, *([_band(canvas)] if live else [])).properties(
+        width=look.width,
+        height=look.height,
+        padding=0,
+        autosize={"type": "none"},
+        description=visible(description),
+        usermeta={"fmrw": about.metadata()},
+    )
+    if live:
+        drawn = drawn.add_params(alt.param(name="gesture", expr=_GESTURE))
+    finished: alt.LayerChart = drawn.configure(**page.config(look), aria=False)
+    return finished
+
+
+def _places(look: Look) -> dict[str, Any]:
+    def scale(end: float, *, down: bool) -> alt.Scale:
+        return alt.Scale(domain=[0, end], nice=False, zero=False, reverse=down)
+
+    return {
+        "x": alt.X("x:Q", scale=scale(look.width, down=False), axis=None),
+        "y": alt.Y("y:Q", scale=scale(look.height, down=True), axis=None),
+    }
+
+
+def _colour(canvas: Canvas) -> Any:  # noqa: ANN401 - altair's channel
+    scale = alt.Scale(domain=list(canvas.colours), range=list(canvas.colours.values()))
+    return alt.Color("k:N", scale=scale, legend=None)
+
+
+def _data(canvas: Canvas, name: str) -> Any:  # noqa: ANN401 - altair's data is Any
+    return {"name": name, **marks.inline(canvas.datasets[name])}
+
+
+def _rects(canvas: Canvas) -> alt.Chart:
+    drawn: alt.Chart = (
+        alt.Chart(_data(canvas, "rects"))
+        .mark_rect(tooltip=None)
+        .encode(**_places(canvas.look), x2="X:Q", y2="Y:Q", color=_colour(canvas))
+    )
+    return drawn
+
+
+def _lines(canvas: Canvas) -> alt.Chart:
+    drawn: alt.Chart = (
+        alt.Chart(_data(canvas, "lines"))
+        .mark_rule(tooltip=None, strokeCap="square", strokeWidth=alt.expr("datum.w"))
+        .encode(**_places(canvas.look), x2="X:Q", y2="Y:Q", color=_colour(canvas))
+    )
+    return drawn
+
+
+def _texts(canvas: Canvas) -> alt.Chart:
+    style: dict[str, Any] = {
+        "fontSize": alt.expr("datum.s"),
+        "align": alt.expr("datum.a"),
+        "fontWeight": alt.expr("datum.b"),
+    }
+    drawn: alt.Chart = (
+        alt.Chart(_data(canvas, "texts"))
+        .mark_text(tooltip=None, baseline="alphabetic", **style)
+        .encode(**_places(canvas.look), text="t:N", color=_colour(canvas))
+    )
+    return drawn
+
+
+# Gestures
+
+_GESTURE = (
+    "{born: fmrwBorn, hover: fmrwHover, drag: fmrwDrag, click: fmrwClick, out: fmrwOut, wheel: fmrwWheel}"
+)
+_MOVED = "(abs(x() - fmrwPress[0]) + abs(y() - fmrwPress[1]))"
+_HELD = "[pointerdown, window:pointerup] > window:pointermove"
+_CLICK_MS = 220  # a click waits that long for a second one
+_SIGNALS: tuple[Row, ...] = (
+    {"name": "fmrwBorn", "init": "now()"},
+    {"name": "fmrwPress", "value": [-9, -9], "on": [{"events": "pointerdown", "update": "xy()"}]},
+    {
+        "name": "fmrwDrag",  # before fmrwHeld, which the same release of the pointer resets
+        "value": None,
+        "on": [
+            {
+                "events": "window:pointerup",
+                "update": f"fmrwHeld && {_MOVED} > {CLICK} ? {{at: now(), from: fmrwPress, to: xy()}} : fmrwDrag",
+            }
+        ],
+    },
+    {
+        "name": "fmrwHeld",
+        "value": False,
+        "on": [
+            {"events": "pointerdown", "update": "true"},
+            {"events": "window:pointerup", "update": "false"},
+        ],
+    },
+    {
+        "name": "fmrwPull",
+        "value": [-9, -9],
+        "on": [{"events": "pointerdown", "update": "xy()"}, {"events": _HELD, "update": "xy()"}],
+    },
+    {
+        "name": "fmrwClick",
+        "value": None,
+        "on": [
+            {
+                "events": {"type": "click", "debounce": _CLICK_MS},
+                "update": f"event.detail < 2 && {_MOVED} <= {CLICK} ? {{at: now(), to: xy()}} : fmrwClick",
+            }
+        ],
+    },
+    {"name": "fmrwOut", "value": None, "on": [{"events": "dblclick", "update": "{at: now(), to: xy()}"}]},
+    {
+        "name": "fmrwWheel",
+        "value": {"to": [0, 0], "sum": 0},
+        "on": [
+            {
+                "events": {"type": "wheel", "consume": True},
+                "update": "{to: xy(), sum: fmrwWheel.sum + (event.deltaY > 0 ? 1 : event.deltaY < 0 ? -1 : 0)}",
+            }
+        ],
+    },
+    {
+        "name": "fmrwHover",
+        "value": None,
+        "on": [{"events": {"type": "pointermove", "debounce": 40}, "update": "xy()"}],
+    },
+)
+
+
+def embedding() -> dict[str, Any]:
+    """Give the options with which a live chart is embedded: canvas, no menu, and the signals of gestures."""
+    patch = [{"op": "add", "path": "/signals/-", "value": signal} for signal in _SIGNALS]
+    return {"actions": False, "renderer": "canvas", "patch": patch}
+
+
+def _band(canvas: Canvas) -> alt.Chart:
+    """Show what is being dragged over, without asking the kernel."""
+    accent = canvas.look.palette.accent
+    seen = f"fmrwHeld && abs(fmrwPull[0] - fmrwPress[0]) + abs(fmrwPull[1] - fmrwPress[1]) > {CLICK} ? "
+    style: dict[str, Any] = {
+        "x": alt.expr("fmrwPress[0]"),
+        "x2": alt.expr("fmrwPull[0]"),
+        "y": alt.expr("min(fmrwPress[1], fmrwPull[1]) - 3"),
+        "y2": alt.expr("max(fmrwPress[1], fmrwPull[1]) + 3"),
+        "opacity": alt.expr(f"{seen} 0.25 : 0"),
+    }
+    drawn: alt.Chart = alt.Chart({"values": [{}]}).mark_rect(
+        fill=accent, stroke=accent, tooltip=None, **style
+    )
+    return drawn

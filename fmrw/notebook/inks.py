@@ -1,0 +1,41 @@
+"""The colours of the explorer, each with a key of one or two characters, as the rows of a canvas carry them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fmrw.figures.look import DARK, LIGHT
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from fmrw.figures.classes import Classes
+    from fmrw.figures.look import Palette
+
+PALETTES = {"light": LIGHT, "dark": DARK}
+_LIGHT = {"v": "rgba(255,255,255,0.62)", "n": "#8b949e", "h": "#c3cad2", "s": "#d5dae1", "S": "#b9c2cd"}
+_DARK = {"v": "rgba(20,23,28,0.62)", "n": "#6b7480", "h": "#454d57", "s": "#3a4452", "S": "#566479"}
+
+
+def colours(palette: Palette) -> dict[str, str]:
+    """Give the colour of each key: veil, unread and partly unread, two tints for parts, ramps, processes."""
+    named = {"paper": palette.paper, "ink": palette.ink, "faint": palette.faint}
+    named |= {"g": palette.untouched, "a": palette.accent, **(_DARK if palette == DARK else _LIGHT)}
+    for op in ("read", "write"):
+        named |= {f"{op[0]}{number}": colour for number, colour in enumerate(palette.ramp(op), 1)}
+    return named | {f"p{number}": colour for number, colour in enumerate(palette.classes)}
+
+
+def keys_of(classes: Classes, op: str) -> list[str]:
+    """Give the keys of the colours of each class, spread over the ramp as figures do."""
+    ramp = tuple(f"{op[0]}{number}" for number in range(1, 6))
+    return list(classes.colours(ramp))
+
+
+def spans(numbers: NDArray[np.int64]) -> list[tuple[int, int, int]]:
+    """Join neighbours of the same number: first, after the last, number; zero is left out."""
+    cuts = np.r_[0, np.flatnonzero(np.diff(numbers)) + 1, len(numbers)].tolist()
+    return [(a, b, int(numbers[a])) for a, b in pairwise(cuts) if b > a and numbers[a]]

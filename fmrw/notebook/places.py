@@ -1,0 +1,129 @@
+"""Where the panels of the explorer stand, and which bytes lie under a point of them. Arithmetic only.
+
+┌ overview: the whole file, the window marked ────────────────┐
+└──────────────────────────────────────────────────────────────┘
+┌ grid ────┐        ┌ stack: tracks of the window, ────────────┐
+│ of the   │  names │ one offset axis for all:                 │
+│ window   │        │ structure, reads, writes, never read,    │
+│          │        │ processes, and time downwards            │
+└──────────┘        └───────────────────────────────────────────┘
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fmrw.figures.page import Box
+
+if TYPE_CHECKING:
+    from fmrw.figures.grid import Square
+    from fmrw.figures.look import Look
+
+Window = tuple[int, int]
+
+_GUTTER = 10.5  # units of text between grid and stack, for the names of the tracks
+_GRID_SHARE = 0.42
+_UPPER = 0.52  # of upright paper, for the grid
+
+
+@dataclass(frozen=True)
+class Spot:
+    """The bytes under a point, and the panel it lies in; `share` is how far down the panel."""
+
+    panel: str
+    start: int
+    end: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Places:
+    """The boxes of the panels and what they show."""
+
+    size: int
+    window: Window
+    square: Square
+    overview: Box
+    grid: Box
+    stack: Box
+
+    @classmethod
+    def of(cls, look: Look, size: int, window: Window, square: Square) -> Places:
+        """Divide a page."""
+        text, margin = look.text, look.text * 1.2
+        wide = look.width - 2 * margin
+        overview = Box(margin, margin + text * 4.2, wide, text * 3.2)
+        top, bottom = overview.bottom + text * 3.4, look.height - margin - text * 3.1
+        if look.portrait:
+            side, left = min(wide, (bottom - top) * _UPPER), margin + text * _GUTTER
+            stack = Box(left, top + side + text * 3, margin + wide - left, bottom - top - side - text * 3)
+        else:
+            side = min(bottom - top, wide * _GRID_SHARE)
+            left = margin + side + text * _GUTTER
+            stack = Box(left, top, margin + wide - left, bottom - top)
+        return cls(size, window, square, overview, Box(margin, top, side, side), stack)
+
+    @property
+    def length(self) -> int:
+        """Bytes in the window."""
+        return self.window[1] - self.window[0]
+
+    def columns(self, panel: str) -> int:
+        """How many bins a strip is cut into: one per two points, and never more than bytes."""
+        box, length = (self.overview, self.size) if panel == "overview" else (self.stack, self.length)
+        return max(1, min(int(box.width / 2), length))
+
+    def x(self, offset: int, panel: str = "stack") -> float:
+        """Give where an offset stands, within the panel."""
+        box, (start, end) = self._strip(panel)
+        return box.left + min(max((offset - start) / max(end - start, 1), 0.0), 1.0) * box.width
+
+    def _strip(self, panel: str) -> tuple[Box, Window]:
+        return (self.overview, (0, self.size)) if panel == "overview" else (self.stack, self.window)
+
+    def panel(self, x: float, y: float) -> str | None:
+        """Name the panel at a point."""
+        for name in ("overview", "grid", "stack"):
+            box: Box = getattr(self, name)
+            if box.left <= x <= box.right and box.top <= y <= box.bottom:
+                return name
+        return None
+
+    def spot(self, x: float, y: float, panel: str | None = None) -> Spot | None:
+        """Give the bytes at a point; of a named panel also when the point lies beside it."""
+        panel = panel or self.panel(x, y)
+        if panel is None or not self.size:
+            return None
+        box: Box = getattr(self, panel)
+        x, y = min(max(x, box.left), box.right - 1e-6), min(max(y, box.top), box.bottom - 1e-6)
+        share = (y - box.top) / box.height
+        if panel == "grid":
+            found = self._cell((x - box.left) / box.width, share)
+            return None if found is None else Spot(panel, *found, share)
+        start, end = self._strip(panel)[1]
+        column, columns = int((x - box.left) / box.width * self.columns(panel)), self.columns(panel)
+        low, high = (start + (end - start) * number // columns for number in (column, column + 1))
+        return Spot(panel, low, max(high, low + 1), share)
+
+    def _cell(self, across: float, down: float) -> Window | None:
+        side = self.square.side
+        cell = int(self.square.order[int(down * side), int(across * side)])
+        start, end = self.square.start_of(cell), self.square.start_of(cell + 1)
+        return (self.window[0] + start, self.window[0] + end) if end > start else None
+
+    def dragged(self, x: float, y: float, x2: float, y2: float) -> Window | None:
+        """Give the bytes between two points; the panel of the first one counts."""
+        panel = self.panel(x, y)
+        first = self.spot(x, y, panel) if panel else None
+        last = self.spot(x2, y2, panel) if panel else None
+        if panel == "grid" and first and not last:  # beyond the end of the file
+            return first.start, self.window[1]
+        if first is None or last is None:
+            return None
+        return min(first.start, last.start), max(first.end, last.end)
+
+    def offset(self, x: float, y: float) -> int | None:
+        """Give one offset at a point."""
+        found = self.spot(x, y)
+        return None if found is None else (found.start + found.end) // 2

@@ -1,0 +1,313 @@
+"""What the explorer shows, drawn: from a recorded file and a state to marks on a canvas.
+
+Each part of the picture is a function that adds marks; `draw` puts them together. Bins come from `Recorded.bins`, whose price does
+not depend on the number of accesses, and every panel has a fixed number of bins, so that a step is as large as the screen.
+The plane of offset and time takes a sample of at most `SAMPLE` accesses, and says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from fmrw.analysis.tiles import window_edges
+from fmrw.figures import grid
+from fmrw.figures.classes import Classes
+from fmrw.figures.grid import Square
+from fmrw.figures.page import shorten, size_text
+from fmrw.notebook.canvas import Canvas
+from fmrw.notebook.inks import colours, keys_of, spans
+from fmrw.notebook.places import Places
+from fmrw.notebook.recorded import OPS, Choice, Recorded
+from fmrw.notebook.tracks import Sheet, Stack
+from fmrw.offsets import hex_offset, range_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from fmrw.figures.classes import Scale
+    from fmrw.figures.grid import Layout
+    from fmrw.figures.look import Look
+    from fmrw.notebook.state import State
+
+MOST_CELLS = 4_500
+"""Marks of the grid; a grid that needs more is drawn with half the side."""
+
+_FINE = 128
+
+
+@dataclass
+class Scene:
+    """A picture, where its panels stand, and the numbers it was made of."""
+
+    canvas: Canvas
+    places: Places
+    cells: pl.DataFrame
+    """`start`, `end` and per operation `…_accesses`, `…_bytes`, `…_distinct`: one row per cell of the grid."""
+
+
+def draw(recorded: Recorded, state: State, choice: Choice, look: Look) -> Scene:
+    """Draw what a state shows of a file."""
+    start, end = state.window
+    square = Square.of(end - start, state.side, cast("Layout", state.layout))
+    places = Places.of(look, state.size, state.window, square)
+    canvas = Canvas(look, colours(look.palette))
+    ops = tuple(op for op in OPS[choice.ops] if recorded.present(op)) or ("read",)
+    sheet = Sheet(recorded, state, choice, canvas, places, ops)
+    painter = _Painter(sheet)
+    cells = painter.count()
+    painter.title()
+    painter.overview()
+    painter.grid(cells)
+    Stack(sheet).draw()
+    painter.legend()
+    return Scene(canvas, sheet.places, _table(cells))
+
+
+def _table(cells: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    names = ("accesses", "bytes", "distinct")
+    first = next(iter(cells.values()))
+    parts = [
+        each.select(each[name].alias(f"{op}_{name}") for name in names).get_columns()
+        for op, each in cells.items()
+    ]
+    kept = first.select("start", "end").hstack([column for part in parts for column in part])
+    return kept.filter(kept["end"] > kept["start"])
+
+
+class _Painter:
+    """The parts of the picture around the stack of tracks."""
+
+    def __init__(self, sheet: Sheet) -> None:
+        self.sheet = sheet
+        self.recorded, self.state, self.choice = sheet.recorded, sheet.state, sheet.choice
+        self.canvas, self.ops = sheet.canvas, sheet.ops
+        self.text = sheet.canvas.look.text
+
+    @property
+    def places(self) -> Places:
+        """Where the panels stand; `count` may choose a coarser grid."""
+        return self.sheet.places
+
+    @property
+    def classes(self) -> Classes:
+        """The classes of counts, after `count`."""
+        return self.sheet.classes
+
+    def count(self) -> dict[str, pl.DataFrame]:
+        """Count the accesses of each cell, in a grid that needs few enough marks."""
+        square, first = self.places.square, self.state.window[0]
+        cells = {op: self.recorded.bins(square.edges + first, op, self.choice) for op in self.ops}
+        columns = window_edges(*self.places.window, self.places.columns("stack"))
+        strips = (columns, window_edges(0, self.state.size, self.places.columns("overview")))
+        bins = [
+            *cells.values(),
+            *(self.recorded.bins(edges, op, self.choice) for op in self.ops for edges in strips),
+        ]
+        most = max(int(each["accesses"].to_numpy().max(initial=0)) for each in bins)
+        self.sheet.classes = Classes.of(most, cast("Scale", self.state.scale))
+        runs = sum(1 for op in self.ops for _ in grid.runs(square, self.numbers(cells[op])))
+        if runs > MOST_CELLS and square.side > grid.SMALLEST:
+            half = Square(square.size, square.side // 2, square.layout)
+            self.sheet.places = Places.of(self.canvas.look, self.state.size, self.state.window, half)
+            return self.count()
+        return cells
+
+    def numbers(self, bins: pl.DataFrame) -> NDArray[np.int64]:
+        """Give the class of each bin."""
+        return self.classes.number(bins["accesses"].to_numpy())
+
+    def title(self) -> None:
+        """Say which file, which window, and how much of it was touched."""
+        places, text, look = self.places, self.text, self.canvas.look
+        left, right = places.overview.left, places.overview.right
+        y = places.overview.top - text * 2.6
+        self.canvas.text(
+            left,
+            y,
+            shorten(look.title or self.recorded.path, look.width * 0.6, text * 1.5),
+            size=1.5,
+            bold=True,
+        )
+        start, end = self.state.window
+        whole = places.length == self.state.size
+        shown = "the whole file" if whole else f"{range_text(start, end)} · {size_text(end - start)} shown"
+        self.canvas.text(right, y, shown, "a", size=1.15, align="right", bold=True)
+        self.canvas.text(left, y + text * 1.5, " · ".join(self._facts()), "faint", size=0.95)
+
+    def _facts(self) -> list[str]:
+        """Give what is known of the window in numbers."""
+        facts = [size_text(self.state.size)]
+        edges = np.array(self.state.window, np.int64)
+        for op in self.ops:
+            total = self.recorded.bins(edges, op, self.choice).row(0, named=True)
+            share = total["distinct"] / places if (places := self.places.length) else 0.0
+            count = total["accesses"]
+            facts.append(
+                f"{count:,} {op}{'' if count == 1 else 's'} of {share:.1%}"
+                + (" of the window" if op == self.ops[0] else "")
+            )
+        if not any(self.recorded.present(op) for op in OPS["both"]):
+            facts = [facts[0], "nothing recorded yet"]
+        if self.recorded.page:
+            facts.append("page-granular: ranges are whole pages")
+        return facts
+
+    def overview(self) -> None:
+        """Draw the whole file as a strip, and mark the window in it."""
+        box, text = self.places.overview, self.text
+        if not self.state.size:
+            self.canvas.rect(box.left, box.top, box.right, box.bottom, "g")
+            self.canvas.text(
+                (box.left + box.right) / 2,
+                box.bottom - box.height * 0.4,
+                "no bytes yet",
+                "faint",
+                align="center",
+            )
+            return
+        edges = window_edges(0, self.state.size, self.places.columns("overview"))
+        high = box.height / len(self.ops)
+        for number, op in enumerate(self.ops):
+            top = box.top + number * high
+            bins = self.recorded.bins(edges, op, self.choice)
+            self.canvas.rect(box.left, top, box.right, top + high - (number + 1 < len(self.ops)), "g")
+            keys = keys_of(self.classes, op)
+            for a, b, value in spans(self.numbers(bins)):
+                x, x2 = (box.left + edge * box.width / (len(edges) - 1) for edge in (a, b))
+                self.canvas.rect(x, top, x2, top + high - (number + 1 < len(self.ops)), keys[value - 1])
+        self._marks()
+        self._window()
+        for number in range(5):
+            offset = self.state.size * number // 4
+            align = "left" if number == 0 else "right" if number == 4 else "center"  # noqa: PLR2004 - the last
+            self.canvas.text(
+                box.left + box.width * number / 4,
+                box.bottom + text * 1.2,
+                hex_offset(offset),
+                "faint",
+                size=0.85,
+                align=align,
+            )
+
+    def _marks(self) -> None:
+        """Mark annotations above the overview."""
+        if "annotations" not in self.state.overlays:
+            return
+        top = self.places.overview.top
+        for start, end, _ in self.state.annotations:
+            x, x2 = self.places.x(start, "overview"), self.places.x(end, "overview")
+            self.canvas.rect(x, top - self.text * 0.45, max(x2, x + 2), top - 1, "a")
+
+    def _window(self) -> None:
+        """Lay a veil over what is not looked at, and lead the eye from the window to the tracks."""
+        places, box, stack = self.places, self.places.overview, self.places.stack
+        start, end = self.state.window
+        if (start, end) == (0, self.state.size):
+            return
+        x, x2 = places.x(start, "overview"), places.x(end, "overview")
+        self.canvas.rect(box.left, box.top, x, box.bottom, "v")
+        self.canvas.rect(x2, box.top, box.right, box.bottom, "v")
+        if x2 - x < 2:  # noqa: PLR2004 - points, below which a frame is a line
+            x, x2 = x - 1, x2 + 1
+        self.canvas.frame(type(box)(x, box.top - 2, x2 - x, box.height + 4), "a", 1.5)
+        self.canvas.line(x, box.bottom + 3, stack.left, stack.top - 4, "a", width=0.6)
+        self.canvas.line(x2, box.bottom + 3, stack.right, stack.top - 4, "a", width=0.6)
+
+    def grid(self, cells: Mapping[str, pl.DataFrame]) -> None:
+        """Draw the window as a square of cells; the lower half of a written cell shows writes."""
+        square, box = self.places.square, self.places.grid
+        unit = box.width / square.side
+        self._ground(unit)
+        written = self.numbers(cells["write"]) > 0 if "write" in cells else np.zeros(square.count, bool)
+        for op, bins in cells.items():
+            keys, number = keys_of(self.classes, op), self.numbers(bins)
+            other = written & (number > 0) if op == "read" else np.zeros(square.count, bool)
+            upper = 0.5 if op == "write" and "read" in cells else 0.0
+            for row, a, b, look in grid.runs(square, np.where(number > 0, number * 2 + other, 0)):
+                y, y2 = (box.top + (row + part) * unit for part in (upper, 0.5 if look % 2 else 1.0))
+                self.canvas.rect(box.left + a * unit, y, box.left + b * unit, y2, keys[look // 2 - 1])
+        self._lines(unit)
+        self._outlines(unit)
+        self.canvas.text(box.left, box.bottom + self.text * 1.3, self._cell_text(), "faint", size=0.85)
+
+    def _ground(self, unit: float) -> None:
+        square, box = self.places.square, self.places.grid
+        used = square.order < square.used
+        for row, a, b in grid.stretches(used):
+            self.canvas.rect(
+                box.left + a * unit,
+                box.top + row * unit,
+                box.left + b * unit,
+                box.top + (row + 1) * unit,
+                "g",
+            )
+
+    def _lines(self, unit: float) -> None:
+        square, box = self.places.square, self.places.grid
+        if square.side >= _FINE:
+            return
+        width = round(min(1.0, unit * 0.09), 2)
+        for number in range(1, square.side):
+            x, y = box.left + number * unit, box.top + number * unit
+            self.canvas.line(x, box.top, x, box.bottom, "paper", width=width)
+            self.canvas.line(box.left, y, box.right, y, "paper", width=width)
+
+    def _outlines(self, unit: float) -> None:
+        if "annotations" not in self.state.overlays:
+            return
+        box, first = self.places.grid, self.state.window[0]
+        for start, end, _ in self.state.annotations:
+            for x, y, x2, y2 in grid.outline(self.places.square.cells_of(start - first, end - first)):
+                self.canvas.line(
+                    box.left + x * unit,
+                    box.top + y * unit,
+                    box.left + x2 * unit,
+                    box.top + y2 * unit,
+                    "a",
+                    width=1.6,
+                )
+
+    def _cell_text(self) -> str:
+        square = self.places.square
+        small, rest = divmod(square.size, square.count)
+        holds = (
+            "1 byte"
+            if square.size <= square.count
+            else f"{small:,}{f' or {small + 1:,}' if rest else ''} bytes"
+        )
+        order = (
+            "rows from the top left" if square.layout == "row-major" else "Hilbert's curve from the top left"
+        )
+        return f"{square.side} × {square.side} cells of {holds}, {order}"  # noqa: RUF001 - times
+
+    def legend(self) -> None:
+        """Explain the colours at the bottom, in one line or two."""
+        text, look = self.text, self.canvas.look
+        entries = [("", "accesses per cell or column")]
+        for op in self.ops:
+            labels = [self.classes.label(number) for number in range(1, len(self.classes.lowest) + 1)]
+            labels[0] = f"{op} {labels[0]}"
+            entries += zip(keys_of(self.classes, op), labels, strict=True)
+        entries.append(("g", "not touched"))
+        wide = [text * (2.2 * bool(key) + 0.5 * len(label) + 0.6) for key, label in entries]
+        left, room = self.places.overview.left, self.places.overview.width
+        x, y = left, look.height - text * (1.1 if sum(wide) <= room else 2.4)
+        for (key, label), width in zip(entries, wide, strict=True):
+            if x + width > left + room and x > left:
+                x, y = left, y + text * 1.4
+            self._entry(x, y, key, label)
+            x += width
+
+    def _entry(self, x: float, y: float, key: str, label: str) -> None:
+        text = self.text
+        if not key:
+            self.canvas.text(x, y, label, "faint", size=0.9)
+            return
+        self.canvas.rect(x, y - text * 0.85, x + text, y + text * 0.15, key)
+        self.canvas.text(x + text * 1.3, y, label, size=0.9)

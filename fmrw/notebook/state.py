@@ -1,0 +1,270 @@
+"""What a view of a file shows, as traits: set one and the view follows; read one and know what is seen.
+
+`State` knows numbers and names only, no widgets and no charts: the window, the filters, the looks, and where "back" leads. Whoever
+draws observes it. It asks its `Ground` for what lies in the file: the size, the gaps, the ranges that were touched.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import traitlets
+
+from fmrw.errors import BadInput, BadRange
+from fmrw.figures.grid import LARGEST, LAYOUTS, SMALLEST
+from fmrw.offsets import Annotation, parse_offset, parse_range, range_text
+from fmrw.text import visible
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Window = tuple[int, int]
+
+_PAST = 200  # windows remembered
+_AROUND = 0.25  # of a gap, shown on either side of it
+_LEAST_AROUND = 16
+_HERE = 256  # bytes shown after "go to"
+OVERLAYS = ("structure", "entropy", "annotations")
+
+
+class Ground(Protocol):
+    """What navigation asks about the file."""
+
+    def gaps(self) -> pl.DataFrame:
+        """Give the ranges nothing touched as `start, end`, sorted."""
+
+    def touched(self) -> pl.DataFrame:
+        """Give the ranges something touched as `start, end`, sorted."""
+
+
+class State(traitlets.HasTraits):
+    """The state of a view.
+
+    Attributes
+    ----------
+    window : tuple of int
+        The half-open range of bytes that is looked at; also settable as text, "0x100-0x900".
+    processes : tuple or None
+        Who is shown: pairs (pid, name), pids, or names. None: everybody.
+    threads, handles : tuple of int, or None
+        Which are shown; None: all.
+    ops : str
+        "both", "read" or "write".
+    time_window : tuple of datetime or None, or None
+        Since and until, half-open; None on either side: no limit.
+    layout, side, scale
+        Of the grid: "row-major" or "hilbert", cells per side, "log" or "linear".
+    theme : str
+        "light" or "dark".
+    overlays : tuple of str
+        Some of `OVERLAYS`.
+    annotations : tuple of Annotation
+        Named ranges.
+    size : int
+        Bytes in the file; it grows while a mount is live.
+    """
+
+    size = traitlets.Int(0, min=0)
+    window = traitlets.Any((0, 0))
+    processes = traitlets.Any(None)
+    threads = traitlets.Any(None)
+    handles = traitlets.Any(None)
+    ops = traitlets.Enum(("both", "read", "write"), "both")
+    time_window = traitlets.Any(None)
+    layout = traitlets.Enum(tuple(LAYOUTS), "row-major")
+    side = traitlets.Int(64)
+    scale = traitlets.Enum(("log", "linear"), "log")
+    theme = traitlets.Enum(("light", "dark"), "light")
+    overlays = traitlets.Any(("structure", "annotations"))
+    annotations = traitlets.Any(())
+
+    def __init__(self, **values: Any) -> None:  # noqa: ANN401 - traits
+        self._past: list[Window] = []
+        self._future: list[Window] = []
+        self._moving = False
+        self._place: tuple[Window, int] | None = None
+        self.ground: Ground | None = None
+        super().__init__(**values)
+
+    # What may be set
+
+    @traitlets.validate("window")
+    def _check_window(self, proposal: Any) -> Window:  # noqa: ANN401 - traitlets' Bunch
+        value = proposal["value"]
+        if isinstance(value, str):
+            value = parse_range(value, self.size)
+        try:
+            start, end = (int(edge) for edge in value)
+        except (TypeError, ValueError):
+            raise BadRange(f"{value!r} is not a window: write (start, end) or '0x100-0x900'") from None
+        if not self.size:
+            return 0, 0
+        if start >= end or start >= self.size or end <= 0:
+            inside = range_text(0, self.size)
+            raise BadRange(f"[{start}, {end}) shows no byte of the file: stay within {inside}")
+        return max(start, 0), min(end, self.size)
+
+    @traitlets.validate("side")
+    def _check_side(self, proposal: Any) -> int:  # noqa: ANN401 - as above
+        side = int(proposal["value"])
+        if not SMALLEST <= side <= LARGEST:
+            raise BadInput(f"a grid of side {side} cannot be read: take {SMALLEST} to {LARGEST}")
+        if side & (side - 1):
+            raise BadInput(f"side {side}: take a power of two, such as 32, 64 or 128")
+        return side
+
+    @traitlets.validate("threads", "handles")
+    def _check_numbers(self, proposal: Any) -> tuple[int, ...] | None:  # noqa: ANN401 - as above
+        value = proposal["value"]
+        return None if value is None else tuple(int(number) for number in value)
+
+    @traitlets.validate("processes")
+    def _check_processes(self, proposal: Any) -> tuple[Any, ...] | None:  # noqa: ANN401 - as above
+        value = proposal["value"]
+        return None if value is None else several(value)
+
+    @traitlets.validate("overlays")
+    def _check_overlays(self, proposal: Any) -> tuple[str, ...]:  # noqa: ANN401 - as above
+        value = several(proposal["value"])
+        if unknown := sorted(set(value) - set(OVERLAYS)):
+            raise BadInput(f"no such overlay: {visible(str(unknown[0]))}: take some of {', '.join(OVERLAYS)}")
+        return value
+
+    @traitlets.validate("annotations")
+    def _check_annotations(self, proposal: Any) -> tuple[Annotation, ...]:  # noqa: ANN401 - as above
+        return tuple(self._annotation(each) for each in proposal["value"])
+
+    @staticmethod
+    def _annotation(value: Any) -> Annotation:  # noqa: ANN401 - three of anything
+        start, end, name = value
+        if not 0 <= int(start) < int(end):
+            raise BadRange(f"annotation [{start}, {end}) holds no byte: give the smaller offset first")
+        return Annotation(int(start), int(end), str(name))
+
+    @traitlets.validate("time_window")
+    def _check_time(self, proposal: Any) -> tuple[datetime | None, datetime | None] | None:  # noqa: ANN401 - as above
+        if proposal["value"] is None:
+            return None
+        since, until = proposal["value"]
+        if not all(each is None or isinstance(each, datetime) for each in (since, until)):
+            raise BadInput("time_window takes (since, until), each a datetime or None")
+        return None if since is None and until is None else (since, until)
+
+    # Where we were
+
+    @traitlets.observe("window")
+    def _remember(self, change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
+        if not self._moving and change["old"] != (0, 0):
+            self._past = [*self._past[1 - _PAST :], change["old"]]
+            self._future = []
+
+    def _move(self, window: Window) -> None:
+        """Set the window without remembering where it was."""
+        self._moving = True
+        try:
+            self.window = window
+        finally:
+            self._moving = False
+
+    def back(self) -> None:
+        """Show what was shown before."""
+        if self._past:
+            self._future.append(self.window)
+            self._move(self._past.pop())
+
+    def forward(self) -> None:
+        """Undo `back`."""
+        if self._future:
+            self._past.append(self.window)
+            self._move(self._future.pop())
+
+    def grow(self, size: int) -> None:
+        """Note a new size. The window stays, unless it was the whole file or lies outside now."""
+        whole = self.window == (0, self.size)
+        start, end = self.window
+        self.size = size
+        if whole or start >= size:
+            self._move((0, size))
+        elif end > size:
+            self._move((start, size))
+
+    # Navigation
+
+    def whole(self) -> None:
+        """Show the whole file."""
+        self.window = (0, self.size)
+
+    def zoom(self, factor: float, at: int | None = None) -> None:
+        """Show `factor` times as many bytes, an offset (the middle) staying where it is."""
+        start, end = self.window
+        if not self.size:
+            return
+        place = (start + end) // 2 if at is None else min(max(at, start), end - 1)
+        length = min(max(round((end - start) * factor), 1), self.size)
+        if length == end - start and factor > 1:
+            length = min(length + 1, self.size)
+        first = place - (place - start) * length // (end - start)
+        first = min(max(first, 0), self.size - length)
+        self.window = (first, first + length)
+
+    def pan(self, share: float) -> None:
+        """Move the window by a share of its length."""
+        start, end = self.window
+        first = min(max(start + round((end - start) * share), 0), self.size - (end - start))
+        self.window = (first, first + end - start)
+
+    def go_to(self, text: str) -> None:
+        """Show an offset, `0x1c0`, `12 KiB` or `75%`, at the left edge; or a range, `0x100-0x900`."""
+        if any(sign in text.strip()[1:] for sign in "-+"):
+            self.window = parse_range(text, self.size)
+            return
+        offset = parse_offset(text.replace(" %", "%"), self.size)
+        if offset > self.size or not self.size:
+            raise BadRange(f"'{visible(text)}' lies past the end of the file: it has {self.size:,} bytes")
+        start, end = self.window
+        length = min(_HERE if (start, end) == (0, self.size) else end - start, self.size)
+        first = min(offset, self.size - length)
+        self.window = (first, first + length)
+
+    def next_gap(self) -> bool:
+        """Show the next range that nothing touched; False if there is none."""
+        return self._show(self._needed.gaps(), forward=True)
+
+    def previous_gap(self) -> bool:
+        """Show the range before that nothing touched."""
+        return self._show(self._needed.gaps(), forward=False)
+
+    def next_extent(self) -> bool:
+        """Show the next range that something touched."""
+        return self._show(self._needed.touched(), forward=True)
+
+    def previous_extent(self) -> bool:
+        """Show the range before that something touched."""
+        return self._show(self._needed.touched(), forward=False)
+
+    @property
+    def _needed(self) -> Ground:
+        if self.ground is None:
+            raise BadInput("this state stands for no file: use `explore`")
+        return self.ground
+
+    def _show(self, found: pl.DataFrame, *, forward: bool) -> bool:
+        start = self.window[0]
+        known = self._place is not None and self._place[0] == self.window
+        place = self._place[1] if known and self._place else start - forward
+        starts = found["start"].to_numpy()
+        at = int(np.searchsorted(starts, place, "right" if forward else "left")) - (not forward)
+        if not 0 <= at < len(starts):
+            return False
+        first, last = found.row(at)
+        around = max(round((last - first) * _AROUND), _LEAST_AROUND)
+        self.window = (max(first - around, 0), min(last + around, self.size))
+        self._place = (self.window, first)
+        return True
+
+
+def several(value: Any) -> tuple[Any, ...]:  # noqa: ANN401 - what a user writes
+    """Make a tuple of one thing or of many."""
+    return (value,) if isinstance(value, str | int) else tuple(value)
