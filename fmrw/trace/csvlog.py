@@ -54,6 +54,11 @@ _BLOCK = 2**24
 _SHORTEST_RECORD = 24  # bytes; more lines than that allows are blank ones
 _LINES_IN_RECORD = 32  # names hold line ends only to make trouble
 _TIME = "%Y-%m-%dT%H:%M:%S%.6f+00:00"
+_PACKED = (
+    b"\x28\xb5\x2f\xfd",
+    b"\x1f\x8b",
+    b"\x78",
+)  # zstd, gzip, zlib: polars would unpack them, however large
 _ESCAPED_QUOTE = re.compile(rb'\\"(?!\r?\n|\Z)')  # at the end of a line: a backslash, then the closing quote
 
 
@@ -250,7 +255,7 @@ def _is_whole(line: bytes, layout: _Layout) -> bool:
 
 def _fast(block: bytes, layout: _Layout) -> pl.DataFrame | None:
     """Read whole records with polars; nothing if there is anything to look at more closely."""
-    if b"\0" in block or block.startswith(BOM_UTF8) or layout.unknown:
+    if b"\0" in block or block.startswith((BOM_UTF8, *_PACKED)) or layout.unknown:
         return None
     most = len(block) // _SHORTEST_RECORD + 1
     try:

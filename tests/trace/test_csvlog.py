@@ -392,6 +392,9 @@ def check(got: pl.DataFrame, lines: int) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200))
+@example(b"\x28\xb5\x2f\xfd")
+@example(b"\x1f\x8b\x08\x00")
+@example(b"\x78\x9c")
 def test_fast_and_slow_agree(junk: bytes) -> None:
     """What polars takes, the strict reader takes in the same way."""
     names = HEADER.replace('"', "").split(",")
