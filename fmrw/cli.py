@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 OWN_FAILURE = 1
 INTERRUPTED = 130
-_WIDE = 160  # columns where output goes to a file, so that nothing is cut
+_WIDE = 4096  # columns where output goes to a file, so that nothing is cut or folded
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
