@@ -93,7 +93,9 @@ class Canvas:
             {"namespace": "data", "name": name, "scope": [], "value": rows}
             for name, rows in self.datasets.items()
         ]
-        return [*sent, {"namespace": "number", "value": number}]
+        size = (("width", self.look.width), ("height", self.look.height))
+        sides = [{"namespace": "signal", "name": name, "scope": [], "value": side} for name, side in size]
+        return [*sides, *sent, {"namespace": "number", "value": number}]
 
 
 def chart(canvas: Canvas, about: About, description: str, *, live: bool = False) -> alt.LayerChart:
@@ -242,7 +244,12 @@ _SIGNALS: tuple[Row, ...] = (
 
 def embedding() -> dict[str, Any]:
     """Give the options with which a live chart is embedded: canvas, no menu, and the signals of gestures."""
-    patch = [{"op": "add", "path": "/signals/-", "value": signal} for signal in _SIGNALS]
+    patch: list[Row] = [{"op": "add", "path": "/signals/-", "value": signal} for signal in _SIGNALS]
+    for number, side in enumerate(
+        ("width", "height")
+    ):  # the scales x and y, so that a page of another size needs no new chart
+        domain = {"signal": f"[0, {side}]"}
+        patch.append({"op": "replace", "path": f"/scales/{number}/domain", "value": domain})
     return {"actions": False, "renderer": "canvas", "patch": patch}
 
 

@@ -17,7 +17,7 @@ import polars as pl
 
 from fmrw.analysis import ranges
 from fmrw.analysis.structure import structure
-from fmrw.analysis.tiles import Filter, Index
+from fmrw.analysis.tiles import Filter, Index, window_edges
 from fmrw.errors import FmrwError, UnknownPath
 from fmrw.figures.page import About
 from fmrw.text import path_bytes, visible
@@ -184,6 +184,15 @@ class Recorded:
     def bins(self, edges: NDArray[np.int64], op: str, choice: Choice) -> pl.DataFrame:
         """Say what one operation did in each bin, as `Index.bins` does."""
         return self._indexes[op].bins(edges, op=None, **choice.who())
+
+    def each_byte(self, start: int, end: int, choice: Choice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Count the reads and the writes of each byte of a short range."""
+        edges = window_edges(start, end, max(end - start, 1))
+        counts = [
+            self.bins(edges, op, choice)["accesses"].to_numpy() * (op in OPS[choice.ops])
+            for op in OPS["both"]
+        ]
+        return counts[0], counts[1]
 
     def present(self, op: str) -> bool:
         """Tell whether an operation happened at all."""

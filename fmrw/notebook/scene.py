@@ -216,6 +216,8 @@ class _Painter:
         if x2 - x < 2:  # noqa: PLR2004 - points, below which a frame is a line
             x, x2 = x - 1, x2 + 1
         self.canvas.frame(type(box)(x, box.top - 2, x2 - x, box.height + 4), "a", 1.5)
+        if self.canvas.look.portrait:
+            return
         self.canvas.line(x, box.bottom + 3, stack.left, stack.top - 4, "a", width=0.6)
         self.canvas.line(x2, box.bottom + 3, stack.right, stack.top - 4, "a", width=0.6)
 
@@ -297,12 +299,17 @@ class _Painter:
         entries.append(("g", "not touched"))
         wide = [text * (2.2 * bool(key) + 0.5 * len(label) + 0.6) for key, label in entries]
         left, room = self.places.overview.left, self.places.overview.width
-        x, y = left, look.height - text * (1.1 if sum(wide) <= room else 2.4)
+        lines: list[list[tuple[float, str, str]]] = [[]]
+        x = 0.0
         for (key, label), width in zip(entries, wide, strict=True):
-            if x + width > left + room and x > left:
-                x, y = left, y + text * 1.4
-            self._entry(x, y, key, label)
+            if x + width > room and lines[-1]:
+                lines.append([])
+                x = 0.0
+            lines[-1].append((x, key, label))
             x += width
+        for number, line in enumerate(reversed(lines)):
+            for x, key, label in line:
+                self._entry(left + x, look.height - text * (1.1 + 1.3 * number), key, label)
 
     def _entry(self, x: float, y: float, key: str, label: str) -> None:
         text = self.text

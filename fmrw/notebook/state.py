@@ -33,7 +33,7 @@ class Ground(Protocol):
     """What navigation asks about the file."""
 
     def gaps(self) -> pl.DataFrame:
-        """Give the ranges nothing touched as `start, end`, sorted."""
+        """Give the ranges nothing read (nothing wrote, where only writes are shown) as `start, end`, sorted."""
 
     def touched(self) -> pl.DataFrame:
         """Give the ranges something touched as `start, end`, sorted."""
@@ -229,20 +229,20 @@ class State(traitlets.HasTraits):
         self.window = (first, first + length)
 
     def next_gap(self) -> bool:
-        """Show the next range that nothing touched; False if there is none."""
-        return self._show(self._needed.gaps(), forward=True)
+        """Show the next range that nothing read; False if there is none."""
+        return self._jump(self._needed.gaps(), forward=True)
 
     def previous_gap(self) -> bool:
-        """Show the range before that nothing touched."""
-        return self._show(self._needed.gaps(), forward=False)
+        """Show the range before that nothing read."""
+        return self._jump(self._needed.gaps(), forward=False)
 
     def next_extent(self) -> bool:
         """Show the next range that something touched."""
-        return self._show(self._needed.touched(), forward=True)
+        return self._jump(self._needed.touched(), forward=True)
 
     def previous_extent(self) -> bool:
         """Show the range before that something touched."""
-        return self._show(self._needed.touched(), forward=False)
+        return self._jump(self._needed.touched(), forward=False)
 
     @property
     def _needed(self) -> Ground:
@@ -250,7 +250,7 @@ class State(traitlets.HasTraits):
             raise BadInput("this state stands for no file: use `explore`")
         return self.ground
 
-    def _show(self, found: pl.DataFrame, *, forward: bool) -> bool:
+    def _jump(self, found: pl.DataFrame, *, forward: bool) -> bool:
         start = self.window[0]
         known = self._place is not None and self._place[0] == self.window
         place = self._place[1] if known and self._place else start - forward

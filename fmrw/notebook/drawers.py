@@ -1,0 +1,275 @@
+"""The drawers of an explorer: filters and playback, looks, annotations, export."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as w  # type: ignore[import-untyped] # ships no types
+
+from fmrw.figures.grid import LAYOUTS
+from fmrw.figures.look import PRESETS
+from fmrw.notebook.hexview import escaped
+from fmrw.notebook.state import OVERLAYS
+from fmrw.offsets import range_text
+from fmrw.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from fmrw.notebook.explorer import Explorer
+
+_STEPS = 100  # of a playback
+_STEP_MS, _FASTEST_MS = 100, 80  # a step at speed 1, and the shortest between two pictures
+_SPEEDS = (0.25, 0.5, 1, 2, 4, 8, 16)
+_MOST_LISTED = 500  # threads or handles offered
+_LINKED = 4 << 20  # bytes of a file offered as a link in the page
+_TYPES = {
+    "pdf": "application/pdf",
+    "svg": "image/svg+xml",
+    "png": "image/png",
+    "html": "text/html",
+    "csv": "text/csv",
+}
+
+
+def drawers(view: Explorer) -> w.VBox:
+    """Make the drawers; one is open at a time, none at first."""
+    made = {"filter": filters(view), "look": looks(view), "mark": marks(view), "export": exports(view)}
+    chosen = w.ToggleButtons(options=["shut", *made], value="shut", style={"button_width": "70px"})
+    place = w.VBox([])
+
+    def opened(change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
+        place.children = [made[change["new"]]] if change["new"] in made else []
+
+    chosen.observe(opened, "value")
+    return w.VBox([chosen, place])
+
+
+def bind(
+    view: Explorer,
+    widget: Any,  # noqa: ANN401 - any widget with a value
+    trait: str,
+    read: Callable[[Any], Any],
+    write: Callable[[Any], Any],
+) -> None:
+    """Let a widget and a trait follow each other.
+
+    Parameters
+    ----------
+    read, write
+        From the widget's value to the trait's, and back.
+    """
+
+    def wrote(change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
+        view.attempt(lambda: setattr(view, trait, read(change["new"])))
+
+    def shown(change: Any) -> None:  # noqa: ANN401 - as above
+        value = write(change["new"])
+        if widget.value != value:
+            widget.value = value
+
+    widget.value = write(getattr(view, trait))
+    widget.observe(wrote, "value")
+    view.observe(shown, trait)
+
+
+# Filters
+
+
+def filters(view: Explorer) -> w.Widget:
+    """Make the filters: who, what, when."""
+    lists = _Lists(view)
+    ops = w.ToggleButtons(options=["both", "read", "write"], style={"button_width": "60px"})
+    bind(view, ops, "ops", str, str)
+    everything = w.Button(description="show everything", icon="undo")
+    everything.on_click(lambda _: view.attempt(lambda: clear(view)))
+    row = w.HBox([lists.processes, lists.threads, lists.handles])
+    return w.VBox([w.HBox([ops, everything, lists.refresh]), row, playback(view)])
+
+
+def clear(view: Explorer) -> None:
+    """Take all filters away."""
+    view.processes = view.threads = view.handles = view.time_window = None
+    view.ops = "both"
+
+
+class _Lists:
+    """Lists of the processes, threads and handles seen; none chosen means all."""
+
+    def __init__(self, view: Explorer) -> None:
+        self.view = view
+        self.processes, self.threads, self.handles = (
+            w.SelectMultiple(
+                rows=5, layout=w.Layout(width="230px"), description=name, style={"description_width": "65px"}
+            )
+            for name in ("processes", "threads", "handles")
+        )
+        self.refresh = w.Button(description="refresh lists", icon="refresh")
+        self.refresh.on_click(lambda _: view.attempt(self.fill))
+        self.fill()
+        for widget, trait in (
+            (self.processes, "processes"),
+            (self.threads, "threads"),
+            (self.handles, "handles"),
+        ):
+            bind(view, widget, trait, lambda value: tuple(value) or None, self._known(widget))
+
+    def fill(self) -> None:
+        """Offer what was seen up to now."""
+        recorded = self.view.recorded
+        self.processes.options = [
+            (f"{visible(name)} [{pid}]", (pid, name)) for pid, name in recorded.processes
+        ]
+        for widget, column in ((self.threads, "tid"), (self.handles, "handle")):
+            found = recorded.rows[column].unique().sort().head(_MOST_LISTED).to_list()
+            widget.options = [(str(number), number) for number in found]
+
+    def _known(self, widget: w.SelectMultiple) -> Callable[[Any], tuple[Any, ...]]:
+        def write(value: Sequence[Any] | None) -> tuple[Any, ...]:
+            if widget is self.processes:
+                value = self.view.recorded.pairs(value)
+            offered = {option for _, option in widget.options}
+            return tuple(each for each in value or () if each in offered)
+
+        return write
+
+
+def playback(view: Explorer) -> w.Widget:
+    """Make a play button that lets the accesses up to a moment pass, and a slider for both ends.
+
+    Time is the order of accesses, not the clock: programs wait much longer than they read.
+    """
+    slider = w.IntRangeSlider(
+        value=(0, _STEPS), max=_STEPS, description="accesses %", layout=w.Layout(width="420px")
+    )
+    player = w.Play(min=0, max=_STEPS, value=_STEPS, interval=_STEP_MS, show_repeat=False)
+    speeds = [(f"{each:g} times", each) for each in _SPEEDS]
+    speed = w.Dropdown(options=speeds, value=1, layout=w.Layout(width="110px"))
+
+    def played(change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
+        low = min(slider.value[0], change["new"])
+        slider.value = (low, change["new"])
+
+    def paced(change: Any) -> None:  # noqa: ANN401 - as above
+        player.interval = max(round(_STEP_MS / change["new"]), _FASTEST_MS)
+        player.step = max(1, round(player.interval * change["new"] / _STEP_MS))
+
+    def cut(change: Any) -> None:  # noqa: ANN401 - as above
+        view.attempt(lambda: setattr(view, "time_window", moments(view, *change["new"])))
+
+    def told(change: Any) -> None:  # noqa: ANN401 - as above
+        if change["new"] is None:
+            slider.value = (0, _STEPS)
+
+    player.observe(played, "value")
+    speed.observe(paced, "value")
+    slider.observe(cut, "value")
+    view.observe(told, "time_window")
+    return w.HBox([player, speed, slider])
+
+
+def moments(view: Explorer, low: int, high: int) -> tuple[Any, Any] | None:
+    """Turn shares of all accesses, in per cent, into a time window."""
+    since = view.recorded.moment(low / _STEPS) if low > 0 else None
+    until = view.recorded.moment(high / _STEPS) if high < _STEPS else None
+    return None if since is None and until is None else (since, until)
+
+
+# Looks, marks
+
+
+def looks(view: Explorer) -> w.Widget:
+    """Make what changes the picture and not what it shows."""
+    choices = []
+    for trait, options in (
+        ("layout", list(LAYOUTS)),
+        ("side", [16, 32, 64, 128]),
+        ("scale", ["log", "linear"]),
+        ("theme", ["light", "dark"]),
+    ):
+        widget = w.Dropdown(
+            options=options,
+            description=trait,
+            layout=w.Layout(width="180px"),
+            style={"description_width": "50px"},
+        )
+        bind(view, widget, trait, lambda value: value, lambda value: value)
+        choices.append(widget)
+    overlays = w.SelectMultiple(
+        options=OVERLAYS, rows=3, description="overlays", layout=w.Layout(width="200px")
+    )
+    bind(view, overlays, "overlays", tuple, tuple)
+    return w.HBox([*choices, overlays], layout=w.Layout(flex_flow="row wrap"))
+
+
+def marks(view: Explorer) -> w.Widget:
+    """Make what names the window, and lists what is named."""
+    name = w.Text(placeholder="a name for what is shown", layout=w.Layout(width="260px"))
+    add = w.Button(description="mark the window", icon="bookmark")
+    known = w.Select(rows=4, layout=w.Layout(width="420px"))
+    show = w.Button(description="show", icon="search")
+    remove = w.Button(description="remove", icon="trash")
+
+    def listed(_change: Any = None) -> None:  # noqa: ANN401 - traitlets' Bunch
+        known.options = [
+            (f"{visible(each.name)}  {range_text(*each[:2])}", number)
+            for number, each in enumerate(view.annotations)
+        ]
+
+    def marked(_: w.Button) -> None:
+        view.attempt(lambda: view.annotate(name.value))
+        name.value = ""
+
+    def chosen(act: Callable[[int], None]) -> Callable[[w.Button], None]:
+        return lambda _: None if known.value is None else view.attempt(lambda: act(known.value))
+
+    def shown(number: int) -> None:
+        view.window = view.annotations[number][:2]
+
+    def removed(number: int) -> None:
+        view.annotations = tuple(each for at, each in enumerate(view.annotations) if at != number)
+
+    add.on_click(marked)
+    show.on_click(chosen(shown))
+    remove.on_click(chosen(removed))
+    view.observe(listed, "annotations")
+    listed()
+    return w.VBox([w.HBox([name, add]), w.HBox([known, w.VBox([show, remove])])])
+
+
+# Export
+
+
+def exports(view: Explorer) -> w.Widget:
+    """Make what writes the picture to a file beside the notebook, with a link to fetch it."""
+    kind = w.Dropdown(options=list(_TYPES), value="pdf", layout=w.Layout(width="90px"))
+    look = w.Dropdown(options=list(PRESETS), value="slide-16x9", layout=w.Layout(width="140px"))
+    name = w.Text(placeholder="file name, made from the window if empty", layout=w.Layout(width="300px"))
+    write = w.Button(description="export what I see", icon="download", layout=w.Layout(width="auto"))
+    said = w.HTML()
+
+    def written(_: w.Button) -> None:
+        said.value = "writing…"
+        view.attempt(lambda: setattr(said, "value", link(view.export(named(), preset=look.value))))
+        if view.problem:
+            said.value = ""
+
+    def named() -> str:
+        given = name.value.strip()
+        return given if "." in given else f"{given}.{kind.value}" if given else view.export_name(kind.value)
+
+    write.on_click(written)
+    return w.VBox([w.HBox([kind, look, name, write]), said])
+
+
+def link(path: Path) -> str:
+    """Say where a file is, and offer it for download unless it is large."""
+    content = path.read_bytes()
+    shown = f"{escaped(str(path.resolve()))}, {len(content):,} bytes"
+    if len(content) > _LINKED:
+        return shown
+    data = base64.b64encode(content).decode()
+    kind = _TYPES.get(path.suffix[1:].lower(), "application/octet-stream")
+    return f'{shown} · <a download="{escaped(path.name)}" href="data:{kind};base64,{data}">download</a>'

@@ -1,0 +1,116 @@
+"""What the pointer does over the chart becomes changes of a state.
+
+    drag over the overview or the tracks, or across cells   show that range
+    click                                                   zoom in there, four times
+    double click                                            zoom out, four times
+    wheel                                                   zoom around the pointer
+    hover                                                   say what lies there
+
+The browser sends one value with all gestures in it, each with the time it was made, so that none is lost when two happen between
+messages, and none is obeyed twice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from fmrw.notebook.places import Spot
+    from fmrw.notebook.scene import Scene
+
+_CLICK, _WHEEL = 4.0, 1.25
+_LARGEST_WHEEL = 24  # notches taken at once
+
+
+class View(Protocol):
+    """What gestures act upon."""
+
+    scene: Scene
+    window: tuple[int, int]
+    hover: str
+
+    def attempt(self, act: Callable[[], object]) -> None:
+        """Do something, showing what goes wrong."""
+
+    def zoom(self, factor: float, at: int | None = None) -> None:
+        """Show `factor` times as many bytes."""
+
+    def tell(self, spot: Spot) -> str:
+        """Say what is known of some bytes."""
+
+
+class Gestures:
+    """Reads the messages of one view; several browsers may show it."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._last = {"drag": 0.0, "click": 0.0, "out": 0.0}
+        self._wheels: dict[float, float] = {}
+        self.born: set[float] = set()
+
+    def take(self, message: object) -> bool:
+        """Obey a message; tell whether it is the first of a newly made view in a browser."""
+        if not isinstance(message, dict):
+            return False
+        born = _number(message.get("born"))
+        new = born not in self.born
+        self.born.add(born)
+        for name, act in (("drag", self._drag), ("click", self._click), ("out", self._out)):
+            made = message.get(name)
+            if isinstance(made, dict) and _number(made.get("at")) > self._last[name]:
+                self._last[name] = _number(made["at"])
+                self._view.attempt(lambda act=act, made=made: act(made))  # type: ignore[misc] # bound now
+        self._view.attempt(lambda: self._wheel(message.get("wheel"), born))
+        self._view.attempt(lambda: self._hover(message.get("hover")))
+        return new
+
+    def _drag(self, made: Mapping[str, Any]) -> None:
+        found = self._view.scene.places.dragged(*_point(made["from"]), *_point(made["to"]))
+        if found is not None:
+            self._view.window = found
+
+    def _click(self, made: Mapping[str, Any]) -> None:
+        places = self._view.scene.places
+        at = places.spot(*_point(made["to"]))
+        if at is None:
+            return
+        if at.panel == "overview" and not places.window[0] <= at.start < places.window[1]:
+            length, middle = places.length, (at.start + at.end) // 2
+            first = min(max(middle - length // 2, 0), places.size - length)
+            self._view.window = (first, first + length)
+        else:
+            self._view.zoom(1 / _CLICK, (at.start + at.end) // 2)
+
+    def _out(self, made: Mapping[str, Any]) -> None:
+        x, y = _point(made["to"])
+        places = self._view.scene.places
+        if places.panel(x, y) == "overview":
+            self._view.window = (0, places.size)
+        else:
+            self._view.zoom(_CLICK, places.offset(x, y))
+
+    def _wheel(self, made: object, born: float) -> None:
+        if not isinstance(made, dict):
+            return
+        total = _number(made.get("sum"))
+        turned = total - self._wheels.get(born, 0.0)
+        self._wheels[born] = total
+        at = self._view.scene.places.offset(*_point(made.get("to")))
+        if turned and at is not None:
+            self._view.zoom(_WHEEL ** max(-_LARGEST_WHEEL, min(turned, _LARGEST_WHEEL)), at)
+
+    def _hover(self, made: object) -> None:
+        spot = self._view.scene.places.spot(*_point(made)) if made else None
+        self._view.hover = self._view.tell(spot) if spot is not None else ""
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _point(value: object) -> tuple[float, float]:
+    if not isinstance(value, list | tuple) or len(value) != 2:  # noqa: PLR2004 - x and y
+        return -1.0, -1.0
+    return _number(value[0]), _number(value[1])

@@ -1,0 +1,71 @@
+"""Annotations of files, kept in the session's folder as `annotations.json`: path → list of start, end, name.
+
+A session may come from a stranger: whatever is not an annotation is left out, and names are text, nothing more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from typing import TYPE_CHECKING, Any
+
+from fmrw.errors import SessionError
+from fmrw.offsets import LARGEST, Annotation
+from fmrw.text import visible
+from fmrw.trace.facts import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+NAME = "annotations.json"
+_LONGEST, _MOST = 4 << 20, 1_000
+
+
+def read(folder: Path, path: str) -> tuple[Annotation, ...]:
+    """Give the annotations of a file; none where there is nothing to read."""
+    found = _all(folder).get(path)
+    if not isinstance(found, list):
+        return ()
+    return tuple(each for each in map(_annotation, found[:_MOST]) if each is not None)
+
+
+def write(folder: Path, path: str, annotations: Sequence[Annotation]) -> None:
+    """Keep the annotations of a file.
+
+    Raises
+    ------
+    SessionError
+        The session's folder is gone, or cannot be written.
+    """
+    known = _all(folder)
+    known[path] = [list(each) for each in annotations]
+    try:
+        with replacing(folder / NAME) as temporary:
+            temporary.write_text(json.dumps(known, indent=1) + "\n")
+    except OSError as error:
+        raise SessionError(
+            f"{visible(str(folder / NAME))}: {error.strerror}; the annotations are in this view only, "
+            "export them or save the session elsewhere."
+        ) from error
+
+
+def _all(folder: Path) -> dict[str, Any]:
+    try:
+        fd = os.open(folder / NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(fd, "rb") as file:  # noqa: PTH123 - a descriptor
+            plain = stat.S_ISREG(os.fstat(fd).st_mode)
+            known = json.loads(file.read(_LONGEST) if plain else b"{}")
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _annotation(value: object) -> Annotation | None:
+    if not isinstance(value, list) or len(value) != len(Annotation._fields):
+        return None
+    start, end, name = value
+    if type(start) is not int or type(end) is not int or not isinstance(name, str):
+        return None
+    return Annotation(start, end, name) if 0 <= start < end <= LARGEST else None

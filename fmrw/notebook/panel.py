@@ -1,0 +1,185 @@
+"""The widgets of an explorer: toolbar, chart, bytes, messages, and the drawers with everything else.
+
+Widgets set traits of the view and show them; nothing is decided here. Every callback runs through `Explorer.attempt`, so that an
+error is seen below the chart. Text from recordings is escaped, or goes through widgets that show text as text.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+import ipywidgets as w  # type: ignore[import-untyped] # ships no types
+
+from fmrw.notebook import canvas
+from fmrw.notebook.drawers import drawers
+from fmrw.notebook.frame import INSIDE, Frame
+from fmrw.notebook.hexview import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fmrw.notebook.explorer import Explorer
+    from fmrw.notebook.scene import Scene
+
+NARROWEST, WIDEST = 640, 1400
+_EDGE = 12  # pixels left beside the chart
+
+
+class Panel:
+    """The widgets of one view; `box` holds them all.
+
+    Attributes
+    ----------
+    figure : JupyterChart
+        The chart.
+    """
+
+    def __init__(self, view: Explorer) -> None:
+        alt.JupyterChart.enable_offline()
+        self.view = view
+        self._theme = view.theme
+        self.figure = self._figure(view.scene)
+        self._updates: list[dict[str, Any]] = view.scene.canvas.updates(0)
+        self.bytes = w.HTML(view.bytes_html())
+        self.hover = w.HTML(layout=w.Layout(min_height="22px"))
+        self.problem = w.HTML()
+        self.frame = Frame()
+        self._link()
+        self.box = w.VBox(
+            [toolbar(view), self.figure, self.hover, self.problem, self.bytes, drawers(view), self.frame],
+            layout=w.Layout(width="100%"),
+        )
+        self.box.add_class(INSIDE)
+
+    def _figure(self, scene: Scene) -> alt.JupyterChart:
+        drawn = canvas.chart(scene.canvas, self.view.recorded.about(), "explorer", live=True)
+        figure = alt.JupyterChart(drawn, embed_options=canvas.embedding())
+        figure.observe(self._gestured, "_params")
+        return figure
+
+    def _embed(self, scene: Scene) -> None:
+        """Put another chart in place of this one, since other colours need other scales."""
+        self._theme, before = self.view.theme, self.figure
+        self.figure = self._figure(scene)
+        self.box.children = [self.figure if child is before else child for child in self.box.children]
+        before.close()
+
+    def _link(self) -> None:
+        view = self.view
+        view.observe(lambda change: self._say(self.hover, change["new"], "#626b76"), "hover")
+        view.observe(lambda change: self._say(self.problem, change["new"], "#b3005e"), "problem")
+        self.frame.observe(
+            lambda change: view.attempt(lambda: press(view, change["new"].get("key"))), "pressed"
+        )
+        self.frame.observe(lambda change: view.attempt(lambda: self._fit(change["new"])), "width")
+        self._say(self.problem, view.problem, "#b3005e")
+
+    def _fit(self, room: int) -> None:
+        """Draw as wide as there is room, within reason."""
+        self.view.width = min(max(room - _EDGE, NARROWEST), WIDEST)
+
+    @staticmethod
+    def _say(place: w.HTML, text: str, colour: str) -> None:
+        style = (
+            f"color:{colour};font:12px/1.5 'DejaVu Sans Mono',Menlo,Consolas,monospace;overflow-wrap:anywhere"
+        )
+        place.value = f"<div role='status' style=\"{style}\">{escaped(text)}</div>" if text else ""
+
+    def _gestured(self, change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
+        if self.view.gestures.take((change["new"] or {}).get("gesture")):
+            self._send()  # a browser has just made its view, from what was drawn when the cell ran
+
+    def show(self, scene: Scene, number: int) -> None:
+        """Show another picture."""
+        self._updates = scene.canvas.updates(number)
+        if self._theme != self.view.theme:
+            self._embed(scene)
+        else:
+            self._send()
+        shown = self.view.bytes_html()
+        if shown != self.bytes.value:
+            self.bytes.value = shown
+
+    def _send(self) -> None:
+        number = self._updates[-1]["value"] + 0.5 if self.figure._py_to_js_updates == self._updates else None  # noqa: SLF001 - the way altair documents
+        if number is not None:
+            self._updates = [*self._updates[:-1], {"namespace": "number", "value": number}]
+        self.figure._py_to_js_updates = self._updates  # noqa: SLF001 - as above
+
+    def close(self) -> None:
+        """Take the widgets away."""
+        for widget in (self.figure, self.frame, self.box):
+            widget.close()
+
+
+def press(view: Explorer, key: str | None) -> None:
+    """Do what a key stands for; see `frame.KEYS`."""
+    acts: dict[str, Callable[[], object]] = {
+        "ArrowLeft": lambda: view.pan(-0.5),
+        "ArrowRight": lambda: view.pan(0.5),
+        "+": lambda: view.zoom(0.5),
+        "-": lambda: view.zoom(2),
+        "0": view.whole,
+        "n": view.next_gap,
+        "p": view.previous_gap,
+        "e": view.next_extent,
+        "Backspace": view.back,
+    }
+    if key in acts:
+        acts[key]()
+
+
+def toolbar(view: Explorer) -> w.HBox:
+    """Make the buttons that move the window, and the box to go to an offset."""
+    buttons = [
+        button(view, "", "arrow-left", "Back to what was shown before (Backspace)", view.back),
+        button(view, "", "arrow-right", "Forward again", view.forward),
+        button(view, "whole", "arrows-h", "The whole file (0)", view.whole),
+        button(view, "", "search-plus", "Zoom in (+, or click)", lambda: view.zoom(0.5)),
+        button(view, "", "search-minus", "Zoom out (-, or double click)", lambda: view.zoom(2)),
+        button(
+            view, "previous gap", "step-backward", "The gap before (p)", lambda: found(view, "previous_gap")
+        ),
+        button(
+            view,
+            "next gap",
+            "step-forward",
+            "The next range that nothing read (n)",
+            lambda: found(view, "next_gap"),
+        ),
+        button(
+            view,
+            "next extent",
+            "fast-forward",
+            "The next range that was touched (e)",
+            lambda: found(view, "next_extent"),
+        ),
+    ]
+    place = w.Text(
+        placeholder="go to 0x1c0, 448, 12 KiB, 75 %, 0x0-0x200",
+        continuous_update=False,
+        layout=w.Layout(width="270px"),
+        tooltip="An offset, or a range",
+    )
+
+    def go(change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
+        if change["new"].strip():
+            view.attempt(lambda: view.go_to(change["new"]))
+            place.value = ""
+
+    place.observe(go, "value")
+    return w.HBox([*buttons, place], layout=w.Layout(flex_flow="row wrap"))
+
+
+def found(view: Explorer, way: str) -> None:
+    """Go to a gap or an extent, or say that there is none."""
+    if not getattr(view, way)():
+        view.hover = f"no {way.replace('_', ' ')}"
+
+
+def button(view: Explorer, label: str, icon: str, tooltip: str, act: Callable[[], object]) -> w.Button:
+    """Make a button whose errors are shown."""
+    made = w.Button(description=label, icon=icon, tooltip=tooltip, layout=w.Layout(width="auto"))
+    made.on_click(lambda _: view.attempt(act))
+    return made
