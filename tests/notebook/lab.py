@@ -31,7 +31,13 @@ if TYPE_CHECKING:
 CHROMIUM = "/usr/bin/chromium"
 ARTIFACTS = Path(__file__).parents[2] / ".artifacts"
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
-_QUIET = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}}
+_QUIET = {
+    "@jupyterlab/apputils-extension:notification": {
+        "fetchNews": "false",
+        "checkForUpdates": False,
+        "doNotDisturbMode": True,
+    }
+}
 _WAIT_MS = 40_000
 
 
@@ -47,13 +53,20 @@ def environment(home: Path) -> dict[str, str]:
     overrides = config / "labconfig" / "default_setting_overrides.json"
     overrides.parent.mkdir(parents=True)
     overrides.write_text(json.dumps(_QUIET))
-    places = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime", "IPYTHONDIR": "ipython"}
+    places = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "IPYTHONDIR": "ipython",
+    }
     own = {name: str(home / folder) for name, folder in places.items()}
     return {**os.environ, **own, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
 @contextlib.contextmanager
-def server(folder: Path, home: Path, command: Sequence[str] = ("lab",), ready: str = "api/status") -> Iterator[str]:
+def server(
+    folder: Path, home: Path, command: Sequence[str] = ("lab",), ready: str = "api/status"
+) -> Iterator[str]:
     """Serve a folder; give the address."""
     port = free_port()
     options = ["--no-browser", f"--ServerApp.root_dir={folder}", "--allow-root", "--ServerApp.port_retries=0",
@@ -80,7 +93,7 @@ def _await(url: str, running: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until a server answers; it cannot tell us, so it is asked."""
     while running.poll() is None:
         try:
-            with urllib.request.urlopen(url, timeout=20):
+            with urllib.request.urlopen(url, timeout=20):  # noqa: S310 - our own server
                 return
         except (urllib.error.URLError, ConnectionError):
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -110,7 +123,9 @@ def is_foreign(request: Request) -> bool:
 class Notebook:
     """A notebook in JupyterLab or Notebook 7, and what happened in its page."""
 
-    def __init__(self, page: Page, url: str, path: Path, cells: Sequence[str], *, frontend: str = "lab/tree") -> None:
+    def __init__(
+        self, page: Page, url: str, path: Path, cells: Sequence[str], *, frontend: str = "lab/tree"
+    ) -> None:
         self.page = page
         self.foreign: list[str] = []
         self.errors: list[str] = []
@@ -120,7 +135,9 @@ class Notebook:
         page.goto(f"{url}{frontend}/{path.name}")
         page.wait_for_selector(".jp-Notebook .jp-CodeCell")
         page.wait_for_function("window.jupyterapp !== undefined")
-        page.wait_for_function("jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'")
+        page.wait_for_function(
+            "jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+        )
         self._at = 0
 
     def run(self, count: int = 1) -> None:
@@ -148,7 +165,14 @@ class Notebook:
 def notebook(cells: Sequence[str]) -> dict[str, object]:
     """Make a notebook of cells of code."""
     made = [
-        {"cell_type": "code", "id": f"cell{number}", "metadata": {}, "execution_count": None, "outputs": [], "source": source}
+        {
+            "cell_type": "code",
+            "id": f"cell{number}",
+            "metadata": {},
+            "execution_count": None,
+            "outputs": [],
+            "source": source,
+        }
         for number, source in enumerate(cells)
     ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}

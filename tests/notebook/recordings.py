@@ -1,0 +1,48 @@
+"""Recordings made up for tests: frames of events, and traces that can grow."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from fmrw.session import FrameSource, Trace
+from fmrw.trace import schema
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def events(
+    *transfers: tuple[str, int, int], size: int = 1000, first: int = 0, **columns: object
+) -> pl.DataFrame:
+    """Make events of one file from tuples (op, start, end), a millisecond apart; other columns by name."""
+    rows = [
+        {
+            "seq": seq, "time": BEGIN + timedelta(milliseconds=seq), "op": op, "path": "sample.bin", "call": seq,
+            "start": start, "end": end, "requested": end - start, "size": size, "fidelity": "byte", "handle": 1,
+            "pid": 42, "tid": 42, "process": "parser", "errno": 0, **columns,
+        }
+        for seq, (op, start, end) in enumerate(transfers, first)
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema=schema.EVENTS)
+
+
+class Growing(FrameSource):
+    """A source to which events can be added, as to a live mount."""
+
+    def __init__(self, frame: pl.DataFrame, facts: dict[str, Any]) -> None:
+        super().__init__(frame, pl.DataFrame(schema=schema.PROCESSES), facts)
+
+    def add(self, frame: pl.DataFrame) -> None:
+        self._events = pl.concat([self._events, frame])
+
+
+class LiveTrace(Trace):
+    """A trace that says itself whether it grows, and where its session lies."""
+
+    live = False
+    folder: Path | None = None
