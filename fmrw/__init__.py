@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from fmrw.errors import FmrwError as FmrwError
     from fmrw.mounting import Mount as Mount
     from fmrw.mounting import mount as mount
+    from fmrw.notebook.browse import browse as browse
+    from fmrw.notebook.explorer import explore as explore
     from fmrw.overview import status as status
     from fmrw.overview import unmount as unmount
     from fmrw.running import Run as Run
@@ -28,6 +30,8 @@ _HOMES = {
     "Mount": "fmrw.mounting",
     "Run": "fmrw.running",
     "Trace": "fmrw.session",
+    "browse": "fmrw.notebook.browse",
+    "explore": "fmrw.notebook.explorer",
     "export_perfetto": "fmrw.trace.perfetto",
     "load": "fmrw.session",
     "mount": "fmrw.mounting",

@@ -6,10 +6,11 @@ import json
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 from fmrw.commands import Outcome, wants_json
 from fmrw.errors import FmrwError
@@ -68,7 +69,7 @@ def _show(outcome: Outcome | None, *, as_json: bool) -> int:
     else:
         console = Console() if sys.stdout.isatty() else Console(width=_WIDE, no_color=True)
         for part in outcome.shown:
-            console.print(part, soft_wrap=not sys.stdout.isatty())
+            console.print(_printable(part), soft_wrap=not sys.stdout.isatty())
     for note in outcome.notes:
         click.echo(f"fmrw: {note}", err=True)
     return outcome.status
@@ -79,6 +80,11 @@ def _fill_standard_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+
+
+def _printable(part: Any) -> Any:  # noqa: ANN401 - whatever rich takes
+    """Give the text of a widget, and everything else as it is."""
+    return Text(part.text()) if hasattr(part, "_repr_mimebundle_") and hasattr(part, "text") else part
 
 
 def _terminate_politely() -> None:

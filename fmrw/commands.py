@@ -31,7 +31,17 @@ if TYPE_CHECKING:
 _NAMED = 3  # files a remark names
 CAPTURES = click.Choice(["exact", "paged", "cached"])
 REPORTS = click.Choice(["beside", "hidden", "aside", "off"])
-DIRECTORY = click.Path(path_type=Path)
+
+
+class _Untouched(click.Path):
+    """A path that is only named: click's own looks at it, and below a mount whose worker is stopped that never ends."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # noqa: ANN401
+        del param, ctx
+        return Path(os.fsdecode(value))
+
+
+DIRECTORY = _Untouched()
 
 
 @dataclass(frozen=True)
@@ -159,10 +169,12 @@ def capture_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def recording(name: str | os.PathLike[str]) -> Trace:
-    """Open what a user names; see `fmrw.load`."""
-    from fmrw.session import load  # noqa: PLC0415 - heavy imports only where needed
+    """Open what a user names: a directory this process monitors, or whatever `fmrw.load` takes."""
+    from fmrw import mounting  # noqa: PLC0415 - heavy imports only where needed
+    from fmrw.session import load  # noqa: PLC0415
 
-    return load(name)
+    own = (mounted.trace for mounted in mounting.live() if mounted.root == Path(os.path.realpath(name)))
+    return next(own, None) or load(name)
 
 
 # run
@@ -352,7 +364,7 @@ def status() -> Outcome:
     from fmrw.show import status_table  # noqa: PLC0415
 
     rows = overview.status()
-    notes = [note for row in rows for note in row["notes"]]
+    notes = list(dict.fromkeys(note for row in rows for note in row["notes"]))
     shown: list[RenderableType] = (
         [status_table(rows)] if rows else [Text("nothing is monitored; `fmrw mount DIR` begins")]
     )

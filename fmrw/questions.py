@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 from rich.text import Text
@@ -115,7 +115,23 @@ def report(session: str, paths: tuple[str, ...], output: Path, **options: Any) -
     )
 
 
-# coverage, gaps
+# view, coverage, gaps
+
+
+@grammar.command(epilog=example("fmrw view out debian.iso", "%fmrw view samples debian.iso"))
+@click.argument("session", type=click.Path())
+@click.argument("path", required=False)
+def view(session: str, path: str | None) -> Outcome:
+    """Explore PATH of SESSION, or choose among its files. In a notebook a widget, elsewhere a strip of text."""
+    from fmrw.notebook.browse import browse  # noqa: PLC0415 - heavy
+    from fmrw.notebook.explorer import explore  # noqa: PLC0415
+
+    trace = recording(session)
+    found = browse(trace) if path is None else explore(trace, path)
+    return Outcome([cast("Any", found)], value=found)
+
+
+# coverage
 
 
 @grammar.command(epilog=example("fmrw coverage out debian.iso --json"))

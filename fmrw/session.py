@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from altair import LayerChart
 
     from fmrw.analysis.compare import Run
+    from fmrw.notebook.explorer import Explorer
 
 
 class Trace:
@@ -172,6 +173,12 @@ class Trace:
     def heatmap(self, path: str | os.PathLike[str], **options: Any) -> LayerChart:  # noqa: ANN401 - the chart's own
         """Draw the file as a square grid, coloured by the number of accesses."""
         return self.chart(path, "heatmap", **options)
+
+    def explore(self, path: str | os.PathLike[str], **state: Any) -> Explorer:  # noqa: ANN401 - the explorer's traits
+        """Show a file in a notebook, from the whole of it down to one byte; live while its mount is there."""
+        from fmrw.notebook import explorer  # noqa: PLC0415 - widgets are for notebooks
+
+        return explorer.explore(self, path, **state)
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write the trace as a session folder.

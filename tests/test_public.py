@@ -1,0 +1,53 @@
+"""The public promise, and what it costs to import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import fmrw
+
+NAMES = [
+    "FmrwError",
+    "Mount",
+    "Run",
+    "Trace",
+    "browse",
+    "explore",
+    "export_perfetto",
+    "load",
+    "mount",
+    "run",
+    "status",
+    "unmount",
+]
+HEAVY = ("polars", "altair", "vl_convert", "numpy", "IPython")
+
+
+def test_the_names() -> None:
+    assert [name for name in fmrw.__all__ if not name.startswith("__")] == NAMES
+    for name in NAMES:
+        assert getattr(fmrw, name).__doc__
+    with pytest.raises(AttributeError, match="nonesuch"):
+        fmrw.nonesuch  # noqa: B018 - the access is the test
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import fmrw",
+        "import fmrw.grammar",
+        "from fmrw.cli import main; main(['--help'])",
+        "from fmrw.cli import main; main(['run', '--help'])",
+        "import fmrw.capture.serve, fmrw.capture.reportfiles, fmrw.reports",
+    ],
+)
+def test_what_must_start_quickly_imports_nothing_heavy(code: str) -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; sys.exit(','.join(set({HEAVY}) & sys.modules.keys()) or 0)"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert not found.stderr
+    assert found.returncode == 0
