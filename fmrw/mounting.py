@@ -23,6 +23,7 @@ import psutil
 
 import fmrw
 from fmrw.capture import mount as mounting
+from fmrw.capture.claims import check_machine, claimed
 from fmrw.capture.serve import Settings, hold, open_session
 from fmrw.errors import Busy, FmrwError, MountError, NotMounted
 from fmrw.feed import Feed
@@ -258,14 +259,21 @@ def mount(
         One line that ends with the cure; nothing is mounted then.
     """
     root = mounting.resolved(directory)
-    mounting.check_machine()
-    mounting.check_directory(root)
+    check_machine()
     store.sweep()
-    session = Path(output).resolve() if output is not None else Path(tempfile.mkdtemp(prefix=store.TEMPORARY))
-    settings = Settings(
-        root=str(root), session=str(session), capture=capture, grain=grain, reports=reports, read_only=read_only,
-        allow_other=allow_other, ephemeral=output is None, ignored=[*ignored], renderer=RENDERER,
-    )  # fmt: skip
+    with claimed(root):
+        session = (
+            Path(output).resolve() if output is not None else Path(tempfile.mkdtemp(prefix=store.TEMPORARY))
+        )
+        settings = Settings(
+            root=str(root), session=str(session), capture=capture, grain=grain, reports=reports, read_only=read_only,
+            allow_other=allow_other, ephemeral=output is None, ignored=[*ignored], renderer=RENDERER,
+        )  # fmt: skip
+        return _mounted(settings, command, thread=worker == "thread")
+
+
+def _mounted(settings: Settings, command: Sequence[str] | None, *, thread: bool) -> Mount:
+    session = Path(settings.session)
     try:
         store.create(session, _facts(settings, command))
     except BaseException:
@@ -273,7 +281,7 @@ def mount(
             shutil.rmtree(session, ignore_errors=True)
         raise
     try:
-        return Mount(settings, thread=worker == "thread", facts=store.read_facts(session))
+        return Mount(settings, thread=thread, facts=store.read_facts(session))
     except BaseException:
         shutil.rmtree(session, ignore_errors=True)  # ours, made above, and nothing was recorded
         raise
@@ -285,14 +293,14 @@ def start_background(root: Path, session: Path, **options: Any) -> int:  # noqa:
     The session is sealed by the worker when somebody unmounts.
     """
     settings = Settings(root=str(root), session=str(session), attached=False, renderer=RENDERER, **options)
-    mounting.check_machine()
-    mounting.check_directory(root)
-    store.create(session, _facts(settings, None))
-    try:
-        return InProcess(settings).release()
-    except BaseException:
-        shutil.rmtree(session, ignore_errors=True)  # ours, made above, and nothing was recorded
-        raise
+    check_machine()
+    with claimed(root):
+        store.create(session, _facts(settings, None))
+        try:
+            return InProcess(settings).release()
+        except BaseException:
+            shutil.rmtree(session, ignore_errors=True)  # ours, made above, and nothing was recorded
+            raise
 
 
 def _facts(settings: Settings, command: Sequence[str] | None) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from fmrw.capture.process import holders
 from fmrw.capture.serve import open_session
 from fmrw.capture.serving import (
@@ -35,7 +37,7 @@ from fmrw.capture.serving import (
     worker_of,
     workers,
 )
-from fmrw.errors import AlreadyMounted, Busy, FuseMissing, MountError, NotMounted
+from fmrw.errors import Busy, FuseMissing, MountError, NotMounted
 from fmrw.text import visible
 
 if TYPE_CHECKING:
@@ -44,9 +46,9 @@ if TYPE_CHECKING:
     from fmrw.capture.serve import Settings
 
 __all__ = [
-    "MountPoint", "Process", "Running", "answers", "await_end", "break_connection", "check_directory", "check_machine",
-    "detach", "end", "find_fusermount", "heal", "mounted_at", "mounts", "probe", "readable", "resolved", "session_facts",
-    "session_of", "start", "unmount", "wake", "worker_of", "workers",
+    "MountPoint", "Process", "Running", "answers", "await_end", "break_connection", "detach", "end", "end_guards",
+    "find_fusermount", "heal", "mounted_at", "mounts", "probe", "readable", "require_fusermount", "resolved", "session_facts", "session_of",
+    "start", "unmount", "wake", "worker_of", "workers",
 ]  # fmt: skip
 
 _START_S = 10
@@ -145,57 +147,6 @@ def _await_ready(child: subprocess.Popen[bytes], root: Path) -> None:
         raise NotMounted(f"{_shown(root)}: not mounted: {visible(answer['error'])}. {{log}}")
 
 
-def check_machine() -> None:
-    """Raise FuseMissing where a part of FUSE is not there, with the command that brings it."""
-    if not Path("/dev/fuse").exists():
-        raise FuseMissing(
-            "/dev/fuse is missing: FUSE is not in this kernel or container; try `modprobe fuse`, or start the container with `--device /dev/fuse --cap-add SYS_ADMIN`."
-        )
-    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        raise FuseMissing(
-            "/dev/fuse is not yours to open; try `sudo chmod 666 /dev/fuse`, or join the group that owns it."
-        )
-    if find_fusermount() is None:
-        raise FuseMissing("fusermount is missing; try `sudo apt-get install fuse3`.")
-
-
-def check_directory(root: Path) -> None:
-    """Raise a MountError where a directory cannot be monitored; a dead mount on it is taken away first."""
-    heal(root)
-    for point in mounts():
-        if point.root == root:
-            raise AlreadyMounted(
-                f"{_shown(root)} is already monitored{_by(root)}; `fmrw unmount {_shown(root)}` ends that."
-            )
-        if point.root in root.parents:
-            raise AlreadyMounted(
-                f"{_shown(root)} lies inside {_shown(point.root)}, which is monitored already; use that mount, or `fmrw unmount {_shown(point.root)}` first."
-            )
-        if root in point.root.parents:
-            raise AlreadyMounted(
-                f"{_shown(root)} contains {_shown(point.root)}, which is monitored already; `fmrw unmount {_shown(point.root)}` first."
-            )
-    if not root.exists():
-        raise MountError(f"{_shown(root)}: no such directory; check the name.")
-    if not root.is_dir():
-        raise MountError(f"{_shown(root)} is a file; monitor its directory {_shown(root.parent)} instead.")
-    if not os.access(root, os.R_OK | os.X_OK) or (os.geteuid() and not os.access(root, os.W_OK)):
-        raise MountError(
-            f"{_shown(root)}: FUSE lets you mount only over a directory you may write; `sudo fmrw …`, or monitor a copy of your own."
-        )
-
-
-def _by(root: Path) -> str:
-    """Say who monitors a directory, where that can be found out."""
-    worker = worker_of(root)
-    if worker is None:
-        return ""
-    facts = session_facts(worker.folder)
-    return (
-        f" by process {facts.get('parent', worker.ppid)} ({visible(str(facts.get('parent_name', 'fmrw')))})"
-    )
-
-
 def _shown(path: Path) -> str:
     return visible(str(path))
 
@@ -208,10 +159,16 @@ def find_fusermount() -> str | None:
     return shutil.which("fusermount3") or shutil.which("fusermount")
 
 
-def _fusermount_u(root: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+def require_fusermount() -> str:
+    """Give that program; raise FuseMissing, with the command that brings it, where it is missing."""
     program = find_fusermount()
     if program is None:
         raise FuseMissing("fusermount is missing; try `sudo apt-get install fuse3`.")
+    return program
+
+
+def _fusermount_u(root: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    program = require_fusermount()
     return subprocess.run(
         [program, "-u", *flags, "--", root], capture_output=True, text=True, errors="replace", check=False
     )
@@ -303,6 +260,15 @@ def end(pid: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
         await_end(pid, _ABORT_S)
+
+
+def end_guards(root: Path) -> None:
+    """End the helpers by which libfuse's `auto_unmount` watches over a mount that is gone; they would stay as long as we."""
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            if child.name().startswith("fusermount") and child.cmdline()[-1:] == [str(root)]:
+                child.kill()
+                child.wait()
 
 
 def heal(root: Path) -> bool:

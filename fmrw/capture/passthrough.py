@@ -26,7 +26,9 @@ aligned for it).
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import stat
 from typing import TYPE_CHECKING
 
@@ -38,6 +40,7 @@ from fmrw.capture.process import descriptor_path, groups_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_KEPT = 2560  # descriptors that are not for open files: two per known thread, and what every answer opens
 _SET_ID = stat.S_ISUID | stat.S_ISGID
 _DROPPED = os.O_DIRECT | os.O_CREAT | os.O_EXCL | os.O_NOCTTY
 _ALWAYS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO swapped in beneath must not block us
@@ -46,19 +49,31 @@ _ALWAYS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO swapped in bene
 class Passthrough(Names):
     """Mirror the directory behind a descriptor; the parameters are those of `Names`."""
 
+    def __init__(self, root: int, *, grain: int = 0, chown_new: bool = False) -> None:
+        super().__init__(root, grain=grain, chown_new=chown_new)
+        limit, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most = limit - min(limit // 4, _KEPT)
+
     def open(self, path: bytes, flags: int) -> int:
         """Open an existing file; give the number of its handle."""
+        self._require_room()
         fd = self._open_beneath(path, flags & ~_DROPPED)
         return self._admit(fd, path, flags).number
 
     def create(self, path: bytes, flags: int, mode: int) -> int:
         """Create and open a file; give the number of its handle."""
+        self._require_room()
         wanted = (flags & ~_DROPPED) | os.O_CREAT | os.O_EXCL
         try:
             fd = self._open_beneath(path, wanted, mode)
         except FileExistsError:  # made beneath since the kernel looked
             return self.open(path, flags)
         return self._admit(fd, path, flags).number
+
+    def _require_room(self) -> None:
+        """Refuse to open while the few descriptors are left that answering, closing and recording take."""
+        if len(self.handles) >= self._most:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     def _open_beneath(self, path: bytes, flags: int, mode: int = 0) -> int:
         made = flags & os.O_CREAT

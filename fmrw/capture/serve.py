@@ -39,6 +39,8 @@ from fmrw.errors import MountError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from fmrw.capture.passthrough import Passthrough
+
 _READAHEAD = {"exact": 4096, "paged": 4096, "cached": None}
 _LOGGED = 1000
 _AGAIN_S = 0.5
@@ -122,7 +124,14 @@ class Worker:
         try:
             return adapter.serve()
         finally:
+            self._let_go(operations)
             journal.close()
+
+    def _let_go(self, operations: Passthrough) -> None:
+        """Close, and record as closed, the files of which the unmount overtook the kernel's last notice."""
+        for number in list(operations.handles):
+            with contextlib.suppress(OSError):
+                operations.release(number)
 
     def _open_journal(self) -> int:
         os.mkdir("journal", 0o700, dir_fd=self._session)

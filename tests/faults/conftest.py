@@ -132,9 +132,9 @@ WRITER = """
 OWNER = """
     import json, signal, sys
     import fmrw
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background had it ignored
     options = json.loads(sys.argv[2])
     with fmrw.mount(sys.argv[1], **options) as mount:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # polars' own lets a blocked read go on
         print(json.dumps({"worker": mount.worker_pid, "session": str(mount.session)}), flush=True)
         sys.stdin.readline()
     print(mount.trace.events.height, flush=True)
