@@ -19,6 +19,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
 AT_SYMLINK_NOFOLLOW = 0x100
+RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
@@ -36,6 +37,7 @@ class _OpenHow(ctypes.Structure):
 
 
 _BENEATH = _OpenHow(_DIRECTORY, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
+_PARENT = _OpenHow(_DIRECTORY, 0, RESOLVE_NO_XDEV)
 _BENEATH_AT = ctypes.byref(_BENEATH)
 _BENEATH_SIZE = ctypes.sizeof(_BENEATH)
 
@@ -113,6 +115,20 @@ def stat_beneath(directory: int, path: bytes, address: int) -> None:
     if failed:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
+
+
+def parent_inode(directory: int) -> int | None:
+    """Give the inode number of a directory's parent; None where a mount lies over that, or it cannot be told.
+
+    A plain `..` would step from beneath a mount onto it.
+    """
+    fd: int = _syscall(_SYS_OPENAT2, directory, b"..", ctypes.byref(_PARENT), _BENEATH_SIZE)
+    if fd < 0:
+        return None
+    try:
+        return os.fstat(fd).st_ino
+    finally:
+        os.close(fd)
 
 
 def fstat_into(fd: int, address: int) -> None:

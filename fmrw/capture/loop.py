@@ -179,14 +179,15 @@ class Loop:
                 return
             before = threading.stack_size(_STACK)
             thread = threading.Thread(target=self._work, name="fmrw-fuse", daemon=True)
+            self._gate.free.append(None)  # before it can take it, or two entries would stand for one thread
             try:
                 thread.start()
             except RuntimeError:  # no more threads to be had: those that are there go on
+                self._gate.free.pop()
                 return
             finally:
                 threading.stack_size(before)
             self._threads.append(thread)
-            self._gate.free.append(None)
 
     def _work(self) -> None:
         libc.drop_umask()

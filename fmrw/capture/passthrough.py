@@ -166,8 +166,9 @@ class Passthrough(Names):
     def readdir(self, fh: int) -> Iterator[tuple[bytes, int, int]]:
         """Give (name, inode number, type bits of the mode) of every entry, `.` and `..` included."""
         fd = self._directories[fh]
-        for dots in (b".", b".."):
-            yield dots, os.stat(dots, dir_fd=fd).st_ino, stat.S_IFDIR
+        yield b".", os.fstat(fd).st_ino, stat.S_IFDIR
+        above = libc.parent_inode(fd)
+        yield b"..", os.fstat(self.root).st_ino if above is None else above, stat.S_IFDIR
         with os.scandir(fd) as entries:
             for entry in entries:
                 yield os.fsencode(entry.name), entry.inode(), _type(entry)

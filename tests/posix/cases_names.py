@@ -4,10 +4,15 @@
 # ruff: noqa: PTH102, PTH106, PTH108, PTH115, PTH208, PTH211
 from __future__ import annotations
 
+import ctypes
 import os
 from itertools import product
+from typing import TYPE_CHECKING
 
 from probe import Probe, case
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 KINDS = ("missing", "file", "empty", "full", "link", "dangling", "fifo", "open", "hardlink")
 
@@ -267,6 +272,26 @@ def kinds_in_a_listing(p: Probe) -> None:
         ]
     p.note("kinds", sorted(kinds))
     p.note("dots are not listed twice", os.listdir(p.root).count(b"."))
+
+
+@case
+def dots_in_a_listing(p: Probe) -> None:
+    p.folder("folder")
+    p.folder("folder/inner")
+    for name, parent in (("folder", "."), ("folder/inner", "folder")):
+        inodes = dict(_dots(p.at(name)))
+        p.note("itself", inodes[b"."] == os.lstat(p.at(name)).st_ino)
+        p.note("its parent", inodes[b".."] == os.lstat(p.at(parent)).st_ino)
+
+
+def _dots(path: bytes) -> Iterator[tuple[bytes, int]]:
+    """Give names and inode numbers as readdir(3) does, which Python leaves out for the dots."""
+    libc = ctypes.CDLL(None)
+    libc.opendir.restype = libc.readdir64.restype = ctypes.c_void_p
+    directory = ctypes.c_void_p(libc.opendir(path))
+    while entry := libc.readdir64(directory):
+        yield ctypes.string_at(entry + 19), ctypes.c_uint64.from_address(entry).value
+    libc.closedir(directory)
 
 
 @case

@@ -75,7 +75,9 @@ class Machine(RuleBasedStateMachine):
         name = f"machine-{next(self.runs):06}"
         self.twins = [Twin(os.fsencode(side.root / name)) for side in (self.plain, self.side)]
         self.handles = 0
-        if self.side.capture != "exact":  # reading past the end leaves the access time, see test_differences.py
+        if (
+            self.side.capture != "exact"
+        ):  # reading past the end leaves the access time, see test_differences.py
             for twin in self.twins:
                 twin.probe.times = ("st_mtime_ns", "st_ctime_ns")
 
