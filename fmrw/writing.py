@@ -187,15 +187,21 @@ def _write(folder: Path, job: _Job, notes: list[str]) -> Path | None:
 def report_name(path: str, suffix: str) -> Path:
     """Give the relative name of a report: the file's own path, made safe.
 
-    `..`, an absolute path and names of the session's own files are changed, names that would be too long are cut and get a
-    hash, so that different files keep different reports inside the folder.
+    `..`, an absolute path, a NUL (in a stranger's session) and names of the session's own files are changed, names that
+    would be too long are cut and get a hash, so that different files keep different reports inside the folder.
     """
-    parts = [part for part in path_bytes(path).split(b"/") if part not in (b"", b".")]
+    parts = [
+        part for part in path_bytes(path).replace(b"\0", b"\\x00").split(b"/") if part not in (b"", b".")
+    ]
     safe = [b"_.." if part == b".." else part for part in parts] or [b"_"]
     if os.fsdecode(safe[0]) in _OWN_NAMES:
         safe[0] = b"_" + safe[0]
-    room = _NAME_MAX - len(suffix)
-    if len(safe[-1]) > room:
-        digest = hashlib.sha256(safe[-1]).hexdigest()[:12].encode()
-        safe[-1] = safe[-1][: room - 13] + b"~" + digest
+    safe = [*(_cut(part, _NAME_MAX) for part in safe[:-1]), _cut(safe[-1], _NAME_MAX - len(suffix))]
     return Path(os.fsdecode(b"/".join(safe) + suffix.encode()))
+
+
+def _cut(name: bytes, room: int) -> bytes:
+    """Cut a name that would be too long; a hash keeps it apart from others."""
+    if len(name) <= room:
+        return name
+    return name[: room - 13] + b"~" + hashlib.sha256(name).hexdigest()[:12].encode()
