@@ -144,7 +144,9 @@ def _children(lines: Iterator[str]) -> dict[int, list[tuple[int, int | None, str
     """Find who made whom before replaying; see `stracestate.Tasks`."""
     children: dict[int, list[tuple[int, int | None, str]]] = {}
     relevant = re.compile("clone|fork|strace: ").search
-    blanked = (line if relevant(line) else "" for line in lines)  # quick to read, and keeps the numbers of the lines
+    blanked = (
+        line if relevant(line) else "" for line in lines
+    )  # quick to read, and keeps the numbers of the lines
     for call in calls(blanked, FORKS, Clock()):
         if isinstance(call, Call) and call.result is not None and call.result > 0:
             children.setdefault(call.result, []).append((call.entered, call.tid, ",".join(call.arguments)))
