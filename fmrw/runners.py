@@ -73,6 +73,7 @@ class InThread:
 
     def __init__(self, settings: Settings) -> None:
         self.pid = os.getpid()
+        self._root = Path(settings.root)
         self.bell, self._say_fd = os.pipe2(os.O_CLOEXEC)
         self._ready = threading.Event()
         self._failure: str | None = None
@@ -113,6 +114,7 @@ class InThread:
         """Wait for the thread's end, and close what it used."""
         self._thread.join(END_S)
         os.close(self.bell)
+        mounting.end_guards(self._root)
         reports.close()
         self._worker.close()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import subprocess
 import sys
 import termios
@@ -16,7 +18,7 @@ from fmrw.offsets import hex_offset, human_size
 from fmrw.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import polars as pl
@@ -161,14 +163,29 @@ def differential_table(
 def watching(mounted: Mount, child: subprocess.Popen[bytes]) -> int:
     """Wait for a child; on a terminal, after a second, a line tells how much was recorded."""
     console = Console(stderr=True)
-    if not console.is_terminal or (status := _ended(child, _QUIET_S)) is None:
+    with _interrupts_left_to_the_child():
         if not console.is_terminal:
-            return _wait(child)
+            return child.wait()
+        if (status := _ended(child, _QUIET_S)) is not None:
+            return status
         with Live(console=console, transient=True, auto_refresh=False, redirect_stdout=False) as live:
             while (status := _ended(child, _TICK_S)) is None:
                 if _line_mode():
                     live.update(_progress(mounted), refresh=True)
-    return status
+        return status
+
+
+@contextlib.contextmanager
+def _interrupts_left_to_the_child() -> Iterator[None]:
+    """Let Ctrl-C pass us by: the child got it too, and decides.
+
+    KeyboardInterrupt would come between waitpid(2) and the line that keeps what it said, and the status would be lost.
+    """
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _ended(child: subprocess.Popen[bytes], timeout_s: float) -> int | None:
@@ -176,16 +193,6 @@ def _ended(child: subprocess.Popen[bytes], timeout_s: float) -> int | None:
         return child.wait(timeout_s)
     except subprocess.TimeoutExpired:
         return None
-    except KeyboardInterrupt:  # the child got it too, and decides
-        return None
-
-
-def _wait(child: subprocess.Popen[bytes]) -> int:
-    while True:
-        try:
-            return child.wait()
-        except KeyboardInterrupt:  # the child got it too, and decides
-            continue
 
 
 def _progress(mounted: Mount) -> Text:

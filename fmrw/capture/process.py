@@ -12,6 +12,7 @@ import itertools
 import os
 import platform
 import struct
+import weakref
 from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
@@ -92,6 +93,7 @@ class Processes:
         self._ignored = {own, *ignored}
         self._known: dict[int, tuple[int, bytes, int]] = {}
         self._calls: dict[int, int] = {}
+        weakref.finalize(self, _close_all, self._known, self._calls)
         self._numbers = itertools.count()
         self._kernel = self._number(Identity(0, 0, 0, "[writeback]", "", ""))
 
@@ -181,6 +183,12 @@ class Processes:
         if len(self._known) >= _CACHED:
             for tid in list(self._known)[: _CACHED // 2]:
                 self._forget(tid)
+
+
+def _close_all(known: dict[int, tuple[int, bytes, int]], calls: dict[int, int]) -> None:
+    """Close what a `Processes` that nobody needs any more has kept open."""
+    for fd in (*(fd for fd, _comm, _number in known.values()), *calls.values()):
+        os.close(fd)
 
 
 def process_of(tid: int) -> int:
