@@ -15,6 +15,7 @@ it takes to be indistinguishable from the directory beneath.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import importlib.metadata
@@ -207,7 +208,9 @@ class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
             except OSError as error:
                 return -(error.errno or errno.EIO)
             except BaseException as error:  # noqa: BLE001 - an exception that leaves here reads as success
-                return fault(name, error) or -errno.EIO
+                with contextlib.suppress(BaseException):  # memory may be short for taking note, too
+                    fault(name, error)
+                return -errno.EIO
             finally:
                 leave(None)
 
