@@ -32,10 +32,11 @@ FMRW = (sys.executable, "-m", "fmrw")
 
 
 def eventually(condition: Callable[[], object], what: str, within_s: float = DEADLINE_S) -> None:
-    """Wait until something holds."""
+    """Wait until something holds; on a machine with more work than cores, in proportion longer."""
     pause, waited = threading.Event(), 0.0
+    allowed = within_s * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     while not condition():
-        assert waited < within_s, f"not within {within_s} s: {what}"
+        assert waited < allowed, f"not within {allowed:.1f} s: {what}"
         pause.wait(0.01)
         waited += 0.01
 
