@@ -150,6 +150,7 @@ class Mount:
         """Finish the session: seal a kept one, drop a temporary one."""
         try:
             self._runner.wait()
+            mounting.heal(self.root)  # a worker that was killed together with its guard
             if self.settings.ephemeral:
                 self.session = None
                 shutil.rmtree(self.settings.session, ignore_errors=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import psutil
 import pytest
-from conftest import Cast, Owner, eventually, fmrw, gone, kill, mounted
+from conftest import Cast, eventually, fmrw, gone, kill, mounted
 from test_kills import check_file
 
 import fmrw as package
@@ -44,15 +44,18 @@ def helper_of(root: Path) -> int:
 
 
 @pytest.fixture
-def stale(cast: Cast, folder: Path) -> Owner:
-    owner = cast.owner(folder, output=folder.parent / "session")
+def stale(cast: Cast, folder: Path) -> int:
+    """A mount that nobody serves; give the worker it had."""
+    del cast  # which takes away what is left
+    fmrw("mount", folder, "-o", folder.parent / "session")
+    worker = kernel_mounts.worker_of(folder)
     kill(helper_of(folder))
-    kill(owner.worker)
-    eventually(lambda: gone(owner.worker), "the worker has ended")
+    kill(worker.pid)
+    eventually(lambda: gone(worker.pid), "the worker has ended")
     assert mounted(folder)
     with pytest.raises(OSError, match=r"not connected|connection abort"):
         (folder / "file").read_bytes()
-    return owner
+    return worker.pid
 
 
 def by_mount(folder: Path) -> None:
@@ -80,24 +83,37 @@ def by_command(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("heal", [by_mount, by_doctor, by_unmount, by_force, by_command])
-def test_a_stale_mount_is_healed(stale: Owner, folder: Path, heal: Callable[[Path], None]) -> None:
+@pytest.mark.usefixtures("stale")
+def test_a_stale_mount_is_healed(folder: Path, heal: Callable[[Path], None]) -> None:
     (row,) = [row for row in json.loads(fmrw("status", "--json")) if row["root"] == str(folder)]
     assert row["state"] == "dead"
     assert "doctor --fix" in row["notes"][0]
     heal(folder)
     assert not mounted(folder)
     assert (folder / "file").stat().st_size == 16384
-    stale.program.end()
 
 
-def test_a_stale_mount_that_is_in_use_is_healed_too(stale: Owner, folder: Path, cast: Cast) -> None:
+def test_a_stale_mount_that_is_in_use_is_healed_too(folder: Path, cast: Cast) -> None:
+    fmrw("mount", folder, "-o", folder.parent / "session")
+    worker = kernel_mounts.worker_of(folder)
     user = cast.program(
-        "import os, sys; os.chdir(sys.argv[1]); print('in', flush=True); sys.stdin.read()", "/"
+        "import os, sys; os.chdir(sys.argv[1]); print('in', flush=True); sys.stdin.read()", folder
     )
     assert user.line() == "in"
-    stale.program.end()
+    kill(helper_of(folder))
+    kill(worker.pid)
+    eventually(lambda: gone(worker.pid), "the worker has ended")
+    assert mounted(folder)
     overview.unmount(folder)
     assert not mounted(folder)
+
+
+def test_an_owner_heals_what_its_worker_left(cast: Cast, folder: Path) -> None:
+    owner = cast.owner(folder)
+    kill(helper_of(folder))
+    kill(owner.worker)
+    eventually(lambda: not mounted(folder), "plain again", within_s=5)
+    owner.leave()
 
 
 def test_a_worker_that_is_stopped_is_not_taken_for_dead(cast: Cast, folder: Path) -> None:
