@@ -55,9 +55,7 @@ class Leftovers(NamedTuple):
         found |= {f"thread {thread.name}" for thread in threading.enumerate() if "fmrw" in thread.name}
         if deep:
             found |= {f"descriptor {target}" for target in _descriptors() if _within(Path(target), area)}
-            found |= {
-                f"process {process.pid} {' '.join(process.cmdline())}" for process in _descendants(area[0])
-            }
+            found |= set(_descendants(area[0]))
         return cls(frozenset(found))
 
 
@@ -76,12 +74,12 @@ def _descriptors() -> list[str]:
     return found
 
 
-def _descendants(marker: Path) -> Iterator[psutil.Process]:
+def _descendants(marker: Path) -> Iterator[str]:
     """Find the processes that carry the run's folder in their environment, whoever is their parent now."""
     for process in psutil.process_iter():
         try:
             if process.pid != os.getpid() and process.environ().get("TMPDIR") == str(marker):
-                yield process
+                yield f"process {process.pid} {' '.join(process.cmdline())}"
         except psutil.Error:
             continue  # gone, or not ours to look at
 
