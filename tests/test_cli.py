@@ -189,7 +189,8 @@ def running(directory: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     yield process
-    process.kill()
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 
 
@@ -209,12 +210,14 @@ def test_ctrl_c_reaches_the_command_and_the_session_is_kept(
 def test_a_signal_ends_the_command_and_the_mount(
     number: int, running: subprocess.Popen[str], directory: Path, tmp_path: Path
 ) -> None:
-    sleeper = next(child for child in psutil.Process(running.pid).children() if child.name() == "sleep")
+    command = next(
+        child for child in psutil.Process(running.pid).children() if child.name() in ("sh", "sleep")
+    )
     running.send_signal(number)
     _, err = running.communicate(timeout=_LIMIT_S)
     assert running.returncode == 128 + number
     assert "Traceback" not in err
-    assert not sleeper.is_running()
+    assert not command.is_running()
     assert not is_mounted(directory)
     assert fmrw.load(tmp_path / "out").coverage(FILE).rows() == [(0, 50)]
     assert (tmp_path / "out" / "events.parquet").exists()
