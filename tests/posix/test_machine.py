@@ -223,7 +223,7 @@ def _run(plain: Side, side: Side, examples: int) -> None:
 
 
 def test_random_operations(plain: Side, side: Side) -> None:
-    _run(plain, side, 100)
+    _run(plain, side, 60)
 
 
 @pytest.mark.soak
