@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.mount, pytest.mark.soak]
 
 STRESSORS = (
-    "access", "chdir", "chmod", "chown", "copy-file", "dentry", "dir", "dirdeep", "dirmany", "fallocate", "fcntl", 
+    "access", "chdir", "chmod", "chown", "copy-file", "dentry", "dir", "dirdeep", "dirmany", "fallocate", "fcntl",
     "filename", "flock", "fpunch", "fsize", "fstat", "hdd", "io", "iomix", "lease", "link", "locka", "lockf", "lockofd",
     "mknod", "open", "readahead", "rename", "rlimit", "seek", "sendfile", "symlink", "sync-file", "touch", "utime", "xattr",
 )  # fmt: skip
