@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -188,9 +189,12 @@ def running(directory: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
+    family = psutil.Process(process.pid).children(recursive=True)
     yield process
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
+    for member in family:  # whoever is left holds our pipes
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
+    process.kill()
     process.communicate()
 
 
