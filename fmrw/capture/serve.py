@@ -19,6 +19,7 @@ The worker leads a session of its own, so that Jupyter's interrupt, which goes t
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import importlib
 import json
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 _READAHEAD = {"exact": 4096, "paged": 4096, "cached": None}
 _LOGGED = 1000
 _AGAIN_S = 0.5
+_M_ARENA_MAX = -8  # malloc.h
 _FEW = 256  # descriptors a worker has when it begins to serve, at most
 
 
@@ -194,7 +196,7 @@ def _bounded_log() -> logging.Handler:
 
 
 def _prepare_process() -> None:
-    """Raise the limits of open files and of file sizes, drop the umask, leave every directory, log."""
+    """Raise the limits of open files and of file sizes, drop the umask, leave every directory, stay small, log."""
     for limit in (
         resource.RLIMIT_NOFILE,
         resource.RLIMIT_FSIZE,
@@ -203,6 +205,10 @@ def _prepare_process() -> None:
         resource.setrlimit(limit, (hard, hard))
     os.umask(0)
     os.chdir("/")
+    with contextlib.suppress(AttributeError):  # a C library without mallopt(3)
+        ctypes.CDLL(None).mallopt(
+            _M_ARENA_MAX, 1
+        )  # a heap per thread keeps a fifth more, and the GIL serves one anyway
     logging.basicConfig(level=logging.WARNING, handlers=[_bounded_log()])
 
 
