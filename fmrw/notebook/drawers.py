@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w  # type: ignore[import-untyped] # ships no types
@@ -85,8 +86,8 @@ def filters(view: Explorer) -> w.Widget:
     bind(view, ops, "ops", str, str)
     everything = w.Button(description="show everything", icon="undo")
     everything.on_click(lambda _: view.attempt(lambda: clear(view)))
-    row = w.HBox([lists.processes, lists.threads, lists.handles])
-    return w.VBox([w.HBox([ops, everything, lists.refresh]), row, playback(view)])
+    row = w.HBox(list(lists.lists.values()))
+    return w.VBox([w.HBox([ops, everything]), row, playback(view)])
 
 
 def clear(view: Explorer) -> None:
@@ -100,40 +101,46 @@ class _Lists:
 
     def __init__(self, view: Explorer) -> None:
         self.view = view
-        self.processes, self.threads, self.handles = (
-            w.SelectMultiple(
-                rows=5, layout=w.Layout(width="230px"), description=name, style={"description_width": "65px"}
-            )
-            for name in ("processes", "threads", "handles")
-        )
-        self.refresh = w.Button(description="refresh lists", icon="refresh")
-        self.refresh.on_click(lambda _: view.attempt(self.fill))
+        self._filling = False
+        self.lists = {name: self._list(name) for name in ("processes", "threads", "handles")}
         self.fill()
-        for widget, trait in (
-            (self.processes, "processes"),
-            (self.threads, "threads"),
-            (self.handles, "handles"),
-        ):
-            bind(view, widget, trait, lambda value: tuple(value) or None, self._known(widget))
+        for trait, widget in self.lists.items():
+            bind(view, widget, trait, partial(self._read, trait), partial(self._write, trait))
+        view.observe(lambda _: view.attempt(self.fill), "seen")
+
+    @staticmethod
+    def _list(name: str) -> w.SelectMultiple:
+        style = {"description_width": "65px"}
+        return w.SelectMultiple(rows=5, layout=w.Layout(width="230px"), description=name, style=style)
 
     def fill(self) -> None:
-        """Offer what was seen up to now."""
+        """Offer what was seen up to now; what is chosen stays chosen."""
         recorded = self.view.recorded
-        self.processes.options = [
-            (f"{visible(name)} [{pid}]", (pid, name)) for pid, name in recorded.processes
-        ]
-        for widget, column in ((self.threads, "tid"), (self.handles, "handle")):
+        pairs = [(f"{visible(name)} [{pid}]", (pid, name)) for pid, name in recorded.processes]
+        self._offer("processes", pairs)
+        for trait, column in (("threads", "tid"), ("handles", "handle")):
             found = recorded.rows[column].unique().sort().head(_MOST_LISTED).to_list()
-            widget.options = [(str(number), number) for number in found]
+            self._offer(trait, [(str(number), number) for number in found])
 
-    def _known(self, widget: w.SelectMultiple) -> Callable[[Any], tuple[Any, ...]]:
-        def write(value: Sequence[Any] | None) -> tuple[Any, ...]:
-            if widget is self.processes:
-                value = self.view.recorded.pairs(value)
-            offered = {option for _, option in widget.options}
-            return tuple(each for each in value or () if each in offered)
+    def _offer(self, trait: str, options: list[tuple[str, Any]]) -> None:
+        widget = self.lists[trait]
+        if tuple(options) == tuple(widget.options):
+            return
+        self._filling = True  # new options clear the choice, which is nobody's wish
+        try:
+            widget.options = options
+            widget.value = self._write(trait, getattr(self.view, trait))
+        finally:
+            self._filling = False
 
-        return write
+    def _read(self, trait: str, value: tuple[Any, ...]) -> Any:  # noqa: ANN401 - a trait's value
+        return getattr(self.view, trait) if self._filling else tuple(value) or None
+
+    def _write(self, trait: str, value: Sequence[Any] | None) -> tuple[Any, ...]:
+        if trait == "processes":
+            value = self.view.recorded.pairs(value)
+        offered = {option for _, option in self.lists[trait].options}
+        return tuple(each for each in value or () if each in offered)
 
 
 def playback(view: Explorer) -> w.Widget:

@@ -88,6 +88,8 @@ class Explorer(State):
         Of the picture on the screen, in pixels; follows the room there is.
     scene : Scene
         What was drawn last.
+    seen : tuple of (pid, name)
+        The processes there are, in order of their first access.
     problem : str
         What went wrong last, or "".
     hover : str
@@ -95,6 +97,7 @@ class Explorer(State):
     """
 
     width = traitlets.Int(WIDTH, min=320, max=4000)
+    seen = traitlets.Any(())
     problem = traitlets.Unicode("")
     hover = traitlets.Unicode("")
 
@@ -107,7 +110,7 @@ class Explorer(State):
         folder = folder_of(trace)
         kept = notes.read(folder, self.recorded.path) if folder is not None else ()
         size = self.recorded.size
-        super().__init__(size=size)
+        super().__init__(size=size, seen=self.recorded.processes)
         self.ground = _Ground(self)
         self._move((0, size))
         for name, value in {"annotations": kept, **state}.items():
@@ -116,8 +119,7 @@ class Explorer(State):
         self.scene: Scene = self._drawn(self.look)
         self.observe(self._changed, list(_DRAWN))
         self.observe(self._keep, "annotations")
-        self._parsing = threading.Thread(target=self._parse, name="fmrw-structure", daemon=True)
-        self._parsing.start()
+        self._begin_parsing()
         self._ticker = Ticker(self) if is_live(trace) else None
 
     # What is shown
@@ -260,8 +262,18 @@ class Explorer(State):
                     self.grow(self.recorded.size)
                 finally:
                     self._growing = False
+                self.seen = self.recorded.processes
                 self._show()
+                stale = self._parsed != self.recorded.size or self.recorded.structure is None
+                if stale and not self._parsing.is_alive():
+                    self._begin_parsing()
         return live
+
+    def _begin_parsing(self) -> None:
+        """Look for the file's format in the background, since a hostile file can keep a parser busy."""
+        self._parsed = self.recorded.size
+        self._parsing = threading.Thread(target=self._parse, name="fmrw-structure", daemon=True)
+        self._parsing.start()
 
     def _parse(self) -> None:
         reason = self.recorded.parse()

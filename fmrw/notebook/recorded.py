@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import polars as pl
@@ -119,6 +120,7 @@ class Recorded:
         self.version = 0
         self.last: datetime | None = None
         self._seen = 0
+        self._lock = threading.Lock()  # one thread follows while another asks
         self._rows = [pl.DataFrame(schema={name: EVENTS[name] for name in COLUMNS})]
         self._indexes = {op: Index() for op in OPS["both"]}
         self._sets: dict[tuple[Choice, int], pl.DataFrame] = {}
@@ -149,11 +151,13 @@ class Recorded:
         told = own.filter(~pl.col("op").is_in(_WITHOUT_SIZE))
         if told.height:
             self.size = int(told["size"][-1])
-        self.last, self.version = own["time"][-1], self.version + 1
+        self.last = own["time"][-1]
         moved = transfers(own)
+        with self._lock:
+            self._rows.append(moved)
+            self.version += 1
         if moved.is_empty():
             return
-        self._rows.append(moved)
         for op, index in self._indexes.items():
             part = moved.filter(pl.col("op") == op)
             index.extend(part if part.height < moved.height else moved)
@@ -164,9 +168,10 @@ class Recorded:
     @property
     def rows(self) -> pl.DataFrame:
         """All reads and writes that moved bytes."""
-        if len(self._rows) > 1:
-            self._rows = [pl.concat(self._rows)]
-        return self._rows[0]
+        with self._lock:
+            if len(self._rows) > 1:
+                self._rows = [pl.concat(self._rows)]
+            return self._rows[0]
 
     # Asking
 

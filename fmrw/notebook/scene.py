@@ -218,8 +218,8 @@ class _Painter:
         self.canvas.frame(type(box)(x, box.top - 2, x2 - x, box.height + 4), "a", 1.5)
         if self.canvas.look.portrait:
             return
-        self.canvas.line(x, box.bottom + self.text * 1.6, stack.left, stack.top - 4, "a", width=0.6)
-        self.canvas.line(x2, box.bottom + self.text * 1.6, stack.right, stack.top - 4, "a", width=0.6)
+        self.canvas.line(x, box.bottom + 3, stack.left, stack.top - 4, "a", width=0.6)
+        self.canvas.line(x2, box.bottom + 3, stack.right, stack.top - 4, "a", width=0.6)
 
     def grid(self, cells: Mapping[str, pl.DataFrame]) -> None:
         """Draw the window as a square of cells; the lower half of a written cell shows writes."""

@@ -182,6 +182,8 @@ class State(traitlets.HasTraits):
 
     def grow(self, size: int) -> None:
         """Note a new size. The window stays, unless it was the whole file or lies outside now."""
+        if size == self.size:  # the window may be on its way to somewhere, set in another thread
+            return
         whole = self.window == (0, self.size)
         start, end = self.window
         self.size = size

@@ -1,7 +1,7 @@
 """A thread that lets a view follow a live recording, at most four times a second.
 
 It holds the view weakly and ends with it, with the recording, or when told to. What the view takes is not taken from the watched
-program: after each step it rests at least three times as long as the step took.
+program: after each step it rests at least three times as long as the step computed; waiting for others is no work.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ def _runner(follower: weakref.ref[Follower], end: threading.Event, period_s: flo
             view = follower()
             if view is None:
                 return
-            began = time.monotonic()
+            began = time.thread_time()
             if not view.follow():
                 return
-            rest = max(period_s, (time.monotonic() - began) * _REST)
+            rest = max(period_s, (time.thread_time() - began) * _REST)
             del view
 
     return run

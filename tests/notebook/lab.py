@@ -143,7 +143,11 @@ class Notebook:
     def run(self, count: int = 1) -> None:
         """Run the next cells and wait until they have."""
         for _ in range(count):
-            self.page.evaluate("() => jupyterapp.commands.execute('notebook:run-cell-and-select-next')")
+            self.page.evaluate(
+                "at => { jupyterapp.shell.currentWidget.content.activeCellIndex = at;"
+                " return jupyterapp.commands.execute('notebook:run-cell'); }",
+                self._at,
+            )
             self._at += 1
             self.page.wait_for_function(
                 "n => /\\[\\d+\\]/.test(document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')[n - 1]?.innerText ?? '')",

@@ -20,7 +20,7 @@ from recordings import BEGIN, events
 
 from fmrw.errors import BadInput, BadRange, FigureError, UnknownPath
 from fmrw.notebook import canvas, notes
-from fmrw.notebook.drawers import clear, link, moments
+from fmrw.notebook.drawers import _Lists, clear, link, moments
 from fmrw.notebook.explorer import Explorer, explore
 from fmrw.notebook.panel import press
 from fmrw.notebook.state import State
@@ -303,6 +303,12 @@ def test_the_view_follows_and_the_window_stays(trace: Callable[..., LiveTrace]) 
     assert view.window == (0, 3000)
     made.live = False
     assert not view.follow()
+
+
+def test_growing_without_a_new_size_leaves_the_window_to_the_user(view: Explorer) -> None:
+    """Events arrive in another thread; where the size stays they must not move a window that is just being set."""
+    view._move = lambda _: pytest.fail("the window was moved")
+    view.grow(1000)
 
 
 def test_a_file_that_shrinks_takes_the_window_along(trace: Callable[..., LiveTrace]) -> None:
@@ -695,3 +701,23 @@ def test_without_the_widgets_there_is_a_strip_and_a_hint(
 def test_a_state_without_a_file_says_so() -> None:
     with pytest.raises(BadInput):
         State(size=10).next_gap()
+
+
+def test_filters_offer_who_came_later_and_keep_what_was_chosen(trace: Callable[..., LiveTrace]) -> None:
+    made = trace(events(("read", 0, 100)), live=True)
+    view = explore(made, "sample.bin")
+    view._ticker.stop()
+    processes, threads, handles = _Lists(view).lists.values()
+    assert [label for label, _ in processes.options] == ["parser [42]"]
+    processes.value = ((42, "parser"),)
+    assert view.processes == ((42, "parser"),)
+    made._source.add(events(("read", 5, 9), first=1, pid=43, tid=99, process="late", handle=7))
+    view.follow()
+    assert [label for label, _ in processes.options] == ["parser [42]", "late [43]"]
+    assert [value for _, value in threads.options] == [42, 99]
+    assert [value for _, value in handles.options] == [1, 7]
+    assert view.processes == processes.value == ((42, "parser"),)
+    view.processes = "late"
+    assert processes.value == ((43, "late"),)
+    processes.value = ()
+    assert view.processes is None

@@ -1,0 +1,224 @@
+"""The explorer in a real JupyterLab in a real browser, without network; pictures are kept in `.artifacts`."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+lab = pytest.importorskip("lab")
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Locator, Page
+
+DATA = Path(__file__).parents[2] / "data"
+SIZE = 41_260
+HOSTILE = "<img src=x onerror=window.hacked=1>.zip"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.mount,
+    pytest.mark.skipif(not Path(lab.CHROMIUM).exists(), reason="no chromium"),
+]
+
+BEGIN = """
+import subprocess, sys, fmrw, ipywidgets
+from fmrw.notebook.browse import browse
+from fmrw.notebook.explorer import explore
+mounted = fmrw.mount("samples")
+
+def listed(name):
+    code = "import sys, zipfile; zipfile.ZipFile(sys.argv[1]).testzip()"
+    subprocess.run([sys.executable, "-c", code, name], cwd=mounted.root, check=True)
+"""
+SEEN = """
+def state(view):
+    seen = ipywidgets.Label()
+    seen.add_class("seen")
+    ipywidgets.dlink((view, "window"), (seen, "value"), lambda window: "{} {}".format(*window))
+    followed = ipywidgets.Label()
+    followed.add_class("followed")
+    ipywidgets.dlink((view, "seen"), (followed, "value"), lambda processes: f"{len(processes)} processes")
+    return ipywidgets.HBox([seen, followed])
+"""
+TOLD = "print(view.window, view.processes, view.events().height, view.problem, sep='|')"
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Callable[[], Page]]:
+    with lab.browser() as new_page:
+        yield new_page
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A folder for a notebook, with samples to watch."""
+    folder = tmp_path / "work"
+    (folder / "samples").mkdir(parents=True)
+    (tmp_path / "home").mkdir()
+    for name in ("cavity.zip", HOSTILE):
+        shutil.copy(DATA / "cavity.zip", folder / "samples" / name)
+    return folder
+
+
+class Explored:
+    """An explorer on a page, with the gestures of a person."""
+
+    def __init__(self, notebook: lab.Notebook) -> None:
+        self.page = notebook.page
+        self.box: Locator = self.page.locator(".fmrw-explorer").last
+        self.canvas = self.box.locator("canvas")
+        self.canvas.wait_for()
+        self.page.wait_for_function(
+            "() => { const box = [...document.querySelectorAll('.fmrw-explorer')].at(-1);"
+            " return Math.abs(box.querySelector('canvas').clientWidth - box.clientWidth) < 30; }"
+        )
+        self.box.scroll_into_view_if_needed()
+
+    def point(self, x: float, y: float) -> tuple[float, float]:
+        """Give the place in the page of a point of the chart, the width being 1."""
+        box = self.canvas.bounding_box()
+        assert box is not None
+        return box["x"] + x * box["width"], box["y"] + y
+
+    def drag(self, x: float, x2: float, y: float) -> None:
+        mouse = self.page.mouse
+        mouse.move(*self.point(x, y))
+        mouse.down()
+        mouse.move(*self.point(x2, y + 4), steps=6)
+        mouse.up()
+
+    def window(self, different: tuple[int, int]) -> tuple[int, int]:
+        """Wait until another window is shown; give it."""
+        self.page.wait_for_function(
+            "old => { const text = document.querySelector('.seen').innerText; return text && text !== old; }",
+            arg=" ".join(map(str, different)),
+        )
+        return self.now()
+
+    def now(self) -> tuple[int, int]:
+        """Give the window that is shown."""
+        start, end = self.page.inner_text(".seen").split()
+        return int(start), int(end)
+
+    def press(self, label: str) -> None:
+        self.box.locator("button", has_text=re.compile(rf"^\s*{label}\s*$")).click()
+
+
+@pytest.fixture
+def notebook(
+    work: Path, page: Callable[[], Page], request: pytest.FixtureRequest
+) -> Iterator[Callable[..., lab.Notebook]]:
+    opened = []
+
+    def book(*cells: str, **options: str) -> lab.Notebook:
+        opened.append(lab.Notebook(page(), url, work / "book.ipynb", cells, **options))
+        return opened[-1]
+
+    with lab.server(work, work.parent / "home") as url:
+        yield book
+        for each in opened:
+            each.picture(f"last-{request.node.name}")
+            each.page.close()
+
+
+def test_from_mount_to_unmount(notebook: Callable[..., lab.Notebook], work: Path) -> None:
+    book = notebook(
+        BEGIN + SEEN,
+        "view = explore(mounted.trace, 'cavity.zip')\nstate(view)",
+        "view",
+        "listed('cavity.zip')\nlisted('cavity.zip')",
+        TOLD,
+        "mounted.unmount()",
+    )
+    book.run(3)
+    view = Explored(book)
+    book.picture("explorer-waiting")
+    book.run(1)
+    view.page.get_by_text("2 processes", exact=True).wait_for()  # the view follows what runs
+    view.box.scroll_into_view_if_needed()
+    brush_click_and_wheel(view, book)
+    gaps_and_keys(view, book)
+    down_to_the_bytes(view, book)
+    filter_and_export(view, book, work)
+    book.run(1)
+    assert (book.foreign, book.errors) == ([], [])
+
+
+def brush_click_and_wheel(view: Explored, book: lab.Notebook) -> None:
+    view.drag(0.55, 0.98, 60)
+    window = view.window((0, SIZE))
+    assert 20_000 < window[0] < 24_000
+    assert 39_000 < window[1] <= SIZE
+    book.picture("explorer-brushed")
+    view.page.mouse.dblclick(*view.point(0.7, 60))
+    assert view.window(window) == (0, SIZE)
+    view.page.mouse.click(*view.point(0.8, 200))
+    zoomed = view.window((0, SIZE))
+    assert zoomed[1] - zoomed[0] == SIZE // 4
+    view.page.mouse.move(*view.point(0.8, 200))
+    view.page.mouse.wheel(0, -100)
+    wheeled = view.window(zoomed)
+    assert wheeled[1] - wheeled[0] == round((zoomed[1] - zoomed[0]) / 1.25)
+    view.press("whole")
+    assert view.window(wheeled) == (0, SIZE)
+
+
+def gaps_and_keys(view: Explored, book: lab.Notebook) -> None:
+    view.press("next gap")
+    gap = view.window((0, SIZE))
+    assert gap[0] < 0x1100
+    assert gap[1] > 0x6000
+    view.press("next gap")
+    view.box.get_by_text("no next gap").wait_for()
+    book.picture("explorer-gap")
+    view.canvas.click(position={"x": 5, "y": 5})  # beside every panel: takes the focus, changes nothing
+    view.page.keyboard.press("+")
+    nearer = view.window(gap)
+    assert abs(nearer[1] - nearer[0] - (gap[1] - gap[0]) / 2) <= 1
+    view.page.keyboard.press("Backspace")
+    assert view.window(nearer) == gap
+    assert view.page.locator(".jp-Notebook .jp-CodeCell").count() == 6  # the notebook took no key for itself
+
+
+def down_to_the_bytes(view: Explored, book: lab.Notebook) -> None:
+    place = view.box.get_by_placeholder("go to")
+    before = view.now()
+    place.fill("0x6000-0x6200")
+    place.press("Enter")
+    assert view.window(before) == (0x6000, 0x6200)
+    view.page.wait_for_selector(".fmrw-hex pre")
+    assert view.box.locator(".fmrw-hex .O").count() > 0
+    assert view.box.locator(".fmrw-hex pre .n").count() > 0
+    assert "entry second.bin" in view.box.locator(".fmrw-hex pre").inner_text()
+    view.page.mouse.move(*view.point(0.8, 160))
+    view.box.get_by_text("reads ·").first.wait_for()
+    book.picture("explorer-hex")
+    place.fill("<b>nowhere</b>")
+    place.press("Enter")
+    view.box.get_by_text("'<b>nowhere</b>' is not an offset").wait_for()
+
+
+def filter_and_export(view: Explored, book: lab.Notebook, work: Path) -> None:
+    view.press("filter")
+    listed = view.box.get_by_label("processes")
+    listed.select_option(index=1)
+    book.picture("explorer-filter")
+    view.press("export")
+    view.press("export what I see")
+    view.box.get_by_text("download", exact=True).wait_for()
+    book.picture("explorer-export")
+    exported = list(work.glob("cavity.zip-0x6000-0x6200.pdf"))
+    assert [path.read_bytes()[:5] for path in exported] == [b"%PDF-"]
+    book.run(1)
+    window, processes, count, problem = book.output(5).split("|")
+    assert window == "(24576, 25088)"
+    assert processes.count("python") == 1
+    assert int(count) == 1
+    assert problem.strip() == ""
