@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from fmrw.analysis import ranges
+from fmrw.errors import BadInput, BadRange
 from fmrw.offsets import range_text
 
 if TYPE_CHECKING:
@@ -55,13 +58,23 @@ def check(
     reads, never
         Ranges every byte of which must, or must not, have been read.
     fail_under
-        Least share of the file that must have been read, in per cent. An empty file counts as wholly read.
+        Least share of the file that must have been read, in per cent, compared exactly. An empty file counts as wholly
+        read.
 
     Returns
     -------
     list of Violation
         Empty when all is as expected.
+
+    Raises
+    ------
+    BadRange
+        A range holds no byte, so nothing could break it.
+    BadInput
+        `fail_under` is not a number.
     """
+    for span in (*reads, *never):
+        _refuse_empty(*span)
     found = [_unread(read, wanted) for wanted in reads] + [_touched(read, spared) for spared in never]
     if fail_under is not None:
         found.append(_too_little(read, size, fail_under))
@@ -70,31 +83,48 @@ def check(
 
 def _unread(read: pl.DataFrame, wanted: Range) -> Violation | None:
     missing = ranges.subtract(_one(wanted), read).rows()
-    return (
-        Violation(f"reads {range_text(*wanted)}", missing, f"{_bytes(missing):,} bytes of it were not read")
-        if missing
-        else None
-    )
+    reason = f"{_bytes(missing)} of it not read"
+    return Violation(f"reads {range_text(*wanted)}", missing, reason) if missing else None
 
 
 def _touched(read: pl.DataFrame, spared: Range) -> Violation | None:
     touched = ranges.intersect(_one(spared), read).rows()
-    return (
-        Violation(f"never {range_text(*spared)}", touched, f"{_bytes(touched):,} bytes of it were read")
-        if touched
-        else None
-    )
+    reason = f"{_bytes(touched)} of it read"
+    return Violation(f"never {range_text(*spared)}", touched, reason) if touched else None
 
 
 def _too_little(read: pl.DataFrame, size: int, least: float) -> Violation | None:
+    if math.isnan(least):
+        raise BadInput("nan is no percentage; give a number from 0 to 100.")
     gaps = ranges.complement(read, size).rows()
-    share = 100 * (size - _bytes(gaps)) / size if size else 100.0
-    return Violation(f"at least {least:g} %", gaps, f"{share:.2f} % was read") if share < least else None
+    unread = _count(gaps)
+    if (size - unread) * 100 >= Fraction(str(least)) * size:
+        return None
+    reason = f"{_percent(size - unread, size)} read, {_bytes(gaps)} not"
+    return Violation(f"at least {least:g} %", gaps, reason)
+
+
+def _percent(part: int, whole: int) -> str:
+    """Write a share, rounded down: it never looks like more than it is."""
+    hundredths = part * 10_000 // whole
+    return f"{hundredths // 100}.{hundredths % 100:02} %"
 
 
 def _one(wanted: Range) -> pl.DataFrame:
     return pl.DataFrame([wanted], schema=ranges.RANGE, orient="row")
 
 
-def _bytes(found: Sequence[Range]) -> int:
+def _count(found: Sequence[Range]) -> int:
     return sum(end - start for start, end in found)
+
+
+def _bytes(found: Sequence[Range]) -> str:
+    count = _count(found)
+    return f"{count:,} byte{'' if count == 1 else 's'}"
+
+
+def _refuse_empty(start: int, end: int) -> None:
+    if end <= start:
+        raise BadRange(
+            f"[{start}, {end}) holds no byte, so it cannot fail; the end must lie after the start."
+        )

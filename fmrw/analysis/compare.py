@@ -1,13 +1,19 @@
 """Runs as sets of bytes: what did one parser read that another did not.
 
 A `Run` is the set of bytes that somebody read of one file, with a name; `&`, `|`, `-`, `^` and `~` combine runs, and the names of
-the results say how. Sizes: a run knows the size of its file; a combination has the larger one, and the complement is taken
-in it. Bytes at or past the size are not part of any run, so that `~~a == a` and De Morgan's laws hold.
+the results say how.
+
+Sizes. A run knows the size of its file and shows and counts the bytes below it; what was read at or past it is left out.
+Runs of one file may have different sizes, since a file grows: a program that ended before saw less of it. Such a program read
+nothing of the rest, so the rest is in its complement, though `~a` alone does not show it; a combination has the larger
+size and does: `b & ~a` is `b - a`. Thus `~~a == a`, De Morgan's laws, and `a - b` and `a & b` parting `a` hold
+for all sizes.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,13 +23,17 @@ import polars as pl
 
 from fmrw.analysis import ranges
 from fmrw.errors import BadInput
+from fmrw.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-_ATOM, _AND, _OR = 3, 2, 1  # how tightly a name binds
+    Places = NDArray[np.int64]
+
+_ATOM, _AND, _XOR, _OR = 4, 3, 2, 1  # how tightly a name binds, as in Python
+_COLUMNS = ("start", "end", "length", "readers", "count")
 AGREEMENT = pl.Schema(
     {"a": pl.String(), "b": pl.String(), "both": pl.Int64(), "either": pl.Int64(), "jaccard": pl.Float64()}
 )
@@ -53,6 +63,7 @@ class Run:
     extents: pl.DataFrame
     events: pl.DataFrame | None = field(default=None, repr=False)
     _binds: int = field(default=_ATOM, repr=False)
+    _beyond: bool = field(default=False, repr=False)  # whether the bytes from `size` on belong to it
 
     @classmethod
     def of(cls, events: pl.DataFrame, name: str, size: int) -> Run:
@@ -62,41 +73,60 @@ class Run:
 
     def __and__(self, other: Run) -> Run:
         """Give the bytes both read."""
-        return self._with(other, ranges.intersect(self.extents, other.extents), "&", _AND)
+        return self._with(other, "&", _AND, ranges.intersect, beyond=self._beyond and other._beyond)
 
     def __or__(self, other: Run) -> Run:
         """Give the bytes at least one of them read."""
-        return self._with(other, ranges.union(self.extents, other.extents), "|", _OR)
+        return self._with(other, "|", _OR, ranges.union, beyond=self._beyond or other._beyond)
 
     def __sub__(self, other: Run) -> Run:
         """Give the bytes this one read and the other did not."""
-        return self._with(other, ranges.subtract(self.extents, other.extents), "-", _AND)
+        return self._with(other, "-", _AND, ranges.subtract, beyond=self._beyond and not other._beyond)
 
     def __xor__(self, other: Run) -> Run:
         """Give the bytes exactly one of them read."""
-        only = ranges.union(
-            ranges.subtract(self.extents, other.extents), ranges.subtract(other.extents, self.extents)
-        )
-        return self._with(other, only, "^", _OR)
+        return self._with(other, "^", _XOR, _either, beyond=self._beyond != other._beyond)
 
     def __invert__(self) -> Run:
         """Give the bytes of the file it did not read."""
-        return Run(f"~{self._named(_ATOM)}", self.size, ranges.complement(self.extents, self.size))
+        unread = ranges.complement(self.extents, self.size)
+        return Run(f"~{self._named(_ATOM)}", self.size, unread, _beyond=not self._beyond)
 
-    def _with(self, other: Run, extents: pl.DataFrame, sign: str, binds: int) -> Run:
+    def _with(
+        self,
+        other: Run,
+        sign: str,
+        binds: int,
+        verb: Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame],
+        *,
+        beyond: bool,
+    ) -> Run:
+        if not isinstance(other, Run):
+            return NotImplemented
+        size = max(self.size, other.size)
         name = f"{self._named(binds)} {sign} {other._named(binds + 1)}"
-        return Run(name, max(self.size, other.size), extents, None, binds)
+        return Run(name, size, verb(self.below(size), other.below(size)), None, binds, beyond)
 
     def _named(self, binds: int) -> str:
         return self.name if self._binds >= binds else f"({self.name})"
 
+    def below(self, size: int) -> pl.DataFrame:
+        """Give its extents in a file that has grown to `size` bytes: `start`, `end`."""
+        if not self._beyond or size <= self.size:
+            return self.extents
+        rest = pl.DataFrame([(self.size, size)], schema=ranges.RANGE, orient="row")
+        return ranges.union(self.extents, rest)
+
     def __eq__(self, other: object) -> bool:
-        """Tell whether both are the same bytes of a file of the same size; names do not count."""
-        return isinstance(other, Run) and self.size == other.size and self.extents.equals(other.extents)
+        """Tell whether both are the same bytes; names and sizes do not count."""
+        if not isinstance(other, Run) or self._beyond != other._beyond:
+            return False
+        size = max(self.size, other.size)
+        return self.below(size).equals(other.below(size))
 
     def __hash__(self) -> int:
-        """Agree with `==`."""
-        return hash((self.size, self.extents.height, len(self)))
+        """Agree with `==`: the bytes read, or those not read, are as many in a larger file."""
+        return hash((self._beyond, self.size - len(self) if self._beyond else len(self)))
 
     def __len__(self) -> int:
         """Count the bytes."""
@@ -124,6 +154,10 @@ def _within(extents: pl.DataFrame, size: int) -> pl.DataFrame:
     return extents.filter(pl.col("start") < size).with_columns(pl.col("end").clip(upper_bound=size))
 
 
+def _either(a: pl.DataFrame, b: pl.DataFrame) -> pl.DataFrame:
+    return ranges.union(ranges.subtract(a, b), ranges.subtract(b, a))
+
+
 def runs_by_process(events: pl.DataFrame, size: int) -> dict[str, Run]:
     """Give a run per process of a session, for ONE file; processes of one name get their id behind it.
 
@@ -133,21 +167,22 @@ def runs_by_process(events: pl.DataFrame, size: int) -> dict[str, Run]:
         In the order of the processes' first reads.
     """
     reads = events.filter(pl.col("op") == "read")
-    pairs = reads.select("process", "pid").unique(maintain_order=True)
-    twice = set(pairs.filter(pl.col("process").is_duplicated())["process"])
-    return {
-        (name := f"{process} [{pid}]" if process in twice else process): Run.of(
-            reads.filter(pl.col("process") == process, pl.col("pid") == pid), name, size
-        )
-        for process, pid in pairs.iter_rows()
-    }
+    parts = reads.partition_by("process", "pid", maintain_order=True, as_dict=True)
+    times = Counter(process for process, _ in parts)
+    runs: dict[str, Run] = {}
+    for (process, pid), part in parts.items():
+        name = f"{process} [{pid}]" if times[process] > 1 else str(process)
+        while name in runs:  # a process may call itself "cat [2]"
+            name = f"{name} [{pid}]"
+        runs[name] = Run.of(part, name, size)
+    return runs
 
 
 def runs_by_handle(events: pl.DataFrame, size: int) -> dict[int, Run]:
     """Give a run per opening of ONE file, by the number of its handle."""
     reads = events.filter(pl.col("op") == "read")
-    handles = reads["handle"].unique(maintain_order=True)
-    return {each: Run.of(reads.filter(pl.col("handle") == each), f"handle {each}", size) for each in handles}
+    parts = reads.partition_by("handle", maintain_order=True, as_dict=True)
+    return {handle: Run.of(part, f"handle {handle}", size) for (handle,), part in parts.items()}
 
 
 def differential(runs: Mapping[str, Run] | Sequence[Run]) -> pl.DataFrame:
@@ -165,12 +200,9 @@ def differential(runs: Mapping[str, Run] | Sequence[Run]) -> pl.DataFrame:
     """
     named = _named(runs)
     size = max(run.size for run in named.values())
-    edges = (
-        np.unique(np.concatenate([[0, size], *[_edges(run) for run in named.values()]]))
-        if size
-        else np.zeros(1, np.int64)
-    )
-    held = {name: _holds(run, edges[:-1]) for name, run in named.items()}
+    extents = {name: run.below(size) for name, run in named.items()}
+    edges = _distinct([np.array([0, size]), *map(_edges, extents.values())])
+    held = {name: _holds(each, edges[:-1]) for name, each in extents.items()}
     changes = np.zeros(len(edges) - 1, bool)
     for column in held.values():
         changes |= np.diff(column.astype(np.int8), prepend=-1) != 0
@@ -195,7 +227,7 @@ def differential(runs: Mapping[str, Run] | Sequence[Run]) -> pl.DataFrame:
 
 def _column(name: str) -> str:
     """Name a run's column; one that is called as one of ours gets an equals sign before it."""
-    return f"={name}" if name in {"start", "end", "length", "readers", "count"} else name
+    return f"={name}" if name.lstrip("=") in _COLUMNS else name
 
 
 def _named(runs: Mapping[str, Run] | Sequence[Run]) -> dict[str, Run]:
@@ -207,14 +239,20 @@ def _named(runs: Mapping[str, Run] | Sequence[Run]) -> dict[str, Run]:
     return named
 
 
-def _edges(run: Run) -> NDArray[np.int64]:
-    return np.concatenate([run.extents["start"].to_numpy(), run.extents["end"].to_numpy()])
+def _edges(extents: pl.DataFrame) -> NDArray[np.int64]:
+    return np.concatenate([extents["start"].to_numpy(), extents["end"].to_numpy()])
 
 
-def _holds(run: Run, places: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell for each offset whether the run holds it."""
-    begun = np.searchsorted(run.extents["start"].to_numpy(), places, side="right")
-    ended = np.searchsorted(run.extents["end"].to_numpy(), places, side="right")
+def _distinct(places: Sequence[Places]) -> Places:
+    """Sort and drop what is there twice; `numpy.unique` hashes, which takes ten times as long here."""
+    ordered = np.sort(np.concatenate(places))
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
+
+
+def _holds(extents: pl.DataFrame, places: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tell for each offset whether the extents hold it."""
+    begun = np.searchsorted(extents["start"].to_numpy(), places, side="right")
+    ended = np.searchsorted(extents["end"].to_numpy(), places, side="right")
     return begun > ended
 
 
@@ -254,38 +292,55 @@ def order_differences(a: Run, b: Run) -> pl.DataFrame:
     Returns
     -------
     frame of one row of `ORDER`
-        `parts_at` is the start of the first segment, in the order of `a`, that `b` touches after one it should come
-        before; null if there is none.
+        `parts_at` is the start of the first segment, in the order of `a`, before which `b` touches one that `a` touches
+        later; null if there is none.
 
     Raises
     ------
     BadInput
         A run is a combination and has no order.
     """
-    if a.events is None or b.events is None:
-        raise BadInput("a combination of runs has no order; compare runs of recordings.")
-    pieces = _common_pieces(ranges.first_touch(a.events), ranges.first_touch(b.events))
-    ordered = pieces.sort("seq", "seq_")
-    second = ordered["seq_"].to_numpy()
-    inversions = _inversions(second)
-    parted = np.flatnonzero(second < np.maximum.accumulate(second)) if len(second) else second
-    pairs = len(second) * (len(second) - 1) // 2
-    at = int(ordered["start"][int(parted[0])]) if len(parted) else None
-    return pl.DataFrame(
-        [(len(second), inversions, inversions / pairs if pairs else 0.0, at)], schema=ORDER, orient="row"
-    )
+    start, in_a, in_b = _common_pieces(_touches(a), _touches(b))
+    order = np.lexsort((in_b, in_a))
+    second = np.unique(in_b[order], return_inverse=True)[1]
+    earliest_after = np.minimum.accumulate(second[::-1])[::-1]
+    parted = order[second > earliest_after]
+    inversions, pairs = _inversions(second), len(second) * (len(second) - 1) // 2
+    distance = inversions / pairs if pairs else 0.0
+    row = (len(second), inversions, distance, int(start[parted[0]]) if len(parted) else None)
+    return pl.DataFrame([row], schema=ORDER, orient="row")
 
 
-def _common_pieces(one: pl.DataFrame, two: pl.DataFrame) -> pl.DataFrame:
-    pairs = ranges.overlap(one, two)
-    return pairs.select(start="overlap_start", end="overlap_end", seq="seq", seq_="seq_")
+def _touches(run: Run) -> pl.DataFrame:
+    if run.events is None or "seq" not in run.events.columns:
+        raise BadInput(f"{visible(run.name)} has no order; compare runs of recordings, not combinations.")
+    return _within(ranges.first_touch(run.events), run.size)
 
 
-def _inversions(values: NDArray[np.int64]) -> int:
-    """Count the pairs that stand in falling order, by merging sorted halves."""
-    if len(values) < 2:  # noqa: PLR2004 - a pair
-        return 0
-    left, right = np.array_split(values, 2)
-    inner = _inversions(left) + _inversions(right)
-    ahead = len(left) - np.searchsorted(np.sort(left), right, side="right")
-    return inner + int(ahead.sum())
+def _common_pieces(one: pl.DataFrame, two: pl.DataFrame) -> tuple[Places, Places, Places]:
+    """Cut the bytes both touched: where each piece starts, and the event that touched it first in either run."""
+    starts = _distinct([_edges(one), _edges(two)])[:-1]
+    starts = starts[_holds(one, starts) & _holds(two, starts)]
+    firsts = [
+        each["seq"].to_numpy()[np.searchsorted(each["start"].to_numpy(), starts, side="right") - 1]
+        for each in (one, two)
+    ]
+    return starts, firsts[0], firsts[1]
+
+
+def _inversions(ranks: Places) -> int:
+    """Count the pairs that stand in falling order.
+
+    By radix, from the highest bit down: a pair falls at the highest bit in which it differs, if the one with the bit set stands
+    first. Ranks that agree above a bit are kept together, in their order.
+    """
+    found = 0
+    for bit in range(int(ranks.max(initial=0)).bit_length() - 1, -1, -1):
+        above = ranks >> (bit + 1)
+        is_set = (ranks >> bit & 1).astype(bool)
+        before = np.concatenate([[0], np.cumsum(is_set)])
+        unset = np.flatnonzero(~is_set)
+        together = np.searchsorted(above, above[unset])
+        found += int((before[unset] - before[together]).sum())
+        ranks = ranks[np.argsort(ranks >> bit, kind="stable")]
+    return found
