@@ -42,10 +42,16 @@ SORTS = {
 }
 """What can be sorted by: column, and whether the largest comes first."""
 
-_BINS = 96
+BINS = 72
+"""Bins of a strip."""
+
 _HEIGHT = 14
-_CELL = "display:inline-block;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;vertical-align:middle;padding:0 6px"
-_WIDTHS = {"size": 110, "coverage": 70, "reads": 70, "writes": 60, "largest gap": 110, "processes": 150}
+_CELL = (
+    "display:inline-block;box-sizing:border-box;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;"
+    "vertical-align:middle;padding:0 5px;font-size:12px"
+)
+_NAME = 190  # pixels
+_WIDTHS = {"size": 94, "coverage": 66, "reads": 62, "writes": 54, "largest gap": 94, "processes": 104}
 
 
 def browse(trace: Recording) -> Browser:
@@ -156,10 +162,10 @@ class Browser(traitlets.HasTraits):
         rows = self.data()
         strips = sparklines(self.trace, rows)
         body = [
-            f"<div><span style='{_CELL};width:240px'>{escaped(row['path'])}</span>{_cells(row, strips)}</div>"
+            f"<div><span style='{_CELL};width:{_NAME}px'>{escaped(row['path'])}</span>{_cells(row, strips)}</div>"
             for row in rows.iter_rows(named=True)
         ]
-        return f"<div style='font:13px sans-serif'><div><span style='{_CELL};width:240px'><b>path</b></span>{_heads()}</div>{''.join(body)}</div>"
+        return f"<div style='font:13px sans-serif'><div><span style='{_CELL};width:{_NAME}px'><b>path</b></span>{_heads()}</div>{''.join(body)}</div>"
 
     def __repr__(self) -> str:
         """Say how much there is."""
@@ -205,13 +211,16 @@ class _Table:
 
     def _name(self) -> w.Button:
         made = w.Button(
-            layout=w.Layout(width="240px"), style={"button_color": LIGHT.paper, "text_color": LIGHT.reads[3]}
+            layout=w.Layout(width=f"{_NAME}px"),
+            style={"button_color": LIGHT.paper, "text_color": LIGHT.reads[3]},
         )
         made.on_click(lambda clicked: self.attempt(lambda: self.browser.open(clicked.path)))
         return made
 
     def _heads(self) -> w.HBox:
-        return w.HBox([w.HTML(f"<span style='{_CELL};width:228px'><b>path</b></span>"), w.HTML(_heads())])
+        return w.HBox(
+            [w.HTML(f"<span style='{_CELL};width:{_NAME - 4}px'><b>path</b></span>"), w.HTML(_heads())]
+        )
 
     def _tools(self) -> w.HBox:
         browser = self.browser
@@ -258,9 +267,17 @@ def percent(share: float | None) -> str:
 
 def _heads() -> str:
     heads = "".join(
-        f"<span style='{_CELL};width:{width}px'><b>{name}</b></span>" for name, width in _WIDTHS.items()
+        f"<span style='{_column(name, width)}'><b>{name}</b></span>" for name, width in _WIDTHS.items()
     )
-    return f"{heads}<span style='{_CELL}'><b>where</b></span>"
+    return _line(f"{heads}<span style='{_CELL}'><b>where</b></span>")
+
+
+def _column(name: str, width: int) -> str:
+    return f"{_CELL};width:{width}px;text-align:{'left' if name == 'processes' else 'right'}"
+
+
+def _line(cells: str) -> str:
+    return f"<span style='white-space:nowrap'>{cells}</span>"
 
 
 def _cells(row: Mapping[str, Any], strips: Mapping[str, str]) -> str:
@@ -273,9 +290,11 @@ def _cells(row: Mapping[str, Any], strips: Mapping[str, str]) -> str:
         gap,
         row["processes"],
     )
-    cells = zip(texts, _WIDTHS.values(), strict=True)
-    shown = "".join(f"<span style='{_CELL};width:{width}px'>{escaped(text)}</span>" for text, width in cells)
-    return f"{shown}<span style='{_CELL}'>{strips.get(row['path'], '')}</span>"
+    shown = "".join(
+        f"<span style='{_column(*column)}'>{escaped(text)}</span>"
+        for text, column in zip(texts, _WIDTHS.items(), strict=True)
+    )
+    return _line(f"{shown}<span style='{_CELL}'>{strips.get(row['path'], '')}</span>")
 
 
 def sparklines(trace: Recording, rows: pl.DataFrame) -> dict[str, str]:
@@ -294,18 +313,18 @@ def sparklines(trace: Recording, rows: pl.DataFrame) -> dict[str, str]:
 def touched(rows: pl.DataFrame, size: int) -> NDArray[np.bool_]:
     """Say of each of a strip's bins whether an access shares a byte with it."""
     if not size or rows.is_empty():
-        return np.zeros(_BINS, bool)
-    low = np.clip(rows["start"].to_numpy() * (_BINS / size), 0, _BINS - 1).astype(np.int64)
-    high = np.clip((rows["end"].to_numpy() - 1) * (_BINS / size), 0, _BINS - 1).astype(np.int64)
-    steps = np.bincount(low, minlength=_BINS + 1) - np.bincount(high + 1, minlength=_BINS + 1)
-    return np.cumsum(steps)[:_BINS] > 0
+        return np.zeros(BINS, bool)
+    low = np.clip(rows["start"].to_numpy() * (BINS / size), 0, BINS - 1).astype(np.int64)
+    high = np.clip((rows["end"].to_numpy() - 1) * (BINS / size), 0, BINS - 1).astype(np.int64)
+    steps = np.bincount(low, minlength=BINS + 1) - np.bincount(high + 1, minlength=BINS + 1)
+    return np.cumsum(steps)[:BINS] > 0
 
 
 def svg(read: NDArray[np.bool_], written: NDArray[np.bool_]) -> str:
     """Draw bins as an SVG that needs no script."""
     half = _HEIGHT if not written.any() else _HEIGHT * 0.6
     bars = _bars(read, 0, half, LIGHT.reads[2]) + _bars(written, half, _HEIGHT, LIGHT.writes[2])
-    return f"<svg width='{_BINS * 2}' height='{_HEIGHT}'><rect width='100%' height='100%' fill='{LIGHT.untouched}'/>{bars}</svg>"
+    return f"<svg width='{BINS * 2}' height='{_HEIGHT}'><rect width='100%' height='100%' fill='{LIGHT.untouched}'/>{bars}</svg>"
 
 
 def _bars(bins: NDArray[np.bool_], top: float, bottom: float, colour: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from recordings import events
 
 from fmrw.errors import BadInput
-from fmrw.notebook.browse import ROWS, SORTS, Browser, browse, touched
+from fmrw.notebook.browse import BINS, ROWS, SORTS, Browser, browse, touched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,13 +132,13 @@ def test_a_hostile_name_is_text(trace: Callable[..., LiveTrace]) -> None:
 
 def test_strips_are_what_a_loop_finds() -> None:
     random = np.random.default_rng(4)
-    for size in (1, 5, 96, 1000, 1 << 40):
+    for size in (1, 5, BINS, 1000, 1 << 40):
         starts = random.integers(0, size, 7)
         rows = pl.DataFrame({"start": starts, "end": np.minimum(starts + 1 + size // 9, size)})
         found = touched(rows, size)
-        edges = [(size * number / 96, size * (number + 1) / 96) for number in range(96)]
+        edges = [(size * number / BINS, size * (number + 1) / BINS) for number in range(BINS)]
         for column, (low, high) in enumerate(edges):
-            if size >= 96:
+            if size >= BINS:
                 assert found[column] == any(a < high and b - 1 >= low for a, b in rows.rows()), (size, column)
         assert found.any()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -222,3 +223,64 @@ def filter_and_export(view: Explored, book: lab.Notebook, work: Path) -> None:
     assert processes.count("python") == 1
     assert int(count) == 1
     assert problem.strip() == ""
+
+
+def test_hostile_names_are_text_wherever_they_stand(notebook: Callable[..., lab.Notebook]) -> None:
+    rename = f"open('/proc/self/comm', 'w').write('<img src=x>')\nhostile = {HOSTILE!r}\nopen(f'{{mounted.root}}/{{hostile}}', 'rb').read(3000)"
+    book = notebook(
+        BEGIN,
+        f"subprocess.run([sys.executable, '-c', {rename.replace('{mounted.root}', '.')!r}], cwd=mounted.root, check=True)",
+        "files = browse(mounted.trace)\nfiles",
+        "files.view.annotate('<img src=x onerror=window.hacked=2>', 0, 64)\nfiles.view.window = (0, 512)",
+        "mounted.unmount()",
+    )
+    book.run(3)
+    book.page.get_by_role("button", name="<img").click()
+    view = Explored(book)
+    book.picture("browse")
+    view.press("filter")
+    assert "<img src=x>" in view.box.get_by_label("processes").inner_text().replace("\xa0", " ")
+    view.press("mark")
+    book.run(1)
+    view.page.wait_for_selector(".fmrw-hex pre")
+    view.canvas.scroll_into_view_if_needed()
+    view.page.mouse.move(*view.point(0.8, 160))
+    view.box.get_by_text("<img src=x>").first.wait_for()
+    book.picture("explorer-hostile")
+    book.run(1)
+    assert book.page.locator(".jp-OutputArea img[src=x]").count() == 0
+    assert book.page.evaluate("window.hacked === undefined")
+    assert (book.foreign, book.errors) == ([], [])
+
+
+def test_the_widget_loads_in_notebook_7(work: Path, page: Callable[[], Page]) -> None:
+    pytest.importorskip("notebook")
+    with lab.server(work, work.parent / "home", ("notebook",)) as url:
+        cells = (BEGIN, "listed('cavity.zip')", "explore(mounted.trace, 'cavity.zip')", "mounted.unmount()")
+        book = lab.Notebook(page(), url, work / "book.ipynb", cells, frontend="notebooks")
+        book.run(3)
+        Explored(book)
+        book.picture("notebook-7")
+        book.run(1)
+        assert book.foreign == []
+
+
+def test_the_widget_loads_in_voila(work: Path, page: Callable[[], Page]) -> None:
+    pytest.importorskip("voila")
+    path = work / "book.ipynb"
+    path.write_text(
+        json.dumps(
+            lab.notebook(
+                [
+                    BEGIN
+                    + "listed('cavity.zip')\nview = explore(mounted.trace, 'cavity.zip')\nmounted.unmount()\nview"
+                ]
+            )
+        )
+    )
+    with lab.server(work, work.parent / "home", ("voila", path.name), ready="voila/static/voila.js") as url:
+        shown = page()
+        shown.goto(url)
+        shown.locator(".fmrw-explorer canvas").wait_for()
+        shown.locator(".fmrw-explorer").screenshot(path=lab.ARTIFACTS / "voila.png")
+        shown.close()
