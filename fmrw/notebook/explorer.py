@@ -23,16 +23,11 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
 import traitlets
 
-from fmrw.analysis import ranges
-from fmrw.analysis.tiles import Filter
 from fmrw.errors import FmrwError
-from fmrw.figures import look as looks
-from fmrw.figures.export import FORMATS, save
 from fmrw.figures.look import Look
-from fmrw.notebook import canvas, hexview, notes, still
+from fmrw.notebook import canvas, exporting, hexview, notes, still
 from fmrw.notebook.gestures import Gestures
 from fmrw.notebook.inks import PALETTES
 from fmrw.notebook.recorded import Choice, Recorded, Recording, folder_of, is_live
@@ -41,7 +36,6 @@ from fmrw.notebook.state import State, several
 from fmrw.notebook.ticker import Ticker
 from fmrw.offsets import Annotation, range_text
 from fmrw.text import visible
-from fmrw.trace.csvlog import write_csv
 
 if TYPE_CHECKING:
     import os
@@ -49,6 +43,7 @@ if TYPE_CHECKING:
 
     import altair as alt
     import ipywidgets  # type: ignore[import-untyped] # ships no types
+    import polars as pl
 
     from fmrw.notebook.places import Spot
 
@@ -153,12 +148,7 @@ class Explorer(State):
 
     def events(self) -> pl.DataFrame:
         """Give the reads and writes that are shown, all columns of a trace."""
-        start, end = self.window
-        found = self.recorded.trace.lazy.filter(pl.col("path") == self.recorded.path).collect()
-        rows = ranges.select(found.sort("seq"), start, end)
-        choice = self.choice
-        mask = Filter.of(op=None if choice.ops == "both" else choice.ops, **choice.who()).mask(rows)
-        return rows if mask is None else rows.filter(pl.Series(mask))
+        return exporting.events(self)
 
     def chart(self, look: Look | None = None) -> alt.LayerChart:
         """Give the altair chart of what is shown, in any look."""
@@ -187,18 +177,11 @@ class Explorer(State):
         FigureError
             Unknown format or preset, or the file cannot be written.
         """
-        target = Path(path) if path else Path(self.export_name("pdf"))
-        if target.suffix.lower() == ".csv":
-            write_csv(self.events(), target)
-            return target
-        return save(self.chart(looks.preset(preset)), target, scale=scale)
+        return exporting.write(self, Path(path or self.export_name("pdf")), preset, scale)
 
     def export_name(self, kind: str) -> str:
         """Make a file name from the file's own and the window."""
-        stem = "".join(
-            letter if letter.isalnum() or letter in "-._" else "_" for letter in self.recorded.path
-        )
-        return f"{stem[-80:].lstrip('._') or 'file'}-{range_text(*self.window)}.{kind}"
+        return exporting.name(self.recorded.path, self.window, kind)
 
     # Annotations
 
@@ -264,7 +247,7 @@ class Explorer(State):
                     self._growing = False
                 self.seen = self.recorded.processes
                 self._show()
-                stale = self._parsed != self.recorded.size or self.recorded.structure is None
+                stale = self._parsed != self.recorded.size or self.recorded.file.structure is None
                 if stale and not self._parsing.is_alive():
                     self._begin_parsing()
         return live
@@ -276,7 +259,7 @@ class Explorer(State):
         self._parsing.start()
 
     def _parse(self) -> None:
-        reason = self.recorded.parse()
+        reason = self.recorded.file.parse()
         if reason:
             _log.debug("no structure: %s", reason)
         elif "structure" in self.overlays:
@@ -302,11 +285,13 @@ class Explorer(State):
         start, end = self.window
         if end - start > hexview.MOST or not self.size:
             return hexview.message(f"Zoom to {hexview.MOST:,} bytes or fewer to see them.", self.theme)
-        content, reason = self.recorded.content(start, end)
+        content, reason = self.recorded.file.content(start, end)
         if content is None:
             return hexview.message(f"No bytes to show: {reason}.", self.theme)
         reads, writes = self.recorded.each_byte(start, start + len(content), self.choice)
-        parts = self.recorded.parts(start, end).sort("start", "depth").select("start", "end", "name").rows()
+        parts = (
+            self.recorded.file.parts(start, end).sort("start", "depth").select("start", "end", "name").rows()
+        )
         return hexview.page(
             content, start, reads, writes, parts=parts, annotations=self.annotations, theme=self.theme
         )
@@ -354,6 +339,3 @@ class _Ground:
 
     def touched(self) -> pl.DataFrame:
         return self._view.recorded.touched(self._view.choice)
-
-
-__all__ = ["FORMATS", "Explorer", "explore"]

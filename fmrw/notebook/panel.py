@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import altair as alt
 import ipywidgets as w  # type: ignore[import-untyped] # ships no types
 
 from fmrw.notebook import canvas
 from fmrw.notebook.drawers import drawers
 from fmrw.notebook.frame import INSIDE, Frame
 from fmrw.notebook.hexview import escaped
+from fmrw.notebook.offline import chart_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,6 @@ class Panel:
     """
 
     def __init__(self, view: Explorer) -> None:
-        alt.JupyterChart.enable_offline()
         self.view = view
         self._theme = view.theme
         self.figure = self._figure(view.scene)
@@ -52,9 +51,9 @@ class Panel:
         )
         self.box.add_class(INSIDE)
 
-    def _figure(self, scene: Scene) -> alt.JupyterChart:
+    def _figure(self, scene: Scene) -> Any:  # noqa: ANN401 - a `JupyterChart`
         drawn = canvas.chart(scene.canvas, self.view.recorded.about(), "explorer", live=True)
-        figure = alt.JupyterChart(drawn, embed_options=canvas.embedding())
+        figure = chart_class()(drawn, embed_options=canvas.embedding())
         figure.observe(self._gestured, "_params")
         return figure
 

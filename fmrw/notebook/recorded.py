@@ -2,9 +2,6 @@
 
 `Recorded` holds the reads and writes of one file and an index of each direction; `update` takes in what a live mount has added. A
 trace is known by what it can do (`Recording`), not by its class.
-
-The content is read through the descriptor the trace gives, which nothing monitors. If the file is gone, or is not what was
-recorded, `content` says so in words and gives no bytes.
 """
 
 from __future__ import annotations
@@ -17,10 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import polars as pl
 
 from fmrw.analysis import ranges
-from fmrw.analysis.structure import structure
 from fmrw.analysis.tiles import Filter, Index, window_edges
-from fmrw.errors import FmrwError, UnknownPath
+from fmrw.errors import UnknownPath
 from fmrw.figures.page import About
+from fmrw.notebook.content import Content
 from fmrw.text import path_bytes, visible
 from fmrw.trace.schema import EVENTS, transfers
 
@@ -35,7 +32,9 @@ if TYPE_CHECKING:
 COLUMNS = ("seq", "time", "op", "start", "end", "size", "fidelity", "handle", "pid", "tid", "process")
 OPS = {"both": ("read", "write"), "read": ("read",), "write": ("write",)}
 _WITHOUT_SIZE = ("unlink", "rename")
-_SETS_KEPT = 4
+_KEPT = 4  # masks, sets
+
+Window = tuple[int, int]
 
 
 class Recording(Protocol):
@@ -118,13 +117,15 @@ class Recorded:
         self.page = False
         self.processes: tuple[tuple[int, str], ...] = ()
         self.version = 0
+        self.first: datetime | None = None
         self.last: datetime | None = None
+        self.file = Content(self)
         self._seen = 0
         self._lock = threading.Lock()  # one thread follows while another asks
         self._rows = [pl.DataFrame(schema={name: EVENTS[name] for name in COLUMNS})]
         self._indexes = {op: Index() for op in OPS["both"]}
-        self._sets: dict[tuple[Choice, int], pl.DataFrame] = {}
-        self._structure: pl.DataFrame | None = None
+        self._sets: dict[tuple[Choice, int, int, str], pl.DataFrame] = {}
+        self._masks: dict[tuple[Choice, int], pl.Series | None] = {}
         if not self.update() and is_live(trace):
             self.size = _size(trace, self.path) or 0
 
@@ -151,8 +152,10 @@ class Recorded:
         told = own.filter(~pl.col("op").is_in(_WITHOUT_SIZE))
         if told.height:
             self.size = int(told["size"][-1])
-        self.last = own["time"][-1]
         moved = transfers(own)
+        if moved.height:
+            self.first = self.first or moved["time"][0]
+            self.last = moved["time"][-1]
         with self._lock:
             self._rows.append(moved)
             self.version += 1
@@ -169,9 +172,17 @@ class Recorded:
     def rows(self) -> pl.DataFrame:
         """All reads and writes that moved bytes."""
         with self._lock:
-            if len(self._rows) > 1:
-                self._rows = [pl.concat(self._rows)]
-            return self._rows[0]
+            return self._joined()
+
+    def _joined(self) -> pl.DataFrame:
+        if len(self._rows) > 1:
+            self._rows = [pl.concat(self._rows, rechunk=True)]
+        return self._rows[0]
+
+    @property
+    def live(self) -> bool:
+        """Whether events may still come."""
+        return is_live(self.trace)
 
     # Asking
 
@@ -203,27 +214,45 @@ class Recorded:
         """Tell whether an operation happened at all."""
         return len(self._indexes[op]) > 0
 
-    def chosen(self, choice: Choice, window: tuple[int, int] | None = None) -> pl.DataFrame:
-        """Give the reads and writes of a choice that share a byte with a window."""
-        rows = self.rows
-        if window is not None and window != (0, self.size):
-            rows = rows.filter(pl.col("start") < window[1], pl.col("end") > window[0])
-        op = None if choice.ops == "both" else choice.ops
-        mask = Filter.of(op=op, **choice.who()).mask(rows)
-        return rows if mask is None else rows.filter(pl.Series(mask))
+    def chosen(self, choice: Choice) -> pl.DataFrame:
+        """Give the reads and writes of a choice."""
+        rows, mask = self._masked(choice)
+        return rows if mask is None else rows.filter(mask)
+
+    def sample(self, choice: Choice, window: Window, most: int) -> tuple[pl.DataFrame, int]:
+        """Give every n-th of a choice's reads and writes in a window, at most `most`, and how many there are in all."""
+        rows, mask = self._masked(choice)
+        conditions = [] if mask is None else [pl.lit(mask)]
+        if window != (0, self.size):
+            conditions += [pl.col("start") < window[1], pl.col("end") > window[0]]
+        if not conditions:
+            return rows.gather_every(-(-rows.height // most) or 1), rows.height
+        places = rows.select(pl.arg_where(pl.all_horizontal(conditions))).to_series()
+        return rows[places.gather_every(-(-len(places) // most) or 1)], len(places)
+
+    def _masked(self, choice: Choice) -> tuple[pl.DataFrame, pl.Series | None]:
+        """Give all rows, and which of them a choice lets pass; remembered, since a choice stays while one zooms."""
+        with self._lock:
+            key, rows = (choice, self.version), self._joined()
+        if key not in self._masks:
+            op = None if choice.ops == "both" else choice.ops
+            mask = Filter.of(op=op, **choice.who()).mask(rows)
+            _remember(self._masks, key, None if mask is None else pl.Series(mask))
+        return rows, self._masks[key]
 
     def touched(self, choice: Choice) -> pl.DataFrame:
-        """Give the ranges of a choice as a set; remembered, since gaps are asked for again and again."""
-        key = (choice, self.version)
+        """Give the ranges of a choice as a set; remembered, since they are asked for again and again."""
+        key = (choice, self.version, self.size, "touched")
         if key not in self._sets:
-            while len(self._sets) >= _SETS_KEPT:
-                self._sets.pop(next(iter(self._sets)))
-            self._sets[key] = ranges.merge(self.chosen(choice).select("start", "end"))
+            _remember(self._sets, key, ranges.merge(self.chosen(choice).select("start", "end")))
         return self._sets[key]
 
     def gaps(self, choice: Choice) -> pl.DataFrame:
         """Give the ranges of the file that a choice did not touch."""
-        return ranges.complement(self.touched(choice), self.size)
+        key = (choice, self.version, self.size, "gaps")
+        if key not in self._sets:
+            _remember(self._sets, key, ranges.complement(self.touched(choice), self.size))
+        return self._sets[key]
 
     def moment(self, share: float) -> datetime | None:
         """Give the time by which a share of all accesses had happened."""
@@ -244,75 +273,12 @@ class Recorded:
             command=" ".join(command) if command else None, date=self.last,
         )  # fmt: skip
 
-    # The file itself
 
-    def content(self, start: int, end: int) -> tuple[bytes | None, str]:
-        """Read bytes of the file.
-
-        Returns
-        -------
-        bytes or None, str
-            The bytes of [start, end), fewer at the end of the file, and nothing to say; or None, and why.
-        """
-        found, reason = self.contents([(start, end)])
-        return (found[0] if found else None), reason
-
-    def contents(self, windows: Sequence[tuple[int, int]]) -> tuple[list[bytes], str]:
-        """Read several ranges through one descriptor; none at all if the file is not what was recorded."""
-        fd = self._open()
-        if fd is None:
-            return [], "the file is not at hand"
-        try:
-            reason = self._changed(os.fstat(fd))
-            return ([] if reason else [os.pread(fd, end - start, start) for start, end in windows]), reason
-        except OSError as error:
-            return [], f"the file cannot be read: {error.strerror}"
-        finally:
-            os.close(fd)
-
-    def _open(self) -> int | None:
-        try:
-            return self.trace.content(self.path)
-        except FmrwError:
-            return None
-
-    def _changed(self, status: os.stat_result) -> str:
-        if status.st_size != self.size:
-            return f"the file changed: {self.size:,} bytes were recorded, it has {status.st_size:,} now"
-        known = self.trace.facts.get("files", {}).get(self.path, {}).get("mtime_ns")
-        written = self.present("write") and is_live(self.trace)  # its time goes on while it is watched
-        if known and known != status.st_mtime_ns and not written:
-            return "the file changed since it was recorded: its time of change is another"
-        return ""
-
-    @property
-    def structure(self) -> pl.DataFrame | None:
-        """The ranges the format names, once `parse` has found them."""
-        return self._structure
-
-    def parse(self) -> str:
-        """Look for a format in the file; give the reason if that cannot be done."""
-        fd = self._open()
-        if fd is None:
-            return "the file is not at hand"
-        try:
-            reason = self._changed(os.fstat(fd))
-            if not reason:
-                self._structure = structure(f"/dev/fd/{fd}")
-        except FmrwError as error:
-            return str(error)
-        finally:
-            os.close(fd)
-        return reason
-
-    def parts(self, start: int, end: int) -> pl.DataFrame:
-        """Give the named ranges that share a byte with [start, end): `start, end, name, depth`."""
-        found = self._structure
-        if found is None:
-            return pl.DataFrame(
-                schema={"start": pl.Int64, "end": pl.Int64, "name": pl.String, "depth": pl.Int64}
-            )
-        return found.filter(pl.col("start") < end, pl.col("end") > start)
+def _remember(known: dict[Any, Any], key: object, value: object) -> None:
+    """Keep a value, and few others."""
+    while len(known) >= _KEPT:
+        known.pop(next(iter(known)))
+    known[key] = value
 
 
 def _name(trace: Recording, path: str | os.PathLike[str]) -> str:

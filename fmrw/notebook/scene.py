@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from fmrw.figures.look import Look
     from fmrw.notebook.state import State
 
-MOST_CELLS = 4_500
+MOST_CELLS = 3_600
 """Marks of the grid; a grid that needs more is drawn with half the side."""
 
 _FINE = 128

@@ -9,8 +9,8 @@ import numpy as np
 from IPython.core.getipython import get_ipython
 
 from fmrw.analysis.tiles import window_edges
-from fmrw.figures import render
 from fmrw.figures.page import size_text
+from fmrw.notebook import pixels
 from fmrw.notebook.recorded import OPS
 from fmrw.offsets import range_text
 from fmrw.text import visible
@@ -27,24 +27,26 @@ if TYPE_CHECKING:
 _COLUMNS = 72
 _SHADES = " ░▒▓█"
 _NAMED = 4
-_SCALE = 1.25
+_SAMPLE = 20_000  # accesses looked at for who they were
+_SCALE = 1.5
 INSTALL = "The explorer needs the notebook's widgets: pip install 'fmrw[notebook]'"
 
 
 def tell(recorded: Recorded, choice: Choice, start: int, end: int) -> str:
     """Say in one line what happened to the bytes [start, end): how often, who, when, and what they are."""
-    rows = recorded.chosen(choice, (start, end))
+    rows, total = recorded.sample(choice, (start, end), _SAMPLE)
     parts = [range_text(start, end), f"{end - start:,} byte{'s' if end - start > 1 else ''}"]
-    counts = {op: int((rows["op"] == op).sum()) for op in OPS["both"]}
+    edges = np.array((start, end), np.int64)
+    counts = {op: int(recorded.bins(edges, op, choice)["accesses"].item()) for op in OPS[choice.ops]}
     parts += [f"{count:,} {op}{'s' if count > 1 else ''}" for op, count in counts.items() if count] or [
         "not touched"
     ]
     if rows.height:
-        parts.append(_who(rows))
+        parts.append(_who(rows) + (" and perhaps others" if total > rows.height else ""))
         first: datetime = rows["time"][0]
         last: datetime = rows["time"][-1]
         parts.append(f"{first:%H:%M:%S.%f}" + (f" to {last:%H:%M:%S.%f}" if last != first else ""))
-    named = recorded.parts(start, end).sort("depth", "start")
+    named = recorded.file.parts(start, end).sort("depth", "start")
     if named.height:
         parts.append(" › ".join(visible(name) for name in named["name"].head(_NAMED)))  # noqa: RUF001 - a pointer
     return " · ".join(parts)
@@ -86,5 +88,5 @@ def bundle(view: Explorer, text: str, widget: Callable[[], Mapping[str, Any]]) -
         shown = widget()
     except ImportError:
         return {"text/plain": f"{text}\n{INSTALL}"}
-    picture = base64.b64encode(render.png(view.chart(), scale=_SCALE)).decode()
+    picture = base64.b64encode(pixels.png(view.scene.canvas, _SCALE)).decode()
     return {**shown, "text/plain": text, "image/png": picture}

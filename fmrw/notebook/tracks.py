@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SAMPLE = 50_000
 """Accesses of the window that are looked at for the lanes and for the plane of offset and time."""
 
-MOST_POINTS = 1_200
+MOST_POINTS = 800
 """Marks of that plane."""
 
 _LANES = 6
@@ -79,10 +79,10 @@ class Stack:
             self._entropy()
         self._strips()
         self._ticks()
-        rows = self.recorded.chosen(self.choice, self.state.window)
+        rows, total = self.recorded.sample(self.choice, self.places.window, SAMPLE)
         kinds = self._kinds(rows)
         self._lanes(rows, kinds)
-        self._time(rows, kinds)
+        self._time(rows, total, kinds)
 
     def _row(self, name: str, height: float, *, ground: bool = True) -> Box:
         """Begin a track: its name in the gutter, its ground, its box."""
@@ -125,7 +125,7 @@ class Stack:
             self._label(box, x, x2, each.name, "paper")
 
     def _structure(self) -> None:
-        parts = self.recorded.parts(*self.state.window)
+        parts = self.recorded.file.parts(*self.state.window)
         names = iter(("format", "parts", "inner parts"))
         for level in sorted(parts["depth"].unique().to_list())[:_LEVELS]:
             box = self._row(next(names), 1.15, ground=False)
@@ -139,7 +139,7 @@ class Stack:
         edges = window_edges(*self.places.window, columns).tolist()
         box = self._row("entropy", 2.0)
         pieces = [(start, min(end, start + _ENTROPY_BYTES)) for start, end in pairwise(edges)]
-        contents, reason = self.recorded.contents(pieces)
+        contents, reason = self.recorded.file.contents(pieces)
         if reason:
             self.canvas.text(
                 box.left + self.text * 0.5, box.top + self.text * 1.3, reason, "faint", size=0.85
@@ -203,7 +203,6 @@ class Stack:
 
     def _lanes(self, rows: pl.DataFrame, kinds: dict[tuple[int, str], str]) -> None:
         """Draw which columns each process touched."""
-        rows = _sampled(rows)
         columns = max(1, self.places.columns("stack") // 2)
         for (pid, name), key in kinds.items():
             box = self._row(f"{name} [{pid}]", 0.95)
@@ -215,20 +214,21 @@ class Stack:
         for a, b, _ in spans(covered):
             self.canvas.rect(box.left + a * unit, box.top, box.left + b * unit, box.bottom, key)
 
-    def _time(self, rows: pl.DataFrame, kinds: dict[tuple[int, str], str]) -> None:
+    def _time(self, rows: pl.DataFrame, total: int, kinds: dict[tuple[int, str], str]) -> None:
         """Draw what was accessed when: offsets across, time downwards."""
         stack, text = self.places.stack, self.text
         room = (stack.bottom - self.y) / text
         if room < _TIME_LEAST:
             return
-        times = self.recorded.rows["time"]
         box = self._row("", room)
         self.canvas.text(
             box.left - text * 0.7, box.top + text * 0.8, "first access", "faint", size=0.85, align="right"
         )
         if rows.is_empty():
             return
-        first, last = int(times.min().timestamp() * 1e6), int(times.max().timestamp() * 1e6)  # type: ignore[union-attr] # datetimes
+        first, last = (
+            round(each.timestamp() * 1e6) for each in (self.recorded.first, self.recorded.last) if each
+        )
         self.canvas.text(
             box.left - text * 0.7,
             box.bottom - text * 0.1,
@@ -237,22 +237,16 @@ class Stack:
             size=0.85,
             align="right",
         )
-        shown = _sampled(rows)
-        for x, x2, y, key in _points(shown, self.state.window, (first, last), box, kinds):
+        for x, x2, y, key in _points(rows, self.places.window, (first, last), box, kinds):
             self.canvas.rect(x, y, x2, y + 1.6, key)
-        if shown.height < rows.height:
-            note = f"lanes and time: {shown.height:,} of {rows.height:,} accesses"
+        if rows.height < total:
+            note = f"lanes and time: {rows.height:,} of {total:,} accesses"
             self.canvas.text(box.right, stack.bottom + text * 1.3, note, "faint", size=0.85, align="right")
 
 
 def _span(microseconds: int) -> str:
     seconds = microseconds / 1e6
     return f"+ {seconds * 1e3:,.1f} ms" if seconds < 1 else f"+ {seconds:,.1f} s"
-
-
-def _sampled(rows: pl.DataFrame) -> pl.DataFrame:
-    """Take every n-th row, so that at most `SAMPLE` are left."""
-    return rows.gather_every(-(-rows.height // SAMPLE)) if rows.height > SAMPLE else rows
 
 
 def _covered(rows: pl.DataFrame, window: tuple[int, int], columns: int) -> NDArray[np.int64]:

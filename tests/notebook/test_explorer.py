@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gc
+import io
 import json
 import weakref
 import zipfile
@@ -19,7 +20,8 @@ from PIL import Image
 from recordings import BEGIN, events
 
 from fmrw.errors import BadInput, BadRange, FigureError, UnknownPath
-from fmrw.notebook import canvas, notes
+from fmrw.figures import render
+from fmrw.notebook import canvas, notes, offline, pixels
 from fmrw.notebook.drawers import _Lists, clear, link, moments
 from fmrw.notebook.explorer import Explorer, explore
 from fmrw.notebook.panel import press
@@ -721,3 +723,53 @@ def test_filters_offer_who_came_later_and_keep_what_was_chosen(trace: Callable[.
     assert processes.value == ((43, "late"),)
     processes.value = ()
     assert view.processes is None
+
+
+# What is kept beside the widget
+
+
+def test_the_bundle_is_taken_from_the_cache_only_if_it_is_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    first = offline.chart_class.__wrapped__()._esm
+    place = offline._place()
+    assert offline._read(place) == str(first)
+    for damage in (
+        lambda: place.chmod(0o666),
+        lambda: place.write_bytes(place.read_bytes() + b"alert(1)"),
+        lambda: place.write_bytes(b""),
+        lambda: (place.unlink(), place.symlink_to("/dev/zero")),
+        lambda: (place.unlink(), place.mkdir()),
+    ):
+        damage()
+        assert offline._read(place) is None
+        if place.is_file() and not place.is_symlink():
+            place.unlink()
+            offline._write(place, "fine")
+            assert offline._read(place) == "fine"
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    offline._write(tmp_path / "file" / "vega.js", "x")
+    assert offline._read(tmp_path / "file" / "vega.js") is None
+
+
+def test_the_picture_shows_what_the_chart_shows(view: Explorer) -> None:
+    view.window = (90, 400)
+    mine = Image.open(io.BytesIO(pixels.png(view.scene.canvas, 1))).convert("RGB")
+    theirs = Image.open(io.BytesIO(render.png(view.chart(), scale=1))).convert("RGB")
+    assert mine.size == theirs.size
+    places = view.scene.places
+    for panel in ("overview", "grid", "stack"):
+        box = getattr(places, panel)
+        for number in range(40):
+            x, y = (
+                box.left + box.width * (number + 0.37) / 40,
+                box.top + box.height * ((number * 7) % 40 + 0.4) / 40,
+            )
+            colours = [picture.getpixel((int(x), int(y))) for picture in (mine, theirs)]
+            near = {theirs.getpixel((int(x) + dx, int(y) + dy)) for dx in (-1, 0, 1) for dy in (-1, 0, 1)}
+            flat = len(near) == 1
+            assert not flat or max(abs(a - b) for a, b in zip(*colours, strict=True)) <= 12, (panel, x, y)

@@ -1,0 +1,72 @@
+"""The explorer in a real browser on a recording of ten million accesses: on screen, and from brush to picture.
+
+    python tests/bench/browser.py [MILLIONS]
+
+Starts JupyterLab and a headless Chromium. A step ends when the message sent after the new picture has been shown.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "notebook"))
+
+from lab import Notebook, browser, server  # noqa: E402 - found by the line above
+
+BRUSHES = 20
+CELLS = (
+    "import sys; sys.path.insert(0, {here!r})\nfrom explorer import recording\nfrom fmrw.notebook.explorer import explore\nimport ipywidgets\ntrace = recording({count})",
+    "view = explore(trace, 'big.bin')\nview",
+    "seen = ipywidgets.Label()\nseen.add_class('seen')\nipywidgets.dlink((view, 'window'), (seen, 'value'), str)\nseen",
+)
+_CHANGED = "old => document.querySelector('.seen').innerText !== old"
+
+
+def main() -> None:
+    count = int(float(sys.argv[1]) * 1e6) if len(sys.argv) > 1 else 10_000_000
+    with tempfile.TemporaryDirectory() as folder:
+        work, home = Path(folder) / "work", Path(folder) / "home"
+        work.mkdir()
+        home.mkdir()
+        cells = [cell.format(here=str(HERE), count=count) for cell in CELLS]
+        with server(work, home) as url, browser() as new_page:
+            measure(Notebook(new_page(), url, work / "book.ipynb", cells))
+
+
+def measure(book: Notebook) -> None:
+    page = book.page
+    book.run()
+    began = time.perf_counter()
+    book.run()
+    canvas = page.locator(".fmrw-explorer canvas")
+    canvas.wait_for()
+    print(f"  on screen after the call      {time.perf_counter() - began:8.2f} s    (at most 3)", flush=True)
+    book.run()
+    canvas.scroll_into_view_if_needed()
+    page.wait_for_function("document.querySelector('.seen').innerText !== ''")
+    box = canvas.bounding_box()
+    if box is None:
+        raise SystemExit("the chart is not on the page")
+    taken = []
+    for number in range(BRUSHES):
+        panel = (0.02 + 0.03 * number, 60) if number % 2 else (0.6, 160)
+        x, y = box["x"] + panel[0] * box["width"], box["y"] + panel[1]
+        before = page.inner_text(".seen")
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + box["width"] * 0.2, y + 3, steps=4)
+        began = time.perf_counter()
+        page.mouse.up()
+        page.wait_for_function(_CHANGED, arg=before)
+        taken.append((time.perf_counter() - began) * 1e3)
+    print(f"  brush to picture, median      {statistics.median(taken):8.0f} ms   (at most 400)")
+    print(f"  brush to picture, slowest     {max(taken):8.0f} ms   (at most 800)")
+
+
+if __name__ == "__main__":
+    main()
