@@ -11,6 +11,10 @@ by the maker, which answers with a descriptor. Rules:
 - A name that was unlinked stays away until the mount ends, and `rm -r` finds the reports of a file it has just removed.
 - Where they are listed: `beside` the files, `hidden` (by name only), `aside` (under `/.fmrw/` only), `off`.
 - The size is 0 until a report was opened, and right for every open descriptor.
+- A report says how a file is read, so it belongs to the file's owner and may be read by whom the file may be read by: its
+  mode is the file's read bits, its access list the file's without all but reading, and a worker that serves other users
+  opens the file with the reader's rights before it makes anything. Reports go by name. Where somebody put another file under
+  the name of one that was not for all to read, the report is the worker's own user's alone.
 """
 
 from __future__ import annotations
@@ -18,33 +22,24 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from fmrw.capture import libc
 from fmrw.capture.adapter import Stat
-from fmrw.capture.monitor import Monitor
 from fmrw.capture.process import creates, removes
+from fmrw.capture.readers import ACCESS_LIST, READ, READ_SEARCH, Owners, narrowed, narrowed_list
+from fmrw.capture.reportnames import Report, ReportNames
 from fmrw.text import path_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from fmrw.capture.journal import Journal
 
-SHOWN = ("beside", "hidden", "aside", "off")
-_FOLDER = b"/.fmrw"
-_NAME_MAX = 255
 _REMEMBERED = 65_536  # reports of removed files that `rm -r` may still want to remove
 
 
-class Report(NamedTuple):
-    """A file that is not there: the real file it tells about, and which report."""
-
-    base: bytes
-    suffix: bytes
-
-
-class ReportFiles(Monitor):
+class ReportFiles(ReportNames):
     """A `Monitor` with reports.
 
     Parameters
@@ -53,6 +48,8 @@ class ReportFiles(Monitor):
         Suffix → function(path as text) → descriptor of a file with the report, which is closed here.
     shown : {"beside", "hidden", "aside", "off"}
         Where reports are seen.
+    shared : bool
+        Whether other users are let in.
     """
 
     def __init__(
@@ -62,60 +59,15 @@ class ReportFiles(Monitor):
         *,
         makers: Mapping[bytes, Callable[[str], int]],
         shown: str,
+        shared: bool = False,
         **options: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(root, journal, **options)
-        self._makers = makers if shown != "off" else {}
-        self._suffixes = tuple(self._makers)
-        self._beside = shown == "beside"
-        self._aside = shown == "aside"
+        super().__init__(root, journal, makers=makers, shown=shown, **options)
+        self._shared = shared and bool(self._makers)
+        self._owners = Owners()
         self._made: dict[int, tuple[int, Report]] = {}
         self._sizes: dict[Report, int] = {}
-        self._listings: dict[int, bytes] = {}
-        self._removed: set[bytes] = set()
         self._orphans: set[bytes] = set()
-
-    # Which names are reports
-
-    def _report(self, path: bytes) -> Report | None:
-        """Give the report a path names; None for everything else, real files included."""
-        if not path.endswith(self._suffixes) or not self._suffixes or path in self._removed:
-            return None
-        real = path
-        if self._aside:
-            if not path.startswith(_FOLDER + b"/") or self._exists(_FOLDER):
-                return None
-            real = path[len(_FOLDER) :]
-        elif self._exists(path):
-            return None
-        suffix = next(s for s in self._suffixes if path.endswith(s))
-        base = real[: -len(suffix)]
-        return Report(base, suffix) if not base.endswith(b"/") and self._is(base, stat.S_IFREG) else None
-
-    def _exists(self, path: bytes) -> bool:
-        return self._mode(path) is not None
-
-    def _is(self, path: bytes, kind: int) -> bool:
-        mode = self._mode(path)
-        return mode is not None and stat.S_IFMT(mode) == kind
-
-    def _mode(self, path: bytes) -> int | None:
-        try:
-            with self.place(path) as (directory, name):
-                return os.stat(name or b".", dir_fd=directory, follow_symlinks=False).st_mode
-        except OSError:
-            return None
-
-    def _folder(self, path: bytes) -> bytes | None:
-        """Give the real directory that a path under `/.fmrw` stands for."""
-        if (
-            not self._aside
-            or (path != _FOLDER and not path.startswith(_FOLDER + b"/"))
-            or self._exists(_FOLDER)
-        ):
-            return None
-        real = path[len(_FOLDER) :] or b"/"
-        return real if self._is(real, stat.S_IFDIR) else None
 
     # What they look like
 
@@ -130,7 +82,8 @@ class ReportFiles(Monitor):
         folder = self._folder(path)
         if folder is not None:
             super().getattr(folder, buffer)
-            Stat.from_address(buffer).st_mode = stat.S_IFDIR | 0o555
+            status = Stat.from_address(buffer)
+            status.st_mode = stat.S_IFDIR | narrowed(status.st_mode, READ_SEARCH)
             return True
         if path in self._orphans and removes(self.caller.context.pid):
             super().getattr(b"/", buffer)
@@ -143,18 +96,17 @@ class ReportFiles(Monitor):
         return True
 
     def _fill(self, report: Report, buffer: int, size: int) -> None:
-        """Describe a report: the file's owner and times, its own mode, size and inode number."""
+        """Describe a report: the file's owner, times and read bits, its own size and inode number."""
         super().getattr(report.base, buffer)
         status = Stat.from_address(buffer)
-        status.st_mode = stat.S_IFREG | 0o444
+        status.st_mode = stat.S_IFREG | narrowed(status.st_mode, READ)
+        if not self._owners.allow(report.base, status.st_uid):
+            status.st_uid, status.st_gid = os.geteuid(), os.getegid()
+            status.st_mode = stat.S_IFREG | stat.S_IRUSR
         status.st_nlink = 1
         status.st_size = size
         status.st_blocks = -(-size // 512)
         status.st_ino = self._inode(status.st_ino, report.suffix)
-
-    def _inode(self, base: int, suffix: bytes) -> int:
-        """Make an inode number that no file system gives: the highest bit set."""
-        return (1 << 63) | (base << 4) & ((1 << 63) - 1) | self._suffixes.index(suffix)
 
     def fgetattr(self, fh: int, buffer: int) -> None:
         if fh not in self._made:
@@ -167,28 +119,48 @@ class ReportFiles(Monitor):
             libc.fstat_into(fd, buffer)
 
     def access(self, path: bytes, mode: int) -> None:
-        if self._folder(path) is not None or self._report(path) is not None:
-            if mode & os.W_OK:
-                raise _error(errno.EACCES)
-            return
-        super().access(path, mode)
+        real = self._stands_for(path)
+        if real is not None and mode & os.W_OK:
+            raise _error(errno.EACCES)
+        super().access(path if real is None else real, mode)
 
     # Opening makes them
 
     def open(self, path: bytes, flags: int) -> tuple[int, bool]:  # type: ignore[override]  # with the direct-I/O bit
         report = self._report(path)
         if report is None:
-            return super().open(path, flags)
+            return self._opened_real(super().open(path, flags))
         if flags & (os.O_ACCMODE | os.O_TRUNC):
             replaces = flags & os.O_TRUNC or creates(self.caller.context.pid) is not False
             if self._aside or not replaces:
                 raise _error(errno.EACCES)
             return super().create(path, flags, 0o666)
+        self._require_reader(report.base)
         fd = self._makers[report.suffix](path_text(report.base[1:]))
         self._sizes[report] = os.fstat(fd).st_size
         number = next(self._numbers)
         self._made[number] = (fd, report)
         return number, True
+
+    def create(self, path: bytes, flags: int, mode: int) -> tuple[int, bool]:  # type: ignore[override]  # as `open`
+        return self._opened_real(super().create(path, flags, mode))
+
+    def _require_reader(self, base: bytes) -> None:
+        """Raise EACCES when the caller may not read the file that a report tells about, as it is now."""
+        if not self._as_caller.is_another():
+            return
+        fd = self._open_beneath(base, os.O_RDONLY)
+        try:
+            if not self._owners.allow(base, os.fstat(fd).st_uid):
+                raise _error(errno.EACCES)
+        finally:
+            os.close(fd)
+
+    def _opened_real(self, opened: tuple[int, bool]) -> tuple[int, bool]:
+        if self._shared:
+            handle = self.handles[opened[0]]
+            self._owners.note(handle.path, os.fstat(handle.fd))
+        return opened
 
     def read(self, fh: int, buffer: int, size: int, offset: int, exact: bool = True) -> int:  # noqa: FBT002
         if fh in self._made:
@@ -231,6 +203,14 @@ class ReportFiles(Monitor):
         if self._report(old) is not None:
             raise _error(errno.EXDEV)  # mv copies instead
         super().rename(old, new)
+        self._note_owners(new)
+
+    def _note_owners(self, path: bytes) -> None:
+        """Look again at open files whose accesses stand under another name, or whose mode is another, from now on."""
+        if self._shared:
+            for handle in list(self.handles.values()):
+                if handle.path == path or handle.path.startswith(path + b"/"):
+                    self._owners.note(handle.path, os.fstat(handle.fd))
 
     def link(self, old: bytes, new: bytes) -> None:
         self._refuse(old)
@@ -239,6 +219,7 @@ class ReportFiles(Monitor):
     def chmod(self, path: bytes, mode: int) -> None:
         self._refuse(path)
         super().chmod(path, mode)
+        self._note_owners(path)
 
     def chown(self, path: bytes, uid: int, gid: int) -> None:
         self._refuse(path)
@@ -257,9 +238,12 @@ class ReportFiles(Monitor):
         super().setxattr(path, name, value, flags)
 
     def getxattr(self, path: bytes, name: bytes) -> bytes:
-        if self._unreal(path):
+        real = self._stands_for(path)
+        if real is None:
+            return super().getxattr(path, name)
+        if name != ACCESS_LIST:
             raise _error(errno.ENODATA)
-        return super().getxattr(path, name)
+        return narrowed_list(super().getxattr(real, name), READ_SEARCH if self._folder(path) else READ)
 
     def listxattr(self, path: bytes) -> list[bytes]:
         return [] if self._unreal(path) else super().listxattr(path)
@@ -268,47 +252,9 @@ class ReportFiles(Monitor):
         self._refuse(path)
         super().removexattr(path, name)
 
-    def _unreal(self, path: bytes) -> bool:
-        return self._folder(path) is not None or self._report(path) is not None
-
     def _refuse(self, path: bytes) -> None:
         if self._unreal(path):
             raise _error(errno.EPERM)
-
-    # Listings
-
-    def opendir(self, path: bytes) -> int:
-        folder = self._folder(path)
-        number = super().opendir(path if folder is None else folder)
-        self._listings[number] = path
-        return number
-
-    def releasedir(self, fh: int) -> None:
-        self._listings.pop(fh, None)
-        super().releasedir(fh)
-
-    def readdir(self, fh: int) -> Iterator[tuple[bytes, int, int]]:
-        path = self._listings[fh]
-        inside = self._folder(path) is not None
-        if not inside and not self._beside:
-            yield from super().readdir(fh)
-            return
-        entries = list(super().readdir(fh))
-        real = set() if inside else {name for name, _inode, _type in entries}
-        head = path.rstrip(b"/") + b"/"
-        for name, inode, kind in entries:
-            if not inside or kind == stat.S_IFDIR:
-                yield name, inode, kind
-            if kind == stat.S_IFREG:
-                yield from self._reports_of(head, name, inode, real)
-
-    def _reports_of(
-        self, head: bytes, base: bytes, inode: int, real: set[bytes]
-    ) -> Iterator[tuple[bytes, int, int]]:
-        for suffix in self._suffixes:
-            name = base + suffix
-            if name not in real and len(name) <= _NAME_MAX and head + name not in self._removed:
-                yield name, self._inode(inode, suffix), stat.S_IFREG
 
 
 def _error(code: int) -> OSError:

@@ -114,7 +114,7 @@ class Worker:
         journal = Journal(self._open_journal(), ring=lambda: self._say(b"\n"))
         operations = ReportFiles(
             self._root, journal,
-            makers=self._makers(), shown=self.settings.reports, capture=self.settings.capture,
+            makers=self._makers(), shown=self.settings.reports, shared=self.settings.allow_other, capture=self.settings.capture,
             grain=self.settings.grain, chown_new=os.geteuid() == 0, ignored=self.settings.ignored,
             own=self._own,
         )  # fmt: skip
