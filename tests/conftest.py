@@ -32,15 +32,7 @@ DATA = Path(__file__).parents[1] / "data"
 _GRACE_S = 5
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--soak", action="store_true", help="run the long tests too")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--soak"):
-        long = [item for item in items if item.get_closest_marker("soak") is not None]
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in long]
+pytest_plugins = ("verdict",)
 
 
 class Leftovers(NamedTuple):
