@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -15,55 +18,77 @@ import pytest
 import fmrw as package
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from conftest import Cast
 
+    Monitored = Callable[..., AbstractContextManager[package.Mount]]
+
 pytestmark = pytest.mark.mount
-MOST = 120 << 20
+MOST_MIB = 120
 soak = pytest.mark.soak
 
 WORKER = """
-import os, random, sys
-path, what, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+import os, random, sys, time
+path, what, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
 fd = os.open(path, os.O_RDWR)
 chance = random.Random(path)
-moved = 0
-for _ in range(count):
+count = moved = 0
+end = time.monotonic() + seconds
+while time.monotonic() < end:
     start, length = chance.randrange(1 << 20), chance.randrange(1, 9000)
     moved += len(os.pread(fd, length, start)) if what == "read" else os.pwrite(fd, bytes(length), start)
-print(moved)
+    count += 1
+print(count, moved)
 """
 
 
-@pytest.mark.parametrize("count", [400, pytest.param(50_000, marks=soak)])
-def test_writers_and_readers_side_by_side(cast: Cast, folder: Path, count: int) -> None:
-    with package.mount(folder) as mount:
+@pytest.fixture
+def monitored(folder: Path, record_property: Callable[[str, object], None]) -> Monitored:
+    """Mount the folder; at the end the worker's memory never was above the promised, and nothing was lost."""
+
+    @contextmanager
+    def mounted(**options: object) -> Iterator[package.Mount]:
+        with package.mount(folder, **options) as mount:
+            yield mount
+            status = Path(f"/proc/{mount.worker_pid}/status").read_text()
+        peak = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) >> 10
+        facts = mount.trace.facts
+        record_property("events", facts["events"])
+        record_property("lost", facts["lost"])
+        record_property("worker at most", f"{peak} MiB")
+        assert (facts["lost"], facts["faults"]) == (0, 0)
+        assert peak <= MOST_MIB
+
+    return mounted
+
+
+@pytest.mark.parametrize("seconds", [1, pytest.param(60, marks=soak)])
+def test_writers_and_readers_side_by_side(
+    cast: Cast, folder: Path, seconds: int, monitored: Monitored
+) -> None:
+    with monitored() as mount:
         crew = []
         for number in range(8):
             for what in ("read", "write"):
                 file = folder / f"{what}{number}"
                 file.write_bytes(bytes(1 << 20))
-                crew.append((file.name, what, cast.program(WORKER, file, what, count)))
-        moved = {name: int(program.finish(600)[1]) for name, _what, program in crew}
-        assert psutil.Process(mount.worker_pid).memory_info().rss < MOST
+                crew.append((file.name, what, cast.program(WORKER, file, what, seconds)))
+        told = {name: tuple(map(int, program.finish(600)[1].split())) for name, _what, program in crew}
     events = mount.trace.events
     assert events["seq"].is_unique().all()
     for name, what, program in crew:
         mine = events.filter(pl.col("path") == name, pl.col("pid") == program.pid, pl.col("op") == what)
-        assert mine.height == count
-        assert (mine["end"] - mine["start"]).sum() == moved[name]
-    assert mount.trace.facts["lost"] == mount.trace.facts["faults"] == 0
+        assert (mine.height, (mine["end"] - mine["start"]).sum()) == told[name]
 
 
 @pytest.mark.parametrize("count", [300, pytest.param(5000, marks=soak)])
-def test_processes_that_live_briefly(folder: Path, count: int) -> None:
-    with package.mount(folder) as mount:
+def test_processes_that_live_briefly(folder: Path, count: int, monitored: Monitored) -> None:
+    with monitored() as mount:
         loop = f'for i in $(seq {count}); do head -c 10 "{folder}/file" >/dev/null; done'
         subprocess.run(["sh", "-c", loop], check=True, timeout=900)
-        worker = psutil.Process(mount.worker_pid)
-        assert worker.memory_info().rss < MOST
-        assert worker.num_fds() < 3000
+        assert psutil.Process(mount.worker_pid).num_fds() < 3000
     reads = mount.trace.events.filter(pl.col("op") == "read", pl.col("process") == "head")
     assert reads.height == count
     assert reads["handle"].n_unique() == count
@@ -72,33 +97,48 @@ def test_processes_that_live_briefly(folder: Path, count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [30_000, pytest.param(5_000_000, marks=soak)])
-def test_one_byte_at_a_time(folder: Path, count: int) -> None:
+def test_one_byte_at_a_time(folder: Path, count: int, monitored: Monitored) -> None:
     with (folder / "zeros").open("wb") as file:
         file.truncate(count)
-    with package.mount(folder, reports="off", output=folder.parent / "session") as mount:
+    with monitored(reports="off", output=folder.parent / "session") as mount:
         subprocess.run(
             ["dd", f"if={folder}/zeros", "of=/dev/null", "bs=1", f"count={count}", "status=none"], check=True, timeout=1800
         )  # fmt: skip
-        assert psutil.Process(mount.worker_pid).memory_info().rss < MOST
-    reads = mount.trace.lazy.filter(pl.col("op") == "read")
-    summed = reads.select(
-        pl.len(), pl.col("start").n_unique(), (pl.col("end") - pl.col("start")).sum().alias("bytes")
-    )
-    assert summed.collect().row(0) == (count, count, count)
+    assert _each_byte_once(mount, "read") == (count, count, count)
+
+
+@pytest.mark.parametrize("seconds", [1, pytest.param(30, marks=soak)])
+def test_dd_counts_what_is_recorded(folder: Path, seconds: int, monitored: Monitored) -> None:
+    (folder / "copy").touch()
+    with monitored(output=folder.parent / "session") as mount:
+        command = ["timeout", "-s", "INT", str(seconds), "dd", "if=/dev/zero", f"of={folder}/copy", "bs=1"]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"}
+        )
+    count = int(re.search(r"(\d+)\+0 records out", done.stderr)[1])
+    assert count
+    assert (folder / "copy").stat().st_size == count
+    assert _each_byte_once(mount, "write") == (count, count, count)
+
+
+def _each_byte_once(mount: package.Mount, op: str) -> tuple[int, int, int]:
+    """Give the number of calls, of their different places, and of the bytes they moved."""
+    moved = (pl.col("end") - pl.col("start")).sum().alias("bytes")
+    calls = mount.trace.lazy.filter(pl.col("op") == op)
+    return calls.select(pl.len(), pl.col("start").n_unique(), moved).collect().row(0)
 
 
 @pytest.mark.parametrize("count", [2000, pytest.param(100_000, marks=soak)])
-def test_a_large_directory(folder: Path, count: int) -> None:
+def test_a_large_directory(folder: Path, count: int, monitored: Monitored) -> None:
     for number in range(count):
         (folder / f"f{number}").write_bytes(b"%d" % number)
-    with package.mount(folder) as mount:
+    with monitored() as mount:
         names = {entry.name for entry in os.scandir(folder)}
         assert len(names) == 3 * (count + 1)  # each with its two reports
         listed = subprocess.run(["ls", "-l", folder], check=True, capture_output=True, timeout=900)
         assert listed.stdout.count(b"\n") == 3 * (count + 1) + 1
         read = "import sys\nfor n in range(int(sys.argv[2])):\n assert open(f'{sys.argv[1]}/f{n}','rb',0).read(20)==b'%d'%n"
         subprocess.run([sys.executable, "-c", read, folder, str(count)], check=True, timeout=900)
-        assert psutil.Process(mount.worker_pid).memory_info().rss < MOST
     counts = dict(mount.trace.events["op"].value_counts().rows())
     assert (counts["open"], counts["close"]) == (count, count)
     assert mount.trace.events.filter(pl.col("op") == "read")["path"].n_unique() == count
