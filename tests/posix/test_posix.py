@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.mount
 
 ONCE = {  # long, and no matter of the capture mode
-    "ten_thousand_files", "removing_all_while_listing", "a_listing_while_the_folder_changes", "another_user_with_more_groups",
+    "a_large_folder", "removing_all_while_listing", "a_listing_while_the_folder_changes", "another_user_with_more_groups",
     "another_user_in_a_sticky_folder", "another_user_in_a_folder_of_roots", "another_user_in_a_folder_to_search_only",
     "another_user_in_a_folder_to_list_only",
 }  # fmt: skip
