@@ -4,7 +4,7 @@
 strict UTF-8, copies what it reads twice, cannot express UTIME_OMIT, and its wrapper turns a BaseException into *success
 with no data*. Here
 
-- paths stay bytes, structures are filled in place, `read` and `write` pass addresses;
+- paths stay bytes, structures are filled in place, and libfuse is not asked to `read` and `write` (`fmrw.capture.transfers`);
 - whatever an operation raises becomes an errno: OSError its own, anything else EIO, reported to `operations.fault`;
 - the libfuse 2.9 table is filled to its end, so that `fallocate` works;
 - requests are received by `fmrw.capture.loop`.
@@ -28,9 +28,10 @@ from typing import TYPE_CHECKING, Any
 import fuse
 
 from fmrw.capture import libc, loop
+from fmrw.capture.transfers import Transfers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 if not hasattr(fuse, "fuse_operations"):  # the package fuse-python installs a module of the same name
     raise ImportError("the module `fuse` is not fusepy's")
@@ -40,13 +41,10 @@ Stat: Any = fuse.c_stat
 """`struct stat` as libfuse hands it over, for those who fill one."""
 
 FI_FLAGS = fuse.fuse_file_info.flags.offset
-FI_WRITEPAGE = fuse.fuse_file_info.writepage.offset
 FI_FH = fuse.fuse_file_info.fh.offset
-FI_LOCK_OWNER = fuse.fuse_file_info.lock_owner.offset
 
 _FILL = CFUNCTYPE(c_int, c_void_p, c_char_p, c_void_p, c_int64)
 _PATH_FI = (c_char_p, c_void_p)
-_TRANSFER = (c_char_p, c_void_p, c_size_t, c_int64, c_void_p)
 _PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "getattr": (c_char_p, c_void_p),
     "readlink": (c_char_p, c_void_p, c_size_t),
@@ -61,8 +59,6 @@ _PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "chown": (c_char_p, c_uint32, c_uint32),
     "truncate": (c_char_p, c_int64),
     "open": _PATH_FI,
-    "read": _TRANSFER,
-    "write": _TRANSFER,
     "statfs": (c_char_p, c_void_p),
     "flush": _PATH_FI,
     "release": _PATH_FI,
@@ -83,6 +79,9 @@ _PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "fallocate": (c_char_p, c_int, c_int64, c_int64, c_void_p),
 }
 
+
+TRANSFERS = ("read", "write")
+"""Operations that are not in libfuse's table: `fmrw.capture.transfers` answers them."""
 
 _FLAG_FIELDS = ("flag_nullpath_ok", "flag_nopath", "flag_utime_omit_ok", "flag_reserved")
 _POINTERS = [entry[0] for entry in fuse.fuse_operations._fields_ if entry[0] not in (*_FLAG_FIELDS, "ioctl")]
@@ -180,11 +179,17 @@ class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
         if not served:
             return 1
         try:
-            loop.Loop(loop.library(fuse._libfuse), _session(served), self._promised, self._gate).run()  # noqa: SLF001 - fusepy's handle
+            library = loop.library(fuse._libfuse)  # noqa: SLF001 - fusepy's own handle
+            loop.Loop(library, _session(served), self._promised, self._gate, self._transfers).run()
         finally:
             _teardown(served, mountpoint)
             libc.ignore_signal(signal.SIGPIPE)  # as Python has it; libfuse has just set it to kill
         return 0
+
+    def _transfers(self, request: memoryview, connection: int) -> Mapping[int, Callable[[], None]]:
+        """Give what answers the reads and writes of the calling thread."""
+        read, write = (self._guarded(name, getattr(self.operations, name)) for name in TRANSFERS)
+        return Transfers(self.operations.caller.context, read, write, request, connection).answers
 
     def _init(self, _connection: int) -> int:
         self._started()
@@ -238,14 +243,6 @@ class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
     def _c_create(self, path: bytes, mode: int, fi: int) -> None:
         info = fuse.fuse_file_info.from_address(fi)
         info.fh, info.direct_io = self.operations.create(path, info.flags, mode)
-
-    def _c_read(self, _path: bytes, buffer: int, size: int, offset: int, fi: int) -> int:
-        exact = _u64(fi + FI_LOCK_OWNER) != 0
-        return self.operations.read(_u64(fi + FI_FH), buffer, size, offset, exact)  # type: ignore[no-any-return]
-
-    def _c_write(self, _path: bytes, buffer: int, size: int, offset: int, fi: int) -> int:
-        exact = not c_int.from_address(fi + FI_WRITEPAGE).value
-        return self.operations.write(_u64(fi + FI_FH), buffer, size, offset, exact)  # type: ignore[no-any-return]
 
     def _c_flush(self, _path: bytes, fi: int) -> None:
         self.operations.flush(_u64(fi + FI_FH))

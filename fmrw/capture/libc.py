@@ -49,9 +49,6 @@ def _function(name: str, *arguments: Any, result: Any = c_int) -> Any:  # noqa: 
     return function
 
 
-_pread = _function("pread64", c_int, c_void_p, c_size_t, c_int64, result=c_long)
-_pwrite = _function("pwrite64", c_int, c_void_p, c_size_t, c_int64, result=c_long)
-_write = _function("write", c_int, c_void_p, c_size_t, result=c_long)
 _fstatat = _function("fstatat", c_int, c_char_p, c_void_p, c_int)
 _fstatvfs = _function("fstatvfs", c_int, c_void_p)
 _faccessat = _function("faccessat", c_int, c_char_p, c_int, c_int)
@@ -78,19 +75,14 @@ def _checked(result: int) -> int:
     return result
 
 
-def pread_into(fd: int, address: int, size: int, offset: int) -> int:
-    """Read `size` bytes at `offset` to a memory address; give the number read."""
-    return _checked(_pread(fd, address, size, offset))
+def pread_into(fd: int, buffer: memoryview, size: int, offset: int) -> int:
+    """Read `size` bytes at `offset` to the beginning of a buffer; give the number read."""
+    return os.preadv(fd, (buffer[:size],), offset)
 
 
-def pwrite_from(fd: int, address: int, size: int, offset: int) -> int:
-    """Write `size` bytes from a memory address at `offset`; give the number written."""
-    return _checked(_pwrite(fd, address, size, offset))
-
-
-def write_from(fd: int, address: int, size: int) -> int:
-    """Write `size` bytes from a memory address where the descriptor stands; give the number written."""
-    return _checked(_write(fd, address, size))
+def pwrite_from(fd: int, buffer: memoryview, size: int, offset: int) -> int:
+    """Write `size` bytes from the beginning of a buffer at `offset`; give the number written."""
+    return os.pwrite(fd, buffer[:size], offset)
 
 
 def stat_into(directory: int, name: bytes, address: int) -> None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fmrw.capture import libc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 DONT_MASK = 1 << 6  # include/uapi/linux/fuse.h
 POSIX_ACL = 1 << 20
@@ -119,14 +119,28 @@ class Loop:
         Flags added to the answer to INIT.
     gate : Gate
         Which every operation passes.
+    answering : callable
+        Called in each thread with (where it receives requests, the descriptor to answer on); gives opcode → function that
+        answers the request that lies there. What it does not name is processed by libfuse.
     """
 
-    def __init__(self, fuse: Library, session: int, promised: int, gate: Gate) -> None:
+    def __init__(
+        self,
+        fuse: Library,
+        session: int,
+        promised: int,
+        gate: Gate,
+        answering: Callable[
+            [memoryview, int], Mapping[int, Callable[[], None]]
+        ] = lambda _request, _descriptor: {},
+    ) -> None:
         self._fuse = fuse
+        self._answering = answering
         self._session = session
         self._promised = promised
         self._channel = fuse.next_channel(session, None)
         self._size = fuse.buffer_size(self._channel)
+        self._descriptor = fuse.descriptor(self._channel)
         self._threads: list[threading.Thread] = []
         self._gate = gate
         gate.grow = self._grow
@@ -161,7 +175,7 @@ class Loop:
         self._reply = _SEND(self._send_init)
         answering = _Channel(None, ctypes.cast(self._reply, c_void_p), None)
         own = self._fuse.new_channel(
-            ctypes.byref(answering), self._fuse.descriptor(self._channel), self._size, None
+            ctypes.byref(answering), self._descriptor, self._size, None
         )  # stays until the process ends: libfuse keeps no word on who may free it
         self._fuse.process(self._session, buffer, length, own)
 
@@ -192,9 +206,16 @@ class Loop:
     def _work(self) -> None:
         libc.drop_umask()
         receive, process = self._fuse.receive, self._fuse.process
-        buffer = _serving.buffer = ctypes.create_string_buffer(self._size)
+        memory = bytearray(-(-self._size // 8) * 8)
+        buffer = _serving.buffer = (ctypes.c_char * len(memory)).from_buffer(memory)
+        opcode = memoryview(memory).cast("I")[1:2]
+        answers = self._answering(memoryview(memory), self._descriptor)
         channel = c_void_p(self._channel)
         into, from_channel = ctypes.byref(channel), self._channel
         while (length := receive(into, buffer, self._size)) > 0 or length == -errno.EINTR:
             if length > 0:
-                process(self._session, buffer, length, from_channel)
+                answer = answers.get(opcode[0])
+                if answer is not None:
+                    answer()
+                else:
+                    process(self._session, buffer, length, from_channel)

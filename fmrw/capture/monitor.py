@@ -95,7 +95,7 @@ class Monitor(Passthrough):
 
     # Operations that are recorded
 
-    def read(self, fh: int, buffer: int, size: int, offset: int, exact: bool = True) -> int:  # noqa: FBT002
+    def read(self, fh: int, buffer: memoryview, size: int, offset: int, exact: bool = True) -> int:  # noqa: FBT002
         handle = self.handles[fh]
         try:
             done = pread_into(handle.fd, buffer, size, offset)
@@ -108,7 +108,7 @@ class Monitor(Passthrough):
             self._unrecorded(error)
         return done
 
-    def write(self, fh: int, buffer: int, size: int, offset: int, exact: bool = True) -> int:  # noqa: FBT002
+    def write(self, fh: int, buffer: memoryview, size: int, offset: int, exact: bool = True) -> int:  # noqa: FBT002
         handle = self.handles[fh]
         try:
             done = super().write(fh, buffer, size, offset)

@@ -96,10 +96,10 @@ class Passthrough(Names):
         self.handles[handle.number] = handle
         return handle
 
-    def read(self, fh: int, buffer: int, size: int, offset: int) -> int:
+    def read(self, fh: int, buffer: memoryview, size: int, offset: int) -> int:
         return libc.pread_into(self.handles[fh].fd, buffer, size, offset)
 
-    def write(self, fh: int, buffer: int, size: int, offset: int) -> int:
+    def write(self, fh: int, buffer: memoryview, size: int, offset: int) -> int:
         handle = self.handles[fh]
         done = libc.pwrite_from(handle.fd, buffer, size, offset)
         if self._serves_others:

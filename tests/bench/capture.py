@@ -30,7 +30,7 @@ CALLS = 20_000
 MILLION = 1_000_000
 MEASURES = (
     ("4 KiB random pread", "random", CALLS),
-    ("128 KiB sequential read", "sequential", 1),
+    ("128 KiB sequential read", "sequential", 4),
     ("4 KiB pwrite", "write", CALLS),
 )
 
@@ -142,6 +142,8 @@ def measure(folder: Path, arguments: argparse.Namespace, everywhere: set[int]) -
 
             pids = (stack.enter_context(fmrw.mount(files["fmrw"].parent, reports="beside")).worker_pid,)
         compare(client, files, arguments.rounds, pids)
+    if arguments.calls_only:
+        return
     beside_strace(client, plain, arguments.rounds)
     if "fmrw" in files:
         fmrw_alone(client, files["fmrw"].parent, long=arguments.long, everywhere=everywhere)
@@ -154,6 +156,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--cpu", type=int, default=1)
     parser.add_argument("--long", action="store_true", help="memory after 5 million events: minutes more")
+    parser.add_argument("--calls-only", action="store_true", help="nothing but the time per call")
     parser.add_argument("--reference-only", action="store_true")
     arguments = parser.parse_args()
     rig.require("cc", "pkg-config", "fusermount", "strace")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import fmrw
-from fmrw.capture.adapter import _PROTOTYPES
+from fmrw.capture.adapter import _PROTOTYPES, TRANSFERS
 from fmrw.capture.journal import Journal
 from fmrw.capture.monitor import Monitor
 from fmrw.capture.reportfiles import ReportFiles
@@ -65,7 +65,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     monkeypatch.setattr(
         logging.root.manager, "disable", logging.CRITICAL
     )  # pytest keeps records, and frames with them
-    for name in _PROTOTYPES:
+    for name in (*_PROTOTYPES, *TRANSFERS):
         monkeypatch.setattr(ReportFiles, name, bench.wrap(name, getattr(ReportFiles, name)))
     for owner, name in (
         (Monitor, "_transfer"), (Monitor, "_event"), (Monitor, "_note_open"), (Monitor, "_note_close"),
@@ -128,7 +128,7 @@ UNSEEN = {"release", "releasedir", "fgetattr"}  # the kernel waits for no answer
 
 
 def test_every_handler_is_struck() -> None:
-    assert ACTIONS.keys() | UNSEEN == _PROTOTYPES.keys()
+    assert ACTIONS.keys() | UNSEEN == {*_PROTOTYPES, *TRANSFERS}
 
 
 @pytest.mark.parametrize("name", ACTIONS)

@@ -5,7 +5,7 @@ from fmrw.capture.loop import Gate, Library, Loop
 
 def _library(receive: object) -> Library:
     return Library(
-        receive, process=None, send=None, new_channel=None, descriptor=None,
+        receive, process=None, send=None, new_channel=None, descriptor=lambda _channel: -1,
         next_channel=lambda _session, _before: 1, buffer_size=lambda _channel: 64,
     )  # fmt: skip
 
