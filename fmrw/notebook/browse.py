@@ -9,18 +9,23 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import ipywidgets as w  # type: ignore[import-untyped] # ships no types
 import numpy as np
 import polars as pl
 import traitlets
 
 from fmrw.errors import BadInput, FmrwError
 from fmrw.figures.look import LIGHT
+from fmrw.notebook import still
 from fmrw.notebook.explorer import Explorer
 from fmrw.notebook.hexview import escaped
 from fmrw.offsets import human_size
 from fmrw.text import visible
 from fmrw.trace.schema import transfers
+
+try:
+    import ipywidgets as w  # type: ignore[import-untyped] # ships no types
+except ImportError:  # said where a table is shown
+    w = None
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -139,14 +144,18 @@ class Browser(traitlets.HasTraits):
     @property
     def widget(self) -> Any:  # noqa: ANN401 - a VBox of ipywidgets
         """The widget; made when first asked for."""
+        if w is None:
+            raise ImportError(still.INSTALL)
         if self._table is None:
             self._table = _Table(self)
         return self._table.box
 
     def _repr_mimebundle_(self, **options: Any) -> Any:  # noqa: ANN401 - as IPython has it
         """Give the widget, and beside it the page as a table for where no kernel runs."""
-        shown: Mapping[str, Any] = self.widget._repr_mimebundle_(**options)
-        return {**shown, "text/plain": self.text(), "text/html": self.html()}
+        if still.in_terminal():
+            return {"text/plain": f"{self.text()}\n{still.TERMINAL}"}
+        shown = still.beside(self.text(), lambda: self.widget._repr_mimebundle_(**options))
+        return {**shown, "text/html": self.html()}
 
     def text(self) -> str:
         """Give the page as text."""

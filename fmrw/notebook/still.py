@@ -6,7 +6,6 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from IPython.core.getipython import get_ipython
 
 from fmrw.analysis.tiles import window_edges
 from fmrw.figures.page import size_text
@@ -30,6 +29,7 @@ _NAMED = 4
 _SAMPLE = 20_000  # accesses looked at for who they were
 _SCALE = 1.5
 INSTALL = "The explorer needs the notebook's widgets: pip install 'fmrw[notebook]'"
+TERMINAL = "A terminal shows text only; for the explorer: pip install 'fmrw[notebook]', then `jupyter lab`"
 
 
 def tell(recorded: Recorded, choice: Choice, start: int, end: int) -> str:
@@ -75,18 +75,33 @@ def strip(recorded: Recorded, choice: Choice, window: tuple[int, int]) -> str:
         touched = bins["distinct"].sum() / (end - start)
         count = recorded.bins(np.array(window, np.int64), op, choice)["accesses"].item()
         picture = "".join(_SHADES[shade] for shade in shades)
-        lines.append(f"{op:>5} │{picture}│ {count:,} of {touched:.1%} of the bytes")
+        lines.append(
+            f"{op:>5} │{picture}│ {count:,} {op}{'s' if count != 1 else ''}, {touched:.1%} of the bytes"
+        )
     return "\n".join(lines)
 
 
 def bundle(view: Explorer, text: str, widget: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-    """Give the widget, a picture and the text; in a terminal, or without the widgets, the text alone."""
-    shell = get_ipython()
-    if shell is not None and getattr(shell, "kernel", None) is None:
-        return {"text/plain": text}
+    """Give the widget, a picture and the text; in a terminal the text alone."""
+    if in_terminal():
+        return {"text/plain": f"{text}\n{TERMINAL}"}
+    picture = base64.b64encode(pixels.png(view.scene.canvas, _SCALE)).decode()
+    return {**beside(text, widget), "image/png": picture}
+
+
+def beside(text: str, widget: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """Give a widget and its text; without the widgets' packages the text, and what to install."""
     try:
-        shown = widget()
+        return {**widget(), "text/plain": text}
     except ImportError:
         return {"text/plain": f"{text}\n{INSTALL}"}
-    picture = base64.b64encode(pixels.png(view.scene.canvas, _SCALE)).decode()
-    return {**shown, "text/plain": text, "image/png": picture}
+
+
+def in_terminal() -> bool:
+    """Tell whether IPython runs, and in a terminal, which shows text only."""
+    try:
+        from IPython.core.getipython import get_ipython  # noqa: PLC0415 - may be missing
+    except ImportError:
+        return False
+    shell = get_ipython()
+    return shell is not None and getattr(shell, "kernel", None) is None
