@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from fmrw.commands import Outcome, wants_json
+from fmrw.commands import wants_json
 from fmrw.errors import FmrwError
 from fmrw.grammar import grammar
 from fmrw.reports import import_quickly
@@ -20,6 +20,8 @@ from fmrw.reports import import_quickly
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
+
+    from fmrw.doors import Outcome
 
 OWN_FAILURE = 1
 INTERRUPTED = 130

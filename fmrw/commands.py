@@ -1,14 +1,12 @@
 """The commands: one grammar and one function each, for the shell and for the notebook.
 
 Every command of the group `grammar` is a function; its docstring is its help. It gives an `Outcome`, which a door shows in
-its own way: `fmrw.cli` prints it, the magics display it. Commands know neither door.
+its own way: `fmrw.cli` prints it, the magics display it (`fmrw.doors`).
 """
 
 from __future__ import annotations
 
 import os
-import shlex
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 import fmrw
-from fmrw.errors import SessionError
+from fmrw.doors import Outcome, door
 from fmrw.text import visible
 
 if TYPE_CHECKING:
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from fmrw.running import Run
     from fmrw.session import Trace
 
 _NAMED = 3  # files a remark names
@@ -42,64 +39,6 @@ class _Untouched(click.Path):
 
 
 DIRECTORY = _Untouched()
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a command found out.
-
-    Attributes
-    ----------
-    shown : list of rich renderables
-        For people.
-    data : object
-        For programs, with `--json`.
-    status : int
-        Exit status.
-    value : object
-        What a notebook may keep: a `Mount`, a `Trace`, a path.
-    notes : list of str
-        Remarks for standard error.
-    """
-
-    shown: Sequence[RenderableType] = ()
-    data: Any = None
-    status: int = 0
-    value: Any = None
-    notes: Sequence[str] = field(default_factory=list)
-
-
-class Door:
-    """How a door mounts and runs; the shell's way. A notebook brings its own as click's `obj`."""
-
-    def mount(self, root: Path, output: Path | None, options: dict[str, Any], *, foreground: bool) -> Outcome:
-        """Mount with a worker that outlives the shell's command."""
-        from fmrw import mounting, overview  # noqa: PLC0415 - heavy
-        from fmrw.show import mounted_text  # noqa: PLC0415
-
-        session = (output or default_session(root)).resolve()
-        worker = mounting.start_background(root, session, **options)
-        data = {"root": str(root), "session": str(session), "worker": worker, **options}
-        shown = mounted_text(root, session, options)
-        if not foreground:
-            return Outcome([shown], data, value=session)
-        click.echo(shown.plain, err=True)
-        overview.wait_until_unmounted(root, worker)
-        return Outcome(data=data, value=session, notes=[f"session kept in {visible(str(session))}"])
-
-    def run(self, command: Sequence[str], directory: Path, **options: Any) -> Run:  # noqa: ANN401 - those of `mount`
-        """Run a command on this terminal; fmrw's own process is not recorded."""
-        from fmrw import running  # noqa: PLC0415 - heavy
-        from fmrw.show import watching  # noqa: PLC0415
-
-        return running.run(command, directory, ignored=[os.getpid()], watch=watching, **options)
-
-
-def door() -> Door:
-    """Give the door through which the present command came."""
-    context = click.get_current_context()
-    found: Door = context.find_root().obj or Door()
-    return found
 
 
 def example(*lines: str) -> str:
@@ -163,18 +102,6 @@ def capture_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         function = option(function)
     return function
-
-
-# Recordings by name
-
-
-def recording(name: str | os.PathLike[str]) -> Trace:
-    """Open what a user names: a directory this process monitors, or whatever `fmrw.load` takes."""
-    from fmrw import mounting  # noqa: PLC0415 - heavy imports only where needed
-    from fmrw.session import load  # noqa: PLC0415
-
-    own = (mounted.trace for mounted in mounting.live() if mounted.root == Path(os.path.realpath(name)))
-    return next(own, None) or load(name)
 
 
 # run
@@ -289,20 +216,6 @@ def _suspects(trace: Trace) -> list[str]:
 # mount, unmount, status
 
 
-def _state_folder() -> Path:
-    home = os.environ.get("XDG_STATE_HOME")
-    return (Path(home) if home else Path.home() / ".local" / "state") / "fmrw"
-
-
-def default_session(root: Path) -> Path:
-    """Give a new folder name for a recording in the background: ~/.local/state/fmrw/NAME-TIME."""
-    import datetime as dt  # noqa: PLC0415
-
-    stem = f"{root.name or 'root'}-{dt.datetime.now().astimezone():%Y%m%dT%H%M%S}"
-    names = (_state_folder() / (stem if not number else f"{stem}-{number}") for number in range(10_000))
-    return next(name for name in names if not name.exists())
-
-
 @grammar.command(
     epilog=example(
         "fmrw mount samples",
@@ -333,7 +246,7 @@ def mount(directory: Path, output: Path | None, foreground: bool, **options: Any
 
 
 @grammar.command(epilog=example("fmrw unmount samples"))
-@click.argument("directory", type=DIRECTORY)
+@click.argument("directory", type=DIRECTORY, required=False)
 @click.option("--force", is_flag=True, help="Detach it although it is in use; open files go on working.")
 @click.option(
     "--abort",
@@ -341,19 +254,12 @@ def mount(directory: Path, output: Path | None, foreground: bool, **options: Any
     help="Break the connection of a worker that does not answer; who waits for it gets an error.",
 )
 @json_option
-def unmount(directory: Path, force: bool, abort: bool) -> Outcome:
-    """Stop monitoring DIRECTORY and finish its session."""
-    from fmrw import overview  # noqa: PLC0415 - heavy
-    from fmrw.capture.serving import resolved  # noqa: PLC0415
+def unmount(directory: Path | None, force: bool, abort: bool) -> Outcome:
+    """Stop monitoring DIRECTORY and finish its session. A notebook need not name the only one it has."""
+    from fmrw.capture.serving import resolved  # noqa: PLC0415 - heavy
 
-    root = resolved(directory)
-    session = overview.unmount(root, force=force, abort=abort)
-    kept = f"; session kept in {visible(str(session))}" if session is not None and session.exists() else ""
-    return Outcome(
-        [Text(f"{visible(str(root))} is unmounted{kept}")],
-        {"root": str(root), "session": _text(session)},
-        value=session,
-    )
+    root = door().only_root() if directory is None else resolved(directory)
+    return door().unmount(root, force=force, abort=abort)
 
 
 @grammar.command(epilog=example("fmrw status", "fmrw status --json"))
@@ -405,11 +311,3 @@ def doctor(fix: bool) -> Outcome:
     data = [{"what": f.what, "found": f.found, "cure": f.cure, "ok": f.well} for f in findings]
     ill = any(not finding.well and finding.fatal for finding in findings)
     return Outcome([table], data, int(ill), findings, [f"took away {what}" for what in healed])
-
-
-def words(line: str) -> list[str]:
-    """Split a line as a shell does."""
-    try:
-        return shlex.split(line)
-    except ValueError as error:
-        raise SessionError(f"{visible(line)}: {error}; close the quotation.") from error

@@ -13,7 +13,7 @@ import polars as pl
 
 from fmrw import mounting, writing
 from fmrw.analysis import summary
-from fmrw.commands import Outcome
+from fmrw.doors import Outcome
 from fmrw.errors import SessionError
 from fmrw.show import files_table
 from fmrw.text import visible

@@ -1,6 +1,6 @@
-"""The whole grammar: commands that record, and commands that ask, which register themselves when imported."""
+"""The whole grammar: commands that record, and commands that ask and compare, which register themselves when imported."""
 
-from fmrw import questions
+from fmrw import comparisons, questions
 from fmrw.commands import grammar
 
-__all__ = ["grammar", "questions"]
+__all__ = ["comparisons", "grammar", "questions"]

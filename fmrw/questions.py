@@ -1,4 +1,4 @@
-"""Commands that ask a recording: what was never read, who read what, and is it as it must be."""
+"""Commands that ask a recording: what was read, what never, and figures of it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 from rich.text import Text
 
-from fmrw.commands import DIRECTORY, Outcome, example, grammar, json_option, recording
-from fmrw.errors import UnknownPath
+from fmrw.commands import DIRECTORY, example, grammar, json_option
+from fmrw.doors import Outcome, located, only_file, recording
 from fmrw.text import visible
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from fmrw.analysis.compare import Run
     from fmrw.figures.look import Look
     from fmrw.session import Trace
 
@@ -99,13 +98,14 @@ def report(session: str, paths: tuple[str, ...], output: Path, **options: Any) -
 
     trace = recording(session)
     notes: list[str] = []
+    chosen = [trace.resolve(path) for path in paths] or None
+    size = trace.size(chosen[0]) if chosen is not None and len(chosen) == 1 else None
     style = writing.Style(
         options["charts"],
         _look(options["preset"], options),
-        [parse_annotation(text) for text in options["annotate"]],
+        [parse_annotation(text, size) for text in options["annotate"]],
         options["scale"],
     )
-    chosen = [trace.resolve(path) for path in paths] or None
     written = writing.write(trace, output, options["formats"], paths=chosen, style=style, notes=notes)
     return Outcome(
         [Text(visible(str(path))) for path in written],
@@ -118,16 +118,19 @@ def report(session: str, paths: tuple[str, ...], output: Path, **options: Any) -
 # view, coverage, gaps
 
 
-@grammar.command(epilog=example("fmrw view out debian.iso", "%fmrw view samples debian.iso"))
+@grammar.command(epilog=example("fmrw view out debian.iso", "%fmrw view samples/debian.iso"))
 @click.argument("session", type=click.Path())
 @click.argument("path", required=False)
 def view(session: str, path: str | None) -> Outcome:
-    """Explore PATH of SESSION, or choose among its files. In a notebook a widget, elsewhere a strip of text."""
+    """Explore PATH of SESSION, or choose among its files. In a notebook a widget, elsewhere a strip of text.
+
+    A file in a directory that is monitored needs no SESSION.
+    """
     from fmrw.notebook.browse import browse  # noqa: PLC0415 - heavy
     from fmrw.notebook.explorer import explore  # noqa: PLC0415
 
-    trace = recording(session)
-    found = browse(trace) if path is None else explore(trace, path)
+    trace, chosen = located(session, path)
+    found = browse(trace) if chosen is None else explore(trace, chosen)
     return Outcome([cast("Any", found)], value=found)
 
 
@@ -136,14 +139,22 @@ def view(session: str, path: str | None) -> Outcome:
 
 @grammar.command(epilog=example("fmrw coverage out debian.iso --json"))
 @click.argument("session", type=click.Path())
-@click.argument("path")
+@click.argument("path", required=False)
 @json_option
-def coverage(session: str, path: str) -> Outcome:
-    """Say which ranges of PATH were read, written, and never read."""
+def coverage(session: str, path: str | None) -> Outcome:
+    """Say which ranges of PATH were read, written, and never read.
+
+    A file in a directory that is monitored needs no SESSION, a SESSION that read one file no PATH.
+    """
     from fmrw.show import coverage_table  # noqa: PLC0415 - heavy
 
-    found = coverage_of(recording(session), path)
+    found = coverage_of(*_one_file(session, path))
     return Outcome([coverage_table(found)], found, value=found)
+
+
+def _one_file(session: str, path: str | None) -> tuple[Trace, str]:
+    trace, chosen = located(session, path)
+    return trace, chosen if chosen is not None else only_file(trace, session)
 
 
 def coverage_of(trace: Trace, path: str) -> dict[str, Any]:
@@ -182,7 +193,7 @@ def content_of(trace: Trace, path: str) -> Iterator[str | None]:
 
 @grammar.command(epilog=example("fmrw gaps out polyglot.pdf", "fmrw gaps out polyglot.pdf --structure"))
 @click.argument("session", type=click.Path())
-@click.argument("path")
+@click.argument("path", required=False)
 @click.option(
     "--structure",
     "described",
@@ -193,16 +204,19 @@ def content_of(trace: Trace, path: str) -> Iterator[str | None]:
     help="Set what the format describes against what was read; FILE: a CSV or JSON with ranges of your own.",
 )
 @json_option
-def gaps(session: str, path: str, described: str | None) -> Outcome:
-    """Report every range of PATH that was never read, the most remarkable first: what is in it, and what that means."""
+def gaps(session: str, path: str | None, described: str | None) -> Outcome:
+    """Report every range of PATH that was never read, the most remarkable first: what is in it, and what that means.
+
+    A file in a directory that is monitored needs no SESSION, a SESSION that read one file no PATH.
+    """
     from fmrw.show import crosstab_table, gaps_table  # noqa: PLC0415 - heavy
 
-    trace = recording(session)
-    report = gap_report(trace, path)
-    data: Any = {"path": trace.resolve(path), "gaps": report.to_dicts()}
+    trace, chosen = _one_file(session, path)
+    report = gap_report(trace, chosen)
+    data: Any = {"path": trace.resolve(chosen), "gaps": report.to_dicts()}
     shown: list[Any] = [gaps_table(report)]
     if described is not None:
-        table = structure_crosstab(trace, path, described or None)
+        table = structure_crosstab(trace, chosen, described or None)
         data["structure"] = table.to_dicts()
         shown += ["", crosstab_table(table)]
     return Outcome(shown, data, value=report)
@@ -241,115 +255,3 @@ def structure_crosstab(trace: Trace, path: str, described: str | None) -> pl.Dat
                 )
             parts = structure(content)
     return crosstab(parts, trace.coverage(path), trace.size(path))
-
-
-# diff, assert
-
-
-def _run_of(name: str, path: str | None) -> Run:
-    """Make a run of what a user names: a recording, or `RECORDING:PROCESS`."""
-    from fmrw.analysis.compare import Run  # noqa: PLC0415 - heavy
-
-    place, _, process = name.rpartition(":") if not Path(name).exists() else (name, "", "")
-    trace = recording(place or name)
-    chosen = trace.resolve(path) if path is not None else _only_file(trace, name)
-    events = trace.of(chosen)
-    if process:
-        events = events.filter(process=process)
-        if not events.height:
-            raise UnknownPath(
-                f"{visible(process)} did nothing to {visible(chosen)} in {visible(place)}; `fmrw run` shows who did."
-            )
-    return Run.of(events, visible(name), trace.size(chosen))
-
-
-def _only_file(trace: Trace, name: str) -> str:
-    read = [row["path"] for row in trace.files.iter_rows(named=True) if row["reads"]]
-    if len(read) != 1:
-        raise UnknownPath(f"{visible(name)} read {len(read)} files; choose one with --file PATH.")
-    return str(read[0])
-
-
-@grammar.command(
-    epilog=example("fmrw diff out-unzip out-7z --file polyglot.pdf", "fmrw diff out:unzip out:pdftotext")
-)
-@click.argument("a")
-@click.argument("b")
-@click.option(
-    "--file", "path", metavar="PATH", help="The file to compare  [default: the only one that was read]"
-)
-@json_option
-def diff(a: str, b: str, path: str | None) -> Outcome:
-    """Compare what A and B read of one file: which ranges only one of them looked at, and in what order.
-
-    A and B are recordings, or RECORDING:PROCESS for one process of a recording.
-    """
-    from fmrw.analysis import compare  # noqa: PLC0415 - heavy
-    from fmrw.show import differential_table  # noqa: PLC0415
-
-    runs = {"A": _run_of(a, path), "B": _run_of(b, path)}
-    table = compare.differential(runs)
-    agreed = compare.agreement(runs).row(0, named=True)
-    order = compare.order_differences(runs["A"], runs["B"]).row(0, named=True)
-    data = {"a": a, "b": b, "ranges": table.to_dicts(), "agreement": agreed, "order": order}
-    return Outcome([differential_table(table, a, b, agreed, order)], data, value=table)
-
-
-def _ranges(
-    _context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]
-) -> list[tuple[int, int]]:
-    from fmrw.offsets import parse_range  # noqa: PLC0415 - beside its use
-
-    return [parse_range(text) for text in value]
-
-
-@grammar.command(
-    "assert", epilog=example("fmrw assert out a.zip --reads 0x0-0x20 --never 0x400-0x800 --fail-under 90")
-)
-@click.argument("session", type=click.Path())
-@click.argument("path")
-@click.option(
-    "--reads",
-    multiple=True,
-    metavar="RANGE",
-    callback=_ranges,
-    help="Every byte of it must have been read; may be repeated.",
-)
-@click.option(
-    "--never",
-    multiple=True,
-    metavar="RANGE",
-    callback=_ranges,
-    help="No byte of it may have been read; may be repeated.",
-)
-@click.option(
-    "--fail-under",
-    type=click.FloatRange(0, 100),
-    metavar="PERCENT",
-    help="Least share of the file that must have been read.",
-)
-@json_option
-def assert_(
-    session: str,
-    path: str,
-    reads: list[tuple[int, int]],
-    never: list[tuple[int, int]],
-    fail_under: float | None,
-) -> Outcome:
-    """Check what was read of PATH; the exit status is 1 and the offending ranges are printed when it is not as expected.
-
-    Ranges are START-END (the end is not part of it) or START+LENGTH, in hex or decimal, with KiB, MiB.
-    """
-    from fmrw.analysis.checks import check  # noqa: PLC0415 - heavy
-    from fmrw.offsets import range_text  # noqa: PLC0415
-
-    if not reads and not never and fail_under is None:
-        raise click.UsageError("nothing is expected; give --reads, --never or --fail-under.")
-    trace = recording(session)
-    found = check(trace.coverage(path), trace.size(path), reads=reads, never=never, fail_under=fail_under)
-    lines = [
-        Text(f"{each.expectation}: {each.reason}: {', '.join(range_text(*pair) for pair in each.offending)}")
-        for each in found
-    ]
-    data = {"path": trace.resolve(path), "ok": not found, "violations": [vars(each) for each in found]}
-    return Outcome(lines or [Text("as expected")], data, int(bool(found)), found)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import subprocess
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +15,8 @@ from fmrw.mounting import Mount, mount
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from types import FrameType
 
     from fmrw.mounting import ReportMode
     from fmrw.session import Trace
@@ -71,9 +75,40 @@ def run(
     """
     if not command:
         raise SessionError("no command; write it after `--`.")
-    with mount(directory, reports=reports, output=output, command=command, **options) as mounted:
+    mounted = mount(directory, reports=reports, output=output, command=command, **options)
+    with ending(mounted):
         status = _spawn(command, mounted, watch or (lambda _mount, child: child.wait()), stdout)
     return Run(status, mounted.trace, mounted.session)
+
+
+@contextlib.contextmanager
+def ending(mounted: Mount) -> Iterator[None]:
+    """End a mount with a block, also when the end is interrupted; a busy mount is detached."""
+    try:
+        yield
+    finally:
+        with _interrupts_wait():
+            mounted.__exit__(None, None, None)
+
+
+@contextlib.contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Let an interrupt wait until a block has ended; other threads than the main one get none."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+
+    def keep(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+
+    before = signal.signal(signal.SIGINT, keep)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _spawn(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import signal
 import subprocess
 import sys
@@ -68,16 +69,24 @@ def _file_cells(row: Mapping[str, Any]) -> list[Text | str]:
     ]  # fmt: skip
 
 
-def mounted_text(root: Path, session: Path, options: Mapping[str, Any]) -> Text:
-    """Say what is monitored now."""
+def mounted_text(root: Path, session: Path | None, options: Mapping[str, Any], sign: str = "") -> Text:
+    """Say what is monitored now; `session` is None where nothing is kept, `sign` the `%` of a notebook's command."""
     where = {
         "beside": "NAME.csv and NAME-heatmap.pdf stand beside the files",
+        "hidden": "NAME.csv and NAME-heatmap.pdf can be opened, and are not listed",
         "aside": "reports under .fmrw/",
+        "off": "no reports",
     }
+    typed = visible(shlex.quote(str(root)))
+    kept = (
+        f"recording into {visible(str(session))}"
+        if session is not None
+        else f"recording in memory; `{sign}fmrw view {typed}` shows it, `-o FOLDER` would keep it"
+    )
     parts = [
-        f"monitoring {visible(str(root))} ({options['capture']}); {where.get(options['reports'], 'reports ' + options['reports'])}",
-        f"recording into {visible(str(session))}",
-        f"`fmrw unmount {visible(str(root))}` ends it; programs that stand in it already must `cd` again to be seen",
+        f"monitoring {visible(str(root))} ({options['capture']}); {where[options['reports']]}",
+        kept,
+        f"`{sign}fmrw unmount {typed}` ends it; programs that stand in it already must `cd` again to be seen",
     ]
     return Text("\n".join(parts))
 

@@ -401,7 +401,7 @@ def test_doctor_names_the_cure(say: Say, monkeypatch: pytest.MonkeyPatch) -> Non
     "arguments",
     [
         ["rnu"], ["run"], ["run", "."], ["run", "--capture", "perfect", ".", "--", "true"], ["run", "--grain", "-1", ".", "--", "true"],
-        ["mount"], ["mount", ".", "extra"], ["coverage", "only"], ["status", "--colour"], ["--unknown"], ["report"],
+        ["mount"], ["mount", ".", "extra"], ["coverage"], ["status", "--colour"], ["--unknown"], ["report"],
     ],
 )  # fmt: skip
 def test_usage_is_2(arguments: list[str], say: Say) -> None:

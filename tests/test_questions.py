@@ -124,6 +124,36 @@ def test_assert(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "START-END" in refused(capsys, "assert", *place, "--reads", "zzz")
 
 
+def test_assert_knows_the_size(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = (str(session), NAME)
+    told(capsys, "assert", *place, "--reads", "0x6000-end", "--never", "0x2000-0x6000")
+    said = told(capsys, "assert", *place, "--reads", "0-50%", status=1)
+    assert f"0x2000-{min(SIZE // 2, 0x6000):#x}" in said
+    assert "past the end" in refused(capsys, "assert", *place, "--reads", "0-101%")
+
+
+def test_assert_refuses_a_share_that_is_none(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for share in ("nan", "-nan", "101"):
+        assert main(["assert", str(session), NAME, "--fail-under", share]) == 2
+        assert "--fail-under" in capsys.readouterr().err
+
+
+def test_annotations_know_the_size(session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ("--format", "svg", "--chart", "strip", "-o", str(tmp_path / "out"))
+    told(capsys, "report", str(session), NAME, *out, "--annotate", "50%-end=second half")
+    assert "second half" in (tmp_path / "out" / f"{NAME}-strip.svg").read_text()
+
+
+def test_a_session_of_one_file_needs_no_path(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert data(capsys, "coverage", str(session)) == data(capsys, "coverage", str(session), NAME)
+    assert data(capsys, "gaps", str(session)) == data(capsys, "gaps", str(session), NAME)
+    events = fmrw.load(session).events
+    two = pl.concat([events, events.with_columns(path=pl.lit("\x1b[31mred.zip"))])
+    source = FrameSource(two, pl.DataFrame(schema=schema.PROCESSES), {})
+    both = fmrw.Trace(source).save(session.parent / "two")
+    assert f"read 2 files; name one: \\x1b[31mred.zip, {NAME}." in refused(capsys, "gaps", str(both))
+
+
 def test_reports_in_every_data_format(
     session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,109 +1,113 @@
-"""The notebook's door: `%fmrw SUBCOMMAND …`, `%%fmrw run DIR`, `%%fmrw capture DIR`, `%mount`, `%unmount`.
+"""The magics: `%fmrw SUBCOMMAND …`, `%%fmrw run DIR`, `%%fmrw capture DIR`, `%mount`, `%unmount`.
 
-The grammar is the command line's own (`fmrw.commands`). What differs is the door: a mount belongs to the kernel and gives a live
-`Mount`, a command's output goes into the cell. Errors are one line, never a traceback. IPython has replaced `{python}`
-and `$name` before we see the line; `~` and environment variables are replaced here.
+The grammar is the command line's own (`fmrw.commands`). What differs is the door (`fmrw.celldoor`): a mount belongs to the kernel and
+gives a live `Mount`, a command's output goes into the cell. Errors are one line, never a traceback. Lines are split in `words`,
+completed in `completion`.
 """
 
 from __future__ import annotations
 
-import contextlib
+import ast
+import dataclasses
+import inspect
 import os
 import re
-import subprocess
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from IPython.core.completer import SimpleCompletion, context_matcher
 from IPython.core.error import UsageError
+from IPython.core.magic import needs_local_scope, no_var_expand
 from IPython.display import display
 from rich.console import Console
 
-from fmrw import commands, mounting, running
+from fmrw import mounting, running
 from fmrw.capture import mount as kernel_mounts
-from fmrw.commands import Door, Outcome, wants_json
-from fmrw.errors import Busy, FmrwError
+from fmrw.celldoor import CellDoor
+from fmrw.commands import wants_json
+from fmrw.doors import Outcome
+from fmrw.errors import FmrwError
 from fmrw.grammar import grammar
-from fmrw.show import mounted_text
+from fmrw.notebook.completion import offers
+from fmrw.notebook.words import words
+from fmrw.show import files_table
 from fmrw.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from types import CodeType
 
+    from IPython.core.completer import CompletionContext, SimpleMatcherResult
     from IPython.core.interactiveshell import InteractiveShell
 
+    from fmrw.session import Trace
+
+
 SHORT = {"mount": "mount", "unmount": "unmount", "fmrw_view": "view"}
-_ASSIGNED = re.compile(r"^\s*[\w.,\s\[\]'\"]+=\s*%")
-_registered: dict[str, object] = {}
+_ASSIGNED = re.compile(r"^\s*[\w.,\s\[\]'\"]+=\s*$")
+_CELLS = "%%fmrw knows `run DIR` (a cell of shell lines) and `capture DIR` (a cell of Python)."
+_CAPTURE_HELP = """\
+Usage: %%fmrw capture DIRECTORY [the options of `%fmrw mount`]
+
+  Monitor DIRECTORY while the Python of this cell runs, then say what was read and written.
+
+  The mount ends with the cell, also on error and interrupt.
+"""
 
 
-class _NotebookDoor(Door):
-    """Mounts that belong to this kernel, commands whose output goes into the cell."""
-
-    def mount(self, root: Path, output: Path | None, options: dict[str, Any], *, foreground: bool) -> Outcome:
-        if foreground:
-            raise FmrwError("-f waits for ever in a notebook; leave it out, `%fmrw unmount` ends the mount.")
-        notes = _inside(root)
-        mounted = mounting.mount(root, output=output, **options)
-        kept = mounted.session if output is not None else Path("memory, `.trace.save(FOLDER)` keeps it")
-        shown = mounted_text(mounted.root, kept or Path(), options)
-        return Outcome(
-            [shown], {"root": str(root), "worker": mounted.worker_pid, **options}, value=mounted, notes=notes
-        )
-
-    def run(self, command: Sequence[str], directory: Path, **options: Any) -> running.Run:  # noqa: ANN401
-        return running.run(command, directory, watch=_forwarding, stdout=subprocess.PIPE, **options)
+# Running a line
 
 
-def _inside(root: Path) -> list[str]:
-    """Say so where the kernel's own working directory would have bypassed the mount."""
+class _Session:
+    """What this module knows of the shell it is loaded into."""
+
+    shell: Any = None
+    door = CellDoor()
+    own: dict[str, object]
+    cell, number = "", 0
+
+    @classmethod
+    def begin(cls, info: Any) -> None:  # noqa: ANN401 - IPython's ExecutionInfo
+        """Keep the text of the cell that is run, since a magic is told its own line only."""
+        cls.cell, cls.number = info.raw_cell or "", cls.shell.execution_count
+
+
+def invoke(arguments: Sequence[str], *, quiet: bool = False) -> Any:  # noqa: ANN401 - whatever the command's value is
+    """Run one command through the grammar, show its outcome (`quiet`: only its notes), give its value."""
+    door = _Session.door
+    door.interrupted = False
     try:
-        here = Path.cwd()
-    except OSError:
-        return []
-    if here == root or root in here.parents:
-        return [
-            "this kernel stands inside the directory; it was led onto the mount, other programs must `cd` again."
-        ]
-    return []
-
-
-def _forwarding(_mounted: mounting.Mount, child: subprocess.Popen[bytes]) -> int:
-    """Copy a child's output into the cell as it comes."""
-    if child.stdout is not None:
-        for line in iter(child.stdout.readline, b""):
-            sys.stdout.write(line.decode("utf-8", "backslashreplace"))
-            sys.stdout.flush()
-        child.stdout.close()
-    return child.wait()
-
-
-def invoke(arguments: Sequence[str]) -> Any:  # noqa: ANN401 - whatever the command's value is
-    """Run one command through the grammar, show its outcome, give its value."""
-    try:
-        with grammar.make_context(
-            "fmrw", [_expanded(word) for word in arguments], obj=_NotebookDoor()
-        ) as context:
+        with grammar.make_context("fmrw", list(arguments), obj=door) as context:
             outcome = grammar.invoke(context)
-            return _show(outcome, as_json=wants_json(context))
+            shown = dataclasses.replace(outcome, shown=()) if quiet else outcome
+            value = _show(shown, as_json=wants_json(context))
+            asked = context.invoked_subcommand
     except click.exceptions.Exit:
         return None
     except click.ClickException as error:
-        raise UsageError(error.format_message()) from None
+        raise UsageError(_with_help(error)) from None
     except FmrwError as error:
-        raise UsageError(str(error)) from None
+        raise UsageError(_magical(str(error))) from None
+    if door.interrupted:
+        raise KeyboardInterrupt
+    if outcome.status and asked == "assert":
+        raise UsageError("not as expected.")
+    return value
 
 
-def _words(line: str) -> list[str]:
-    try:
-        return commands.words(line)
-    except FmrwError as error:
-        raise UsageError(str(error)) from None
+def _with_help(error: click.ClickException) -> str:
+    """Give a message that ends with a cure: the nearest name where click found one, or where the help is."""
+    said = error.format_message()
+    path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx is not None else "fmrw"
+    return said if re.search(r"Did you mean|name one|lists them", said) else f"{said} `%{path} --help` tells."
 
 
-def _expanded(word: str) -> str:
-    return os.path.expandvars(os.path.expanduser(word))  # noqa: PTH111 - text, perhaps no path
+def _magical(text: str) -> str:
+    """Write the commands in a message as they are typed in a notebook."""
+    return text.replace("`fmrw ", "`%fmrw ")
 
 
 def _show(outcome: Outcome, *, as_json: bool) -> Any:  # noqa: ANN401 - the value
@@ -115,9 +119,22 @@ def _show(outcome: Outcome, *, as_json: bool) -> Any:  # noqa: ANN401 - the valu
             display(part)  # type: ignore[no-untyped-call]
         else:
             console.print(part)
-    for note in outcome.notes:
-        console.print(f"fmrw: {note}", style="dim", markup=False, highlight=False)
+    for note in [*outcome.notes, *_notes(outcome)]:
+        console.print(f"fmrw: {_magical(note)}", style="dim", markup=False, highlight=False)
     return outcome.value
+
+
+def _notes(outcome: Outcome) -> list[str]:
+    """Say what a shell would show otherwise, or what a notebook can do more."""
+    if not isinstance(outcome.value, running.Run):
+        return []
+    failed = [f"the command's exit status is {outcome.status}."] if outcome.status else []
+    return failed + _where(outcome.value.trace)
+
+
+def _where(trace: Trace) -> list[str]:
+    typed = visible(shlex.quote(str(trace.root)))
+    return [f"`fmrw view {typed}` shows where."] if trace.events.height else []
 
 
 def _displays_itself(part: object) -> bool:
@@ -128,57 +145,92 @@ def _displays_itself(part: object) -> bool:
 # Magics
 
 
-def fmrw_magic(line: str) -> Any:  # noqa: ANN401 - the command's value
+@no_var_expand
+@needs_local_scope
+def fmrw_magic(line: str, local_ns: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401 - the command's value
     """`%fmrw SUBCOMMAND …`: the fmrw command line in a notebook; `%fmrw --help` lists the commands."""
-    return _line(_words(line) or ["--help"], "fmrw")
+    return _line(_words(line, local_ns) or ["--help"], "fmrw", line)
 
 
-def _line(arguments: list[str], name: str) -> Any:  # noqa: ANN401 - the command's value
-    value = invoke(arguments)
-    return value if _is_assigned(name) or "--json" in arguments else None
-
-
-def _is_assigned(name: str) -> bool:
-    """Tell whether the cell keeps the magic's result; without that, the outcome that was shown is enough."""
-    shell = _registered.get("shell")
-    history = getattr(getattr(shell, "history_manager", None), "input_hist_raw", None) or [""]
-    lines = [text for text in history[-1].splitlines() if f"%{name}" in text]
-    return not lines or any(_ASSIGNED.match(text) for text in lines)
-
-
-def fmrw_cell(line: str, cell: str) -> Any:  # noqa: ANN401 - the run or the trace
-    """`%%fmrw run DIR …`: every shell line of the cell is monitored. `%%fmrw capture DIR …`: the cell's Python is."""
-    arguments = _words(line)
-    if arguments[:1] == ["run"]:
-        return _line([*arguments, "--", "bash", "-c", cell], "fmrw")
-    if arguments[:1] == ["capture"]:
-        return _capture(arguments[1:], cell)
-    raise UsageError("%%fmrw knows `run DIR` (a cell of shell lines) and `capture DIR` (a cell of Python).")
-
-
-def _capture(arguments: list[str], cell: str) -> Any:  # noqa: ANN401 - the trace
-    """Run Python with a directory mounted; the mount ends with the cell, also on error and interrupt."""
-    mounted = invoke(["mount", "--reports", "aside", *arguments])
-    shell: Any = _registered["shell"]
+def _words(line: str, local_ns: Mapping[str, object] | None) -> list[str]:
     try:
-        code = compile(shell.transform_cell(cell), "<fmrw capture>", "exec")
-        exec(code, shell.user_ns)  # noqa: S102 - the user's own cell
+        return words(line, {**_Session.shell.user_ns, **(local_ns or {})})
+    except FmrwError as error:
+        raise UsageError(str(error)) from None
+
+
+def _line(arguments: list[str], name: str, line: str) -> Any:  # noqa: ANN401 - the command's value
+    value = invoke(arguments)
+    return value if "--json" in arguments or _is_assigned(name, line) else None
+
+
+def _is_assigned(name: str, line: str) -> bool:
+    """Tell whether the cell keeps the magic's result; without that, the outcome that was shown is enough."""
+    magic = f"%{name} {line}".strip()
+    before = [
+        text.rstrip().removesuffix(magic)
+        for text in _Session.cell.splitlines()
+        if text.rstrip().endswith(magic)
+    ]
+    return not before or any(_ASSIGNED.match(text) for text in before)
+
+
+@no_var_expand
+@needs_local_scope
+def fmrw_cell(line: str, cell: str, local_ns: Mapping[str, object] | None = None) -> None:
+    """`%%fmrw run DIR …`: every shell line of the cell is monitored. `%%fmrw capture DIR …`: the cell's Python is."""
+    __tracebackhide__ = True
+    arguments = _words(line, local_ns)
+    if arguments[:1] == ["run"]:
+        invoke([*arguments, "--", "bash", "-c", cell])
+    elif arguments[:1] == ["capture"]:
+        _capture(arguments[1:], cell)
+    else:
+        raise UsageError(_CELLS)
+
+
+def _capture(arguments: list[str], cell: str) -> None:
+    """Run Python with a directory mounted; the mount ends with the cell, and what was recorded is shown, also on error."""
+    __tracebackhide__ = True
+    if {"-h", "--help"} & {*arguments}:
+        sys.stdout.write(_CAPTURE_HELP)
+        return
+    if "--json" in arguments:
+        raise UsageError("a cell has no --json; `%fmrw coverage DIR PATH --json` asks afterwards.")
+    code = _compiled(cell)
+    mounted = invoke(["mount", "--reports", "aside", *arguments], quiet=True)
+    try:
+        with running.ending(mounted):
+            for part in code:
+                exec(part, _Session.shell.user_ns)  # noqa: S102 - the user's own cell
     finally:
-        with contextlib.suppress(FmrwError):
-            try:
-                mounted.unmount()
-            except Busy as error:
-                sys.stderr.write(f"fmrw: {error}\n")
-                mounted.unmount(force=True)
-    from fmrw.show import files_table  # noqa: PLC0415 - beside its use
-
-    _show(Outcome([files_table(mounted.trace.files)]), as_json=False)
-    return mounted.trace if _is_assigned("fmrw") else None
+        trace = mounted.trace
+        _show(Outcome([files_table(trace.files)], notes=_where(trace)), as_json=False)
 
 
-def _short(command: str) -> Callable[[str], Any]:
-    def magic(line: str) -> Any:  # noqa: ANN401 - the command's value
-        return _line([command, *_words(line)], command)
+def _compiled(cell: str) -> list[CodeType]:
+    """Compile a cell's Python; the value of a last expression is shown, as in any cell."""
+    __tracebackhide__ = True
+    shell = _Session.shell
+    text = "\n" + shell.transform_cell(cell)  # the magic is the cell's first line, and tracebacks count it
+    name = shell.compile.cache(text, _Session.number, raw_code=text)
+    tree = ast.parse(text, name)
+    shown = tree.body and isinstance(tree.body[-1], ast.Expr) and not cell.rstrip().endswith(";")
+    last = ast.Interactive([tree.body.pop()] if shown else [])
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    code = [compile(tree, name, "exec", flags), compile(last, name, "single", flags)]
+    if any(part.co_flags & inspect.CO_COROUTINE for part in code):
+        raise UsageError(
+            "%%fmrw capture cannot await; write `with fmrw.mount(DIR) as m:` in a cell of Python."
+        )
+    return code
+
+
+def _short(command: str, name: str) -> Callable[..., Any]:
+    @no_var_expand
+    @needs_local_scope
+    def magic(line: str, local_ns: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401 - the command's value
+        return _line([command, *_words(line, local_ns)], name, line)
 
     magic.__doc__ = f"`%fmrw {command} …`, shorter."
     return magic
@@ -187,41 +239,28 @@ def _short(command: str) -> Callable[[str], Any]:
 # Completion
 
 
-def complete(_shell: object, event: Any) -> list[str]:  # noqa: ANN401 - IPython's Bunch
-    """Offer subcommands, options, directories, live mounts and recorded files."""
-    before = event.line.split()[1:] if event.line.endswith(" ") else event.line.split()[1:-1]
-    part = event.symbol
-    if not before:
-        return [name for name in [*grammar.commands, "capture"] if name.startswith(part)]
-    if part.startswith("-"):
-        command = grammar.commands.get(before[0])
-        options = [option for parameter in command.params for option in parameter.opts] if command else []
-        return [option for option in options if option.startswith(part)]
-    if before[0] == "unmount":
-        return _beginning([str(point.root) for point in kernel_mounts.mounts()], part)
-    if before[0] in ("view", "gaps", "coverage", "report"):
-        return _beginning(_recorded(), part) + _directories(part)
-    return _directories(part)
+class _Known:
+    """What this kernel knows, for completion."""
+
+    def roots(self) -> list[Path]:
+        return [point.root for point in kernel_mounts.mounts()]
+
+    def recorded(self, name: str) -> list[str]:
+        traces = _Session.door.traces()
+        chosen = traces.get(Path(os.path.realpath(name))) if name else None
+        asked = list(traces.values()) if chosen is None else [chosen]
+        return sorted({visible(path) for trace in asked for path in trace.files["path"]})
 
 
-def _beginning(names: Sequence[str], part: str) -> list[str]:
-    return [name for name in names if name.startswith(part)]
-
-
-def _recorded() -> list[str]:
-    return sorted({visible(path) for mounted in mounting.live() for path in mounted.trace.files["path"]})
-
-
-def _directories(part: str) -> list[str]:
-    head, _, stem = part.rpartition("/")
-    folder = Path(os.path.expanduser(head + "/" if head or part.startswith("/") else "."))  # noqa: PTH111
-    try:
-        names = sorted(
-            entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name.startswith(stem)
-        )
-    except OSError:
-        return []
-    return [f"{head}/{name}/" if head or part.startswith("/") else f"{name}/" for name in names]
+@context_matcher(identifier="fmrw")  # type: ignore[untyped-decorator]
+def complete(context: CompletionContext) -> SimpleMatcherResult:
+    """Complete a line of ours, and keep Python's names out of it."""
+    text = context.line_with_cursor[: len(context.text_until_cursor.rpartition("\n")[2])]
+    offer = offers(text, grammar.commands, SHORT, _Known())
+    if offer is None:
+        return {"completions": [], "suppress": False}
+    found = [SimpleCompletion(each, type="fmrw") for each in offer.texts]
+    return {"completions": found, "matched_fragment": offer.typed, "suppress": True, "ordered": True}
 
 
 # Registration
@@ -229,25 +268,32 @@ def _directories(part: str) -> list[str]:
 
 def register(shell: InteractiveShell) -> None:
     """Register the magics; a second time changes nothing, and a name somebody else took stays theirs."""
-    if _registered.get("shell") is shell:
+    if _Session.shell is shell:
         return
-    _registered["shell"] = shell
+    _Session.shell, _Session.door, _Session.own = shell, CellDoor(), {}
     add: Any = shell.register_magic_function  # its decorator hides its type
     add(fmrw_magic, "line", "fmrw")
     add(fmrw_cell, "cell", "fmrw")
     for name, command in SHORT.items():
         if name not in shell.magics_manager.magics["line"]:
-            add(_short(command), "line", name)
-            _registered[name] = shell.magics_manager.magics["line"][name]
-    shell.set_hook("complete_command", complete, str_key="%fmrw")  # type: ignore[no-untyped-call]
+            _Session.own[name] = _short(command, name)
+            add(_Session.own[name], "line", name)
+    completer: Any = shell.Completer
+    completer.custom_matchers.append(complete)
+    shell.events.register("pre_run_cell", _Session.begin)
 
 
 def unregister(shell: InteractiveShell) -> None:
     """Take the magics back and end the mounts of this kernel, no others."""
     for mounted in mounting.live():
         mounted.unmount(force=True)
-    for name in ("fmrw", *SHORT):
-        if name == "fmrw" or shell.magics_manager.magics["line"].get(name) is _registered.get(name):
-            shell.magics_manager.magics["line"].pop(name, None)
-    shell.magics_manager.magics["cell"].pop("fmrw", None)
-    _registered.clear()
+    magics = shell.magics_manager.magics
+    for name, own in {"fmrw": fmrw_magic, **_Session.own}.items():
+        if magics["line"].get(name) is own:
+            del magics["line"][name]
+    magics["cell"].pop("fmrw", None)
+    completer: Any = shell.Completer
+    completer.custom_matchers[:] = [each for each in completer.custom_matchers if each is not complete]
+    if _Session.shell is shell:
+        shell.events.unregister("pre_run_cell", _Session.begin)
+    _Session.shell, _Session.door, _Session.own = None, CellDoor(), {}

@@ -1,0 +1,124 @@
+"""Commands that compare: two runs with each other, and a recording with what is expected of it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.text import Text
+
+from fmrw.commands import example, grammar, json_option
+from fmrw.doors import Outcome, only_file, recording
+from fmrw.errors import UnknownPath
+from fmrw.text import visible
+
+if TYPE_CHECKING:
+    from fmrw.analysis.compare import Run
+
+
+def _run_of(name: str, path: str | None) -> Run:
+    """Make a run of what a user names: a recording, or `RECORDING:PROCESS`."""
+    from fmrw.analysis.compare import Run  # noqa: PLC0415 - heavy
+
+    place, _, process = name.rpartition(":") if not Path(name).exists() else (name, "", "")
+    trace = recording(place or name)
+    chosen = trace.resolve(path) if path is not None else only_file(trace, name)
+    events = trace.of(chosen)
+    if process:
+        events = events.filter(process=process)
+        if not events.height:
+            raise UnknownPath(
+                f"{visible(process)} did nothing to {visible(chosen)} in {visible(place)}; `fmrw run` shows who did."
+            )
+    return Run.of(events, visible(name), trace.size(chosen))
+
+
+@grammar.command(
+    epilog=example("fmrw diff out-unzip out-7z --file polyglot.pdf", "fmrw diff out:unzip out:pdftotext")
+)
+@click.argument("a")
+@click.argument("b")
+@click.option(
+    "--file", "path", metavar="PATH", help="The file to compare  [default: the only one that was read]"
+)
+@json_option
+def diff(a: str, b: str, path: str | None) -> Outcome:
+    """Compare what A and B read of one file: which ranges only one of them looked at, and in what order.
+
+    A and B are recordings, or RECORDING:PROCESS for one process of a recording.
+    """
+    from fmrw.analysis import compare  # noqa: PLC0415 - heavy
+    from fmrw.show import differential_table  # noqa: PLC0415
+
+    runs = {"A": _run_of(a, path), "B": _run_of(b, path)}
+    table = compare.differential(runs)
+    agreed = compare.agreement(runs).row(0, named=True)
+    order = compare.order_differences(runs["A"], runs["B"]).row(0, named=True)
+    data = {"a": a, "b": b, "ranges": table.to_dicts(), "agreement": agreed, "order": order}
+    return Outcome([differential_table(table, a, b, agreed, order)], data, value=table)
+
+
+def _percent(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
+    """Refuse what no share is less or more than."""
+    if value is not None and math.isnan(value):
+        raise click.BadParameter("nan is no share; write a number from 0 to 100.")
+    return value
+
+
+@grammar.command(
+    "assert", epilog=example("fmrw assert out a.zip --reads 0x0-0x20 --never 0x400-0x800 --fail-under 90")
+)
+@click.argument("session", type=click.Path())
+@click.argument("path")
+@click.option(
+    "--reads",
+    multiple=True,
+    metavar="RANGE",
+    help="Every byte of it must have been read; may be repeated.",
+)
+@click.option(
+    "--never",
+    multiple=True,
+    metavar="RANGE",
+    help="No byte of it may have been read; may be repeated.",
+)
+@click.option(
+    "--fail-under",
+    type=click.FloatRange(0, 100),
+    metavar="PERCENT",
+    callback=_percent,
+    help="Least share of the file that must have been read.",
+)
+@json_option
+def assert_(
+    session: str,
+    path: str,
+    reads: tuple[str, ...],
+    never: tuple[str, ...],
+    fail_under: float | None,
+) -> Outcome:
+    """Check what was read of PATH; the exit status is 1 and the offending ranges are printed when it is not as expected.
+
+    Ranges are START-END (the end is not part of it) or START+LENGTH, in hex or decimal, with KiB, MiB, as a share of the
+    file (0-50%) or to its end (0x400-end).
+    """
+    from fmrw.analysis.checks import check  # noqa: PLC0415 - heavy
+    from fmrw.offsets import parse_range, range_text  # noqa: PLC0415
+
+    if not reads and not never and fail_under is None:
+        raise click.UsageError("nothing is expected; give --reads, --never or --fail-under.")
+    trace = recording(session)
+    size = trace.size(path)
+    expected = {
+        "reads": [parse_range(text, size) for text in reads],
+        "never": [parse_range(text, size) for text in never],
+    }
+    found = check(trace.coverage(path), size, fail_under=fail_under, **expected)
+    lines = [
+        Text(f"{each.expectation}: {each.reason}: {', '.join(range_text(*pair) for pair in each.offending)}")
+        for each in found
+    ]
+    data = {"path": trace.resolve(path), "ok": not found, "violations": [vars(each) for each in found]}
+    return Outcome(lines or [Text("as expected")], data, int(bool(found)), found)

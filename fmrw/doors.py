@@ -1,0 +1,176 @@
+"""What a command gives and through which door it came: a shell's (`Door`) or a notebook's, which overrides what differs there.
+
+Commands know neither door. They ask `door()` to mount, to run and to unmount, and `recording`, `located` and `only_file` for what the
+user names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.text import Text
+
+from fmrw.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from rich.console import RenderableType
+
+    from fmrw.running import Run
+    from fmrw.session import Trace
+
+_NAMED = 3  # files a message names
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command found out.
+
+    Attributes
+    ----------
+    shown : list of rich renderables
+        For people.
+    data : object
+        For programs, with `--json`.
+    status : int
+        Exit status.
+    value : object
+        What a notebook may keep: a `Mount`, a `Trace`, a path.
+    notes : list of str
+        Remarks for standard error.
+    """
+
+    shown: Sequence[RenderableType] = ()
+    data: Any = None
+    status: int = 0
+    value: Any = None
+    notes: Sequence[str] = field(default_factory=list)
+
+
+class Door:
+    """How a door mounts and runs; the shell's way. A notebook brings its own as click's `obj`."""
+
+    def mount(self, root: Path, output: Path | None, options: dict[str, Any], *, foreground: bool) -> Outcome:
+        """Mount with a worker that outlives the shell's command."""
+        from fmrw import mounting, overview  # noqa: PLC0415 - heavy
+        from fmrw.show import mounted_text  # noqa: PLC0415
+
+        session = (output or default_session(root)).resolve()
+        worker = mounting.start_background(root, session, **options)
+        data = {"root": str(root), "session": str(session), "worker": worker, **options}
+        shown = mounted_text(root, session, options)
+        if not foreground:
+            return Outcome([shown], data, value=session)
+        click.echo(shown.plain, err=True)
+        overview.wait_until_unmounted(root, worker)
+        return Outcome(data=data, value=session, notes=[f"session kept in {visible(str(session))}"])
+
+    def run(self, command: Sequence[str], directory: Path, **options: Any) -> Run:  # noqa: ANN401 - those of `mount`
+        """Run a command on this terminal; fmrw's own process is not recorded."""
+        from fmrw import running  # noqa: PLC0415 - heavy
+        from fmrw.show import watching  # noqa: PLC0415
+
+        return running.run(command, directory, ignored=[os.getpid()], watch=watching, **options)
+
+    def unmount(self, root: Path, *, force: bool, abort: bool) -> Outcome:
+        """Unmount, whoever mounted."""
+        from fmrw import overview  # noqa: PLC0415 - heavy
+
+        session = overview.unmount(root, force=force, abort=abort)
+        kept = (
+            f"; session kept in {visible(str(session))}" if session is not None and session.exists() else ""
+        )
+        data = {"root": str(root), "session": None if session is None else str(session)}
+        return Outcome([Text(f"{visible(str(root))} is unmounted{kept}")], data, value=session)
+
+    def only_root(self) -> Path:
+        """Give the directory that is meant by no name; from a shell none is, since mounts may be anybody's."""
+        from fmrw.capture.serving import mounts  # noqa: PLC0415 - heavy
+
+        known = ", ".join(visible(str(point.root)) for point in mounts()) or "nothing"
+        raise click.UsageError(f"Missing argument 'DIRECTORY'; monitored now: {known}.")
+
+    def traces(self) -> Mapping[Path, Trace]:
+        """Give the recordings of this process by directory; a shell's command has none."""
+        return {}
+
+
+def door() -> Door:
+    """Give the door through which the present command came."""
+    context = click.get_current_context(silent=True)
+    found: Door | None = context.find_root().obj if context is not None else None
+    return found or Door()
+
+
+def _state_folder() -> Path:
+    home = os.environ.get("XDG_STATE_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "state") / "fmrw"
+
+
+def default_session(root: Path) -> Path:
+    """Give a new folder name for a recording in the background: ~/.local/state/fmrw/NAME-TIME."""
+    import datetime as dt  # noqa: PLC0415
+
+    stem = f"{root.name or 'root'}-{dt.datetime.now().astimezone():%Y%m%dT%H%M%S}"
+    names = (_state_folder() / (stem if not number else f"{stem}-{number}") for number in range(10_000))
+    return next(name for name in names if not name.exists())
+
+
+# Recordings by name
+
+
+def recording(name: str | os.PathLike[str]) -> Trace:
+    """Open what a user names: a directory this process monitors or has monitored, or whatever `fmrw.load` takes."""
+    from fmrw.session import load  # noqa: PLC0415 - heavy imports only where needed
+
+    return door().traces().get(Path(os.path.realpath(name))) or load(name)
+
+
+def located(name: str, path: str | None) -> tuple[Trace, str | None]:
+    """Find what a user asks about: a recording and its file, a recording alone, or one file of what is monitored.
+
+    Raises
+    ------
+    SessionError, BadInput, UnknownPath
+        There is no such recording, or no such file in it.
+    """
+    from fmrw.errors import UnknownPath  # noqa: PLC0415 - heavy imports only where needed
+
+    if path is not None or Path(name).is_dir():
+        return recording(name), path
+    for trace in [*door().traces().values(), *_around(Path(os.path.realpath(name)))]:
+        for candidate in (name, os.path.abspath(name)):  # noqa: PTH100 - links are the trace's affair
+            with contextlib.suppress(UnknownPath):
+                return trace, trace.resolve(candidate)
+    return recording(name), None
+
+
+def _around(file: Path) -> Iterator[Trace]:
+    """Give the recording of the mount in which a file lies, whoever mounted it."""
+    from fmrw.capture.serving import mounts  # noqa: PLC0415 - heavy imports only where needed
+    from fmrw.session import load  # noqa: PLC0415
+
+    yield from (load(point.root) for point in mounts() if point.root in file.parents)
+
+
+def only_file(trace: Trace, name: str) -> str:
+    """Give the file that a recording is about.
+
+    Raises
+    ------
+    UnknownPath
+        It is about several, or none.
+    """
+    from fmrw.errors import UnknownPath  # noqa: PLC0415 - heavy imports only where needed
+
+    read = [str(row["path"]) for row in trace.files.iter_rows(named=True) if row["reads"]]
+    if len(read) != 1:
+        shown = ", ".join(visible(path) for path in read[:_NAMED]) + (" …" if len(read) > _NAMED else "")
+        raise UnknownPath(f"{visible(name)} read {len(read)} files; name one{f': {shown}' if shown else ''}.")
+    return read[0]
