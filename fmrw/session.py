@@ -18,6 +18,8 @@ import polars as pl
 from fmrw.analysis import compare, ranges, summary
 from fmrw.capture import mount as mounting
 from fmrw.errors import SessionError, UnknownPath
+from fmrw.notebook import notes
+from fmrw.offsets import Annotation
 from fmrw.sources import FolderSource, FrameSource, SetSource, Source
 from fmrw.text import path_bytes, visible
 from fmrw.trace import schema, store
@@ -45,6 +47,7 @@ class Trace:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self._marked: dict[str, tuple[Annotation, ...]] = {}
 
     @property
     def lazy(self) -> pl.LazyFrame:
@@ -72,6 +75,16 @@ class Trace:
         """What is known of the session: root, command, options, host, versions, times, counts."""
         return self._source.facts()
 
+    @property
+    def live(self) -> bool:
+        """Whether events may still come: somebody monitors, and its worker is there."""
+        return self._source.active
+
+    @property
+    def folder(self) -> Path | None:
+        """The session's folder; None where there is none, or only until the end of its mount."""
+        return None if self.facts.get("ephemeral") else self._source.session
+
     @cached_property
     def root(self) -> Path | None:
         """The directory that was monitored."""
@@ -91,11 +104,11 @@ class Trace:
         UnknownPath
             Nothing is recorded under that name; the message lists the nearest ones.
         """
-        known = self._source.lazy().select(pl.col("path").unique()).collect()["path"].to_list()
-        text = os.fspath(path)
+        text, lazy = os.fspath(path), self._source.lazy()
         for candidate in (text, self._relative(text)):
-            if candidate in known:
+            if lazy.select((pl.col("path") == candidate).any()).collect().item():
                 return candidate
+        known = lazy.select(pl.col("path").unique()).collect()["path"].to_list()
         nearest = difflib.get_close_matches(text, known, n=3, cutoff=0.3) or sorted(known)[:3]
         shown = ", ".join(visible(name) for name in nearest) or "nothing"
         raise UnknownPath(f"{visible(text)} is not in this session; recorded near it: {shown}.")
@@ -174,6 +187,25 @@ class Trace:
         """Draw the file as a square grid, coloured by the number of accesses."""
         return self.chart(path, "heatmap", **options)
 
+    def annotations(self, path: str | os.PathLike[str]) -> tuple[Annotation, ...]:
+        """Give the named ranges of a file, as `annotate` kept them; a session keeps them in its folder."""
+        name, folder = os.fspath(path), self.folder
+        kept = self._marked.get(name)
+        return kept if kept is not None else notes.read(folder, name) if folder is not None else ()
+
+    def annotate(self, path: str | os.PathLike[str], annotations: Sequence[Annotation]) -> None:
+        """Keep the named ranges of a file instead of those before: `[(0x1c0, 0x800, "cavity")]`.
+
+        Raises
+        ------
+        SessionError
+            The session's folder is gone or cannot be written; they are kept in this trace all the same.
+        """
+        marked = tuple(Annotation(*each) for each in annotations)
+        self._marked[os.fspath(path)] = marked
+        if (folder := self.folder) is not None:
+            notes.write(folder, os.fspath(path), marked)
+
     def explore(self, path: str | os.PathLike[str], **state: Any) -> Explorer:  # noqa: ANN401 - the explorer's traits
         """Show a file in a notebook, from the whole of it down to one byte; live while its mount is there."""
         from fmrw.notebook import explorer  # noqa: PLC0415 - widgets are for notebooks
@@ -194,7 +226,9 @@ class Trace:
             target / store.EVENTS, iter([schema.empty(), self.events.select(schema.EVENTS.names())])
         )
         store.write_processes(target, self.processes)
-        store.write_facts(target, {**store.read_facts(target), **self.facts})
+        store.write_facts(target, {**store.read_facts(target), **self.facts, "ephemeral": False})
+        for path, marked in {**notes.everything(self.folder), **self._marked}.items():
+            notes.write(target, path, marked)
         return target
 
     def __repr__(self) -> str:

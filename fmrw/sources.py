@@ -1,25 +1,44 @@
-"""Where a trace's events come from: a folder, several of them, memory."""
+"""Where a trace's events come from: a folder, several of them, memory.
+
+A folder that is recorded into at this moment is followed (`Growing`): each question reads on where the last one ended, whoever
+records. It goes on when the session is sealed or its folder removed, with all that was read until then.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
+import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import polars as pl
 
-from fmrw.capture.process import descriptor_path
-from fmrw.trace import store
+from fmrw.capture import mount as mounting
+from fmrw.capture.process import descriptor_of, descriptor_path
+from fmrw.errors import SessionError
+from fmrw.text import visible
+from fmrw.trace import schema, store
+from fmrw.trace.follow import Follower
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
+_DESCRIPTORS = 64  # a worker opens its directory among the first
 AnyFrame = TypeVar("AnyFrame", pl.DataFrame, pl.LazyFrame)
 
 
 class Source(Protocol):
     """Where a trace's events come from."""
+
+    @property
+    def active(self) -> bool:
+        """Whether events may still come."""
+
+    @property
+    def session(self) -> Path | None:
+        """The session's folder, where there is one."""
 
     def lazy(self) -> pl.LazyFrame:
         """Give all events up to now."""
@@ -35,31 +54,152 @@ class Source(Protocol):
 
 
 class FolderSource:
-    """A session on disk."""
+    """A session on disk, sealed or not."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._facts = store.facts(folder)
+        self._facts = store.read_facts(folder)
+        self._growing = None if store.is_sealed(folder) else Growing(folder)
+        self.session = folder if self._growing is None else self._growing.folder
+        self.facts()  # what nobody records into any more is read once, and lets its descriptors go
+
+    @property
+    def active(self) -> bool:
+        """Whether somebody records into it."""
+        return self._growing is not None and self._growing.active
 
     def lazy(self) -> pl.LazyFrame:
         """Scan the session's events."""
-        return store.scan(self.folder)
+        return store.scan(self.session) if self._growing is None else self._growing.frame().lazy()
 
     def processes(self) -> pl.DataFrame:
         """Read the session's processes."""
-        return store.processes(self.folder)
+        return store.processes(self.session) if self._growing is None else self._growing.processes()
 
     def facts(self) -> Mapping[str, Any]:
-        """Give `session.json`."""
-        return self._facts
+        """Give `session.json`, or what it will be."""
+        return self._facts if self._growing is None else {**self._facts, **self._growing.facts()}
 
     def open(self, path: bytes) -> int | None:
         """Open the file below the recorded root, if it is there."""
         return open_below(str(self._facts.get("root") or ""), path)
 
 
+class Growing:
+    """A session that is not sealed yet, read on from where it was left.
+
+    Raises
+    ------
+    SessionError
+        The folder is no session, or has no journal.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        fds = [_directory(folder)]
+        self._end = weakref.finalize(self, _close, fds)
+        self._fd = fds[0]
+        self.folder = self._path.readlink()
+        fds.append(_directory(self._path / store.JOURNAL, folder))
+        self._follower: Follower | None = Follower(fds[1])
+        self._closing = weakref.finalize(self, self._follower.close)
+        self._frames = [schema.empty()]
+        self._processes = pl.DataFrame(schema=schema.PROCESSES)
+        self._counts: dict[str, Any] = {}
+        self._lock = threading.RLock()
+
+    @property
+    def active(self) -> bool:
+        """Whether somebody records: who does holds a lock on the folder, and the lock of a dead process is free."""
+        with self._lock:
+            if self._follower is None or store.is_sealed(self._path):
+                return False
+            fd = _directory(self._path)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            except OSError:  # no locks here
+                return False
+            finally:
+                os.close(fd)
+            return False
+
+    @property
+    def _path(self) -> Path:
+        """The folder, whatever is mounted over its name, and whoever removed that."""
+        return Path(descriptor_path(self._fd))
+
+    def frame(self) -> pl.DataFrame:
+        """Give all events up to now."""
+        with self._lock:
+            self._read()
+            if len(self._frames) > 1:
+                self._frames = [pl.concat(self._frames)]
+            return self._frames[0]
+
+    def processes(self) -> pl.DataFrame:
+        """Give the processes up to now."""
+        with self._lock:
+            self._read()
+            if self._follower is not None:
+                self._follower.names.refresh()
+                self._processes = self._follower.names.processes_frame()
+            return self._processes
+
+    def facts(self) -> dict[str, Any]:
+        """Give what the journal says of itself, and what `session.json` has said since."""
+        with self._lock:
+            self._read()
+            if self._follower is not None:
+                self._counts = store.counts(self._follower)
+            return self._counts
+
+    def _read(self) -> None:
+        """Take in what is new; once nobody records any more, all that is left."""
+        follower, active = self._follower, self.active
+        if follower is None:
+            return
+        self._frames += [frame for frame in follower.batches() if frame.height]
+        if not active:
+            self._frames += [frame for frame in follower.flush() if frame.height]
+            self._finish(follower)
+
+    def _finish(self, follower: Follower) -> None:
+        follower.names.refresh()
+        self._processes, self._counts = follower.names.processes_frame(), store.counts(follower)
+        self._follower = None
+        if store.is_sealed(self._path):
+            self._sealed()
+        self._closing()
+        self._end()
+
+    def _sealed(self) -> None:
+        """Take from the sealed session what its journal was removed too early for."""
+        known = pl.concat(self._frames)
+        rest = store.scan(self._path).join(known.lazy().select("seq"), on="seq", how="anti").collect()
+        self._frames = [known, rest.sort("seq")]
+        self._processes, self._counts = store.processes(self._path), store.read_facts(self._path)
+
+
+def _directory(path: Path, shown: Path | None = None) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        name = visible(str(shown or path))
+        raise SessionError(
+            f"{name}: {path.name}: {error.strerror}; give a folder that fmrw recorded into."
+        ) from error
+
+
+def _close(fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
 class FrameSource:
     """Events that are in memory already."""
+
+    active = False
+    session = None
 
     def __init__(self, events: pl.DataFrame, processes: pl.DataFrame, facts: Mapping[str, Any]) -> None:
         self._events = events
@@ -86,8 +226,15 @@ class FrameSource:
 class SetSource:
     """Several sessions as one, each row with the session's folder and host."""
 
+    session = None
+
     def __init__(self, sources: Mapping[str, FolderSource]) -> None:
         self._sources = sources
+
+    @property
+    def active(self) -> bool:
+        """Whether somebody records into one of them."""
+        return any(source.active for source in self._sources.values())
 
     def lazy(self) -> pl.LazyFrame:
         """Scan all of them."""
@@ -112,15 +259,35 @@ class SetSource:
 
 
 def open_below(root: str, path: bytes) -> int | None:
-    """Open a regular file below a directory for reading; None for whatever else is there."""
+    """Open a regular file below a directory for reading, beneath any mount of ours; None for whatever else is there."""
     if not root or path.startswith(b"/") or b".." in path.split(b"/"):
         return None
+    place = unmonitored(os.fsencode(root) + b"/" + path)
+    if place is None:
+        return None
     try:
-        return os.open(
-            os.fsencode(root) + b"/" + path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-        )
+        return os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
+
+
+def unmonitored(path: bytes) -> bytes | None:
+    """Give a way to a file that no mount of ours sees: through the directory its worker holds open. None if there is none."""
+    points = {os.fsencode(point.root) for point in mounting.mounts()}
+    top = path
+    while top not in points:
+        if len(top) <= 1:
+            return path
+        top = os.path.dirname(top)  # noqa: PTH120 - bytes
+    worker = mounting.worker_of(Path(os.fsdecode(top)))
+    for number in range(_DESCRIPTORS if worker is not None else 0):
+        place = os.fsencode(descriptor_of(worker.pid, number)) if worker is not None else b""
+        try:
+            if os.readlink(place) == top:  # noqa: PTH115 - bytes
+                return place + path[len(top) :]
+        except OSError:
+            continue
+    return None
 
 
 class Beneath:

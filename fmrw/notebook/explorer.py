@@ -27,10 +27,10 @@ import traitlets
 
 from fmrw.errors import FmrwError
 from fmrw.figures.look import Look
-from fmrw.notebook import canvas, exporting, hexview, notes, still
+from fmrw.notebook import canvas, exporting, hexview, still
 from fmrw.notebook.gestures import Gestures
 from fmrw.notebook.inks import PALETTES
-from fmrw.notebook.recorded import Choice, Recorded, Recording, folder_of, is_live
+from fmrw.notebook.recorded import Choice, Recorded, Recording
 from fmrw.notebook.scene import Scene, draw
 from fmrw.notebook.state import State, several
 from fmrw.notebook.ticker import Ticker
@@ -101,21 +101,20 @@ class Explorer(State):
         self._panel: Any = None
         self._number = 0
         self._growing = False
+        self._preparing: threading.Thread | None = None
         self.recorded = Recorded(trace, path)
-        folder = folder_of(trace)
-        kept = notes.read(folder, self.recorded.path) if folder is not None else ()
         size = self.recorded.size
         super().__init__(size=size, seen=self.recorded.processes)
         self.ground = _Ground(self)
         self._move((0, size))
-        for name, value in {"annotations": kept, **state}.items():
+        for name, value in {"annotations": trace.annotations(self.recorded.path), **state}.items():
             setattr(self, name, value)
         self.gestures = Gestures(self)
         self.scene: Scene = self._drawn(self.look)
         self.observe(self._changed, list(_DRAWN))
         self.observe(self._keep, "annotations")
         self._begin_parsing()
-        self._ticker = Ticker(self) if is_live(trace) else None
+        self._ticker = Ticker(self) if trace.live else None
 
     # What is shown
 
@@ -194,14 +193,13 @@ class Explorer(State):
         self.annotations = (*self.annotations, mark)
 
     def _keep(self, change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
-        folder = folder_of(self.recorded.trace)
-        if folder is not None:
-            self.attempt(lambda: notes.write(folder, self.recorded.path, change["new"]))
+        self.attempt(lambda: self.recorded.trace.annotate(self.recorded.path, change["new"]))
 
     # Drawing again
 
     def attempt(self, act: Callable[[], object]) -> None:
         """Do something in answer to the user; show what goes wrong instead of raising it into the void."""
+        self.problem = ""
         try:
             act()
         except FmrwError as error:
@@ -209,11 +207,10 @@ class Explorer(State):
         except Exception as error:  # noqa: BLE001 - shown under the widget, since a callback has nobody to raise to
             _log.debug("in a view", exc_info=True)
             self.problem = f"{type(error).__name__}: {error}"
-        else:
-            self.problem = ""
 
     def _changed(self, _change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
         if not self._growing:
+            self.problem = ""
             self._show()
 
     @traitlets.validate("processes")
@@ -238,7 +235,7 @@ class Explorer(State):
     def follow(self) -> bool:
         """Take in what a live recording has added; False when nothing more will come."""
         with self._lock:
-            live = is_live(self.recorded.trace)
+            live = self.recorded.live
             if self.recorded.update():
                 self._growing = True  # size and window change together, and are drawn once
                 try:
@@ -264,6 +261,12 @@ class Explorer(State):
             _log.debug("no structure: %s", reason)
         elif "structure" in self.overlays:
             self._show()
+
+    def prepare(self) -> None:
+        """Get ready in the background for what comes after the first picture: filters need an index of their own."""
+        if self._preparing is None:
+            self._preparing = threading.Thread(target=self.recorded.prepare, name="fmrw-index", daemon=True)
+            self._preparing.start()
 
     def settle(self, timeout_s: float = 10) -> bool:
         """Wait until the format of the file is known; tell whether it is."""

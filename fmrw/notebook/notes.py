@@ -25,7 +25,15 @@ _LONGEST, _MOST = 4 << 20, 1_000
 
 def read(folder: Path, path: str) -> tuple[Annotation, ...]:
     """Give the annotations of a file; none where there is nothing to read."""
-    found = _all(folder).get(path)
+    return _checked(_all(folder).get(path))
+
+
+def everything(folder: Path | None) -> dict[str, tuple[Annotation, ...]]:
+    """Give the annotations of all files, by path."""
+    return {} if folder is None else {path: _checked(found) for path, found in _all(folder).items()}
+
+
+def _checked(found: object) -> tuple[Annotation, ...]:
     if not isinstance(found, list):
         return ()
     return tuple(each for each in map(_annotation, found[:_MOST]) if each is not None)

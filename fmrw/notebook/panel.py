@@ -88,6 +88,7 @@ class Panel:
     def _gestured(self, change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
         if self.view.gestures.take((change["new"] or {}).get("gesture")):
             self._send()  # a browser has just made its view, from what was drawn when the cell ran
+            self.view.prepare()
 
     def show(self, scene: Scene, number: int) -> None:
         """Show another picture."""

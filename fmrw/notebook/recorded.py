@@ -14,20 +14,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import polars as pl
 
 from fmrw.analysis import ranges
-from fmrw.analysis.tiles import Filter, Index, window_edges
+from fmrw.analysis.tiles import Filter, window_edges
 from fmrw.errors import UnknownPath
 from fmrw.figures.page import About
 from fmrw.notebook.content import Content
+from fmrw.notebook.counts import Counts
 from fmrw.text import path_bytes, visible
 from fmrw.trace.schema import EVENTS, transfers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from fmrw.offsets import Annotation
 
 COLUMNS = ("seq", "time", "op", "start", "end", "size", "fidelity", "handle", "pid", "tid", "process")
 OPS = {"both": ("read", "write"), "read": ("read",), "write": ("write",)}
@@ -38,10 +40,11 @@ Window = tuple[int, int]
 
 
 class Recording(Protocol):
-    """What a view needs of a trace; `fmrw.Trace` is one.
+    """What a view needs of a trace; `fmrw.Trace` is one."""
 
-    Beyond this it may have `live`, whether events still come, and `folder`, where the session lies.
-    """
+    @property
+    def live(self) -> bool:
+        """Whether events may still come."""
 
     @property
     def lazy(self) -> pl.LazyFrame:
@@ -61,20 +64,11 @@ class Recording(Protocol):
     def content(self, path: str | os.PathLike[str]) -> int | None:
         """Open the content of a file, unmonitored."""
 
+    def annotations(self, path: str | os.PathLike[str]) -> tuple[Annotation, ...]:
+        """Give the named ranges of a file."""
 
-def is_live(trace: Recording) -> bool:
-    """Tell whether events may still come."""
-    known = getattr(trace, "live", None)
-    if known is not None:
-        return bool(known)
-    facts = trace.facts
-    return "started" in facts and not facts.get("ended")
-
-
-def folder_of(trace: Recording) -> Path | None:
-    """Give the session's folder, where there is one."""
-    folder: Path | None = getattr(trace, "folder", None)
-    return folder
+    def annotate(self, path: str | os.PathLike[str], annotations: Sequence[Annotation]) -> None:
+        """Keep the named ranges of a file."""
 
 
 class Choice(NamedTuple):
@@ -123,10 +117,10 @@ class Recorded:
         self._seen = 0
         self._lock = threading.Lock()  # one thread follows while another asks
         self._rows = [pl.DataFrame(schema={name: EVENTS[name] for name in COLUMNS})]
-        self._indexes = {op: Index() for op in OPS["both"]}
+        self._counts = {op: Counts(op) for op in OPS["both"]}
         self._sets: dict[tuple[Choice, int, int, str], pl.DataFrame] = {}
         self._masks: dict[tuple[Choice, int], pl.Series | None] = {}
-        if not self.update() and is_live(trace):
+        if not self.update() and trace.live:
             self.size = _size(trace, self.path) or 0
 
     # Growing
@@ -149,9 +143,9 @@ class Recorded:
         return own.height > 0
 
     def _take(self, own: pl.DataFrame) -> None:
-        told = own.filter(~pl.col("op").is_in(_WITHOUT_SIZE))
-        if told.height:
-            self.size = int(told["size"][-1])
+        sized = own.lazy().filter(~pl.col("op").is_in(_WITHOUT_SIZE)).select("size").last().collect()
+        if sized.height:
+            self.size = int(sized.item())
         moved = transfers(own)
         if moved.height:
             self.first = self.first or moved["time"][0]
@@ -161,12 +155,16 @@ class Recorded:
             self.version += 1
         if moved.is_empty():
             return
-        for op, index in self._indexes.items():
-            part = moved.filter(pl.col("op") == op)
-            index.extend(part if part.height < moved.height else moved)
+        for counts in self._counts.values():
+            counts.extend(moved)
         self.page |= bool((moved["fidelity"] == "page").any())
         pairs = moved.lazy().select("pid", "process").unique(maintain_order=True).collect()
         self.processes = tuple(dict.fromkeys([*self.processes, *pairs.rows()]))
+
+    def prepare(self) -> None:
+        """Build what filters need, before somebody waits for it."""
+        for counts in self._counts.values():
+            counts.prepare()
 
     @property
     def rows(self) -> pl.DataFrame:
@@ -176,13 +174,13 @@ class Recorded:
 
     def _joined(self) -> pl.DataFrame:
         if len(self._rows) > 1:
-            self._rows = [pl.concat(self._rows, rechunk=True)]
+            self._rows = [pl.concat([part for part in self._rows if part.height] or self._rows[:1])]
         return self._rows[0]
 
     @property
     def live(self) -> bool:
         """Whether events may still come."""
-        return is_live(self.trace)
+        return self.trace.live
 
     # Asking
 
@@ -199,7 +197,7 @@ class Recorded:
 
     def bins(self, edges: NDArray[np.int64], op: str, choice: Choice) -> pl.DataFrame:
         """Say what one operation did in each bin, as `Index.bins` does."""
-        return self._indexes[op].bins(edges, op=None, **choice.who())
+        return self._counts[op].bins(edges, choice.who())
 
     def each_byte(self, start: int, end: int, choice: Choice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Count the reads and the writes of each byte of a short range."""
@@ -212,7 +210,7 @@ class Recorded:
 
     def present(self, op: str) -> bool:
         """Tell whether an operation happened at all."""
-        return len(self._indexes[op]) > 0
+        return self._counts[op].total > 0
 
     def chosen(self, choice: Choice) -> pl.DataFrame:
         """Give the reads and writes of a choice."""
@@ -244,8 +242,18 @@ class Recorded:
         """Give the ranges of a choice as a set; remembered, since they are asked for again and again."""
         key = (choice, self.version, self.size, "touched")
         if key not in self._sets:
-            _remember(self._sets, key, ranges.merge(self.chosen(choice).select("start", "end")))
+            known = self._counted(choice)
+            rows = self.chosen(choice).select("start", "end") if known is None else known
+            _remember(self._sets, key, ranges.merge(rows))
         return self._sets[key]
+
+    def _counted(self, choice: Choice) -> pl.DataFrame | None:
+        """Give the ranges everybody touched, where counting has found them already."""
+        sets = [self._counts[op].touched for op in OPS[choice.ops] if self.present(op)]
+        known = [each for each in sets if each is not None]
+        if choice != Choice(choice.ops) or len(known) < len(sets):
+            return None
+        return pl.concat([pl.DataFrame(schema=ranges.RANGE), *known])
 
     def gaps(self, choice: Choice) -> pl.DataFrame:
         """Give the ranges of the file that a choice did not touch."""
@@ -287,7 +295,7 @@ def _name(trace: Recording, path: str | os.PathLike[str]) -> str:
         return trace.resolve(path)
     except UnknownPath:
         text = _below(trace, path)
-        if not is_live(trace) or _size(trace, text) is None:
+        if not trace.live or _size(trace, text) is None:
             raise
         return text
 

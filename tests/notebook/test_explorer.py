@@ -696,7 +696,7 @@ def test_without_the_widgets_there_is_a_strip_and_a_hint(
 
     monkeypatch.setattr(Explorer, "_shown", missing)
     bundle = view._repr_mimebundle_()
-    assert list(bundle) == ["text/plain"]
+    assert "application/vnd.jupyter.widget-view+json" not in bundle
     assert "pip install" in bundle["text/plain"]
 
 

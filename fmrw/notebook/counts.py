@@ -1,0 +1,113 @@
+"""How often the bytes of one file were read, or written: at once for everybody, a little later by process and time.
+
+Three quarters of the time an index takes go into the order of the events, which only filters need. So a large recording is first
+counted without it (`Tally`: starts and ends sorted each for itself, which `tiles` and `ranges` show to be enough), and its index is
+built when somebody has time (`prepare`) or asks for it. Both are exact; what grows afterwards is counted by the index.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import polars as pl
+
+from fmrw.analysis.layers import LARGEST, Cover, Sorted
+from fmrw.analysis.tiles import Index
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from fmrw.analysis.layers import Offsets
+
+LARGE = 1_000_000
+"""Accesses from which on they are counted first and indexed later."""
+
+
+class Counts:
+    """The counts of one operation; may be extended and asked by several threads.
+
+    Attributes
+    ----------
+    op : str
+        "read" or "write".
+    total : int
+        Accesses.
+    """
+
+    def __init__(self, op: str) -> None:
+        self.op = op
+        self.total = 0
+        self._index = Index()
+        self._tally: Tally | None = None
+        self._waiting: list[pl.DataFrame] = []
+        self._lock = threading.Lock()
+
+    def extend(self, moved: pl.DataFrame) -> None:
+        """Add later reads and writes that moved bytes."""
+        own = pl.col("op") == self.op
+        ranges = moved.lazy().filter(own).select("start", "end").collect()
+        first, self.total = not self.total, self.total + ranges.height
+        if first and ranges.height >= LARGE:
+            self._tally = Tally.of(ranges)
+            self._waiting.append(moved)
+        elif ranges.height:
+            self.prepare()
+            self._index.extend(moved.filter(own))
+            self._tally = None
+
+    def prepare(self) -> None:
+        """Build the index, unless it is there."""
+        with self._lock:
+            while self._waiting:
+                self._index.extend(self._waiting[0].filter(pl.col("op") == self.op))
+                del self._waiting[0]
+
+    def bins(self, edges: NDArray[np.int64], who: dict[str, Any]) -> pl.DataFrame:
+        """Give `start`, `end`, `accesses`, `bytes`, `distinct` of each bin, as `Index.bins` does."""
+        tally = self._tally
+        if tally is not None and all(each is None for each in who.values()):
+            return tally.bins(edges)
+        self.prepare()
+        return self._index.bins(edges, op=None, **who)
+
+    @property
+    def touched(self) -> pl.DataFrame | None:
+        """The bytes that were touched at all, as `start`, `end`, where they are known already."""
+        tally = self._tally
+        return None if tally is None else pl.DataFrame({"start": tally.cover.starts, "end": tally.cover.ends})
+
+
+class Tally:
+    """Counts per bin of a batch of ranges; nobody knows any more which start belongs to which end.
+
+    Parameters
+    ----------
+    starts, ends
+        Each sorted for itself.
+    """
+
+    def __init__(self, starts: Offsets, ends: Offsets) -> None:
+        self._starts, self._ends = Sorted(starts), Sorted(ends)
+        self._starts_before, self._ends_before = (np.r_[0, np.cumsum(each)] for each in (starts, ends))
+        self.cover = Cover.of(starts, ends)
+
+    @classmethod
+    def of(cls, ranges: pl.DataFrame) -> Self | None:
+        """Count ranges; None where their bytes do not fit into 63 bits."""
+        starts, ends = (ranges[name].sort().to_numpy() for name in ("start", "end"))
+        most = len(starts) * (int(ends[-1]) - int(starts[0]))
+        return cls(starts, ends) if most <= LARGEST else None
+
+    def bins(self, edges: NDArray[np.int64]) -> pl.DataFrame:
+        """Answer for the bins between consecutive edges; sums may wrap, their differences are right (`layers`)."""
+        begun, over = self._starts.below(edges), self._ends.until(edges)
+        below = begun * edges - self._starts_before[begun] - (over * edges - self._ends_before[over])
+        accesses = np.where(edges[1:] > edges[:-1], begun[1:] - over[:-1], 0)
+        figures = {
+            "accesses": accesses,
+            "bytes": np.diff(below),
+            "distinct": np.diff(self.cover.below(edges)),
+        }
+        return pl.DataFrame({"start": edges[:-1], "end": edges[1:], **figures})

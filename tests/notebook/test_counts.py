@@ -1,0 +1,86 @@
+"""Counting first and indexing later gives what the index gives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from recordings import BEGIN, events
+
+from fmrw.analysis.tiles import window_edges
+from fmrw.notebook import counts
+from fmrw.notebook.counts import Counts, Tally
+from fmrw.notebook.explorer import explore
+from fmrw.trace import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from recordings import LiveTrace
+
+COLUMNS = ["start", "end", "accesses", "bytes", "distinct"]
+
+
+def many(count: int, size: int, seed: int, *, first: int = 0) -> pl.DataFrame:
+    """Make reads and writes of two processes all over a file."""
+    random = np.random.default_rng(seed)
+    start = random.integers(0, size, count)
+    columns = {
+        "seq": np.arange(first, first + count), "start": start, "end": np.minimum(start + random.integers(1, 2 + size // 3, count), size),
+        "pid": random.integers(7, 9, count).astype(np.int32), "op": np.where(random.random(count) < 0.3, "write", "read"),
+    }  # fmt: skip
+    frame = events(("read", 0, 1), size=size).drop(columns).join(pl.DataFrame(columns), how="cross")
+    return frame.select(schema.EVENTS.names()).cast(schema.EVENTS)  # type: ignore[arg-type] # a schema
+
+
+@pytest.mark.parametrize("size", [1, 7, 500, 1 << 40])
+def test_first_and_later_agree(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    frame = many(60, size, seed=size % 1000)
+    now = Counts("read")
+    now.extend(frame)
+    monkeypatch.setattr(counts, "LARGE", 1)
+    later = Counts("read")
+    later.extend(frame)
+    assert later.touched is not None
+    for window in ((0, size), (size // 3, size // 3 + max(size // 5, 1))):
+        for bins in (1, 3, 40):
+            edges = window_edges(*window, bins)
+            assert_frame_equal(later.bins(edges, {}).select(COLUMNS), now.bins(edges, {}).select(COLUMNS))
+    edges = window_edges(0, size, 9)
+    who = {"processes": ((7, "parser"),)}
+    assert_frame_equal(later.bins(edges, who), now.bins(edges, who))
+    more = many(60, size, seed=3, first=60)
+    for each in (now, later):
+        each.extend(more)
+    assert_frame_equal(later.bins(edges, {}), now.bins(edges, {}))
+    assert now.total == later.total == pl.concat([frame, more]).filter(pl.col("op") == "read").height
+
+
+def test_more_bytes_than_63_bits_are_left_to_the_index() -> None:
+    huge = pl.DataFrame({"start": [0, 0], "end": [1 << 62, 1 << 62]})
+    assert Tally.of(huge) is None
+    assert Tally.of(huge.head(1)) is not None
+
+
+def test_a_view_of_many_accesses_shows_what_one_of_few_shows(
+    trace: Callable[..., LiveTrace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = many(400, 5_000, seed=11).with_columns(time=pl.lit(BEGIN).cast(schema.EVENTS["time"]))
+    few = explore(trace(frame), "sample.bin")
+    monkeypatch.setattr(counts, "LARGE", 10)
+    large = explore(trace(frame), "sample.bin")
+    assert large.data().equals(few.data())
+    assert large.scene.canvas.datasets == few.scene.canvas.datasets
+    assert large.next_gap() == few.next_gap()
+    for ops in ("write", "read", "both"):
+        for view in (large, few):
+            view.ops = ops
+            view.whole()
+            view.next_extent()
+        assert large.window == few.window
+    for view in (large, few):
+        view.processes = 7
+    assert large.data().equals(few.data())
