@@ -11,7 +11,7 @@ import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import polars as pl
 from rich.console import Console
@@ -38,12 +38,12 @@ _NAME_MAX = 255
 _OWN_NAMES = {store.FACTS, store.EVENTS, store.PROCESSES, store.JOURNAL, "worker.log"}
 MOST_FILES = 200
 _FEW = 4  # jobs that need no bar
-DATA: dict[str, Callable[[pl.DataFrame, Path], None]] = {
+DATA: dict[str, Callable[[pl.DataFrame, IO[bytes]], None]] = {
     "csv": write_csv,
-    "json": lambda events, target: events.write_ndjson(target),
-    "parquet": lambda events, target: events.write_parquet(target, compression="zstd"),
+    "json": lambda events, file: events.write_ndjson(file),
+    "parquet": lambda events, file: events.write_parquet(file, compression="zstd"),
 }
-"""Format → writes the events of one file."""
+"""Format → writes the events of one file; into an open one, since polars takes no names that are not UTF-8."""
 
 FILMS = {"html": playback_html, "gif": playback_gif}
 WHOLE = ("perfetto",)
@@ -150,7 +150,9 @@ def _jobs(trace: Trace, path: str, formats: Sequence[str], style: Style) -> Iter
 
 
 def _write_data(trace: Trace, path: str, kind: str, target: Path) -> None:
-    DATA[kind](trace.of(path), target)
+    events = trace.of(path)
+    with target.open("wb") as file:
+        DATA[kind](events, file)
 
 
 def _write_figure(trace: Trace, path: str, kind: str, name: str, style: Style, target: Path) -> None:  # noqa: PLR0917 - a partial

@@ -34,9 +34,9 @@ def now() -> str:
     return dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
 
 
-def write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
+def write_facts(folder: Path, facts: Mapping[str, Any], *, lasting: bool = False) -> None:
     """Write `session.json`, whole or not at all."""
-    with replacing(folder / FACTS) as temporary:
+    with replacing(folder / FACTS, lasting=lasting) as temporary:
         temporary.write_text(json.dumps(facts, indent=1, ensure_ascii=True) + "\n")
 
 
@@ -96,12 +96,23 @@ def _typed(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside a path; rename it there when all went well."""
+def replacing(path: Path, *, lasting: bool = False) -> Iterator[Path]:
+    """Give a temporary name beside a path; rename it there when all went well, with `lasting` once it is on the disk."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.touch(mode=0o600)
         yield temporary
+        if lasting:
+            persist(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def persist(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -6,8 +6,9 @@
     journal/             what the worker writes; turned into the Parquet files by `seal`, then removed
     worker.log           what went wrong inside, if anything did
 
-Folders are 0700 and files 0600: a recording tells what its owner reads. Everything is written under another name and renamed,
-so that a folder holds a whole file or none; `events.parquet` comes last, so that a session is sealed whole or not at all.
+Folders are 0700 and files 0600: a recording tells what its owner reads. Everything is written under another name, brought to
+the disk and renamed, so that a folder holds a whole file or none; `events.parquet` comes last, and the journal goes when that is on the disk,
+so that a session is sealed whole or not at all, whatever dies.
 Sealing streams: a session of 100 million events never stands in memory.
 
 A temporary session is removed by its owner, or by the worker whose owner is gone. Where both were killed, `sweep` finds it: whoever
@@ -23,7 +24,6 @@ import os
 import platform
 import shutil
 import socket
-import stat
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,9 +33,10 @@ from polars.io.plugins import register_io_source
 
 from fmrw.errors import SessionError, SessionExists
 from fmrw.text import visible
-from fmrw.trace import schema
-from fmrw.trace.facts import FACTS, now, read_facts, replacing, write_facts
+from fmrw.trace import schema, tables
+from fmrw.trace.facts import FACTS, now, persist, read_facts, replacing, write_facts
 from fmrw.trace.follow import Follower
+from fmrw.trace.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,7 +52,6 @@ JOURNAL = "journal"
 TEMPORARY = "fmrw-"
 """How names of temporary sessions begin, in the system's folder for temporary files."""
 _LISTED = 200_000  # files and renames that `session.json` names at most
-_DAMAGE = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
 
 def create(folder: Path, facts: Mapping[str, Any]) -> None:
@@ -128,14 +128,15 @@ def seal(folder: Path) -> None:
         The files cannot be written; the journal stays, and `fmrw.load` reads it.
     """
     try:
-        with following(folder) as follower, replacing(folder / EVENTS) as temporary:
+        with following(folder) as follower, replacing(folder / EVENTS, lasting=True) as temporary:
             write_events(temporary, _all(follower))
             write_processes(folder, follower.names.processes_frame())
-            write_facts(folder, {**read_facts(folder), "ended": now(), **counts(follower)})
+            write_facts(folder, {**read_facts(folder), "ended": now(), **counts(follower)}, lasting=True)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise SessionError(
             f"{_shown(folder)}: not sealed ({error}); the journal is kept and loads, make room and `fmrw report` again."
         ) from error
+    persist(folder)
     shutil.rmtree(folder / JOURNAL)
     _tidy(folder)
 
@@ -211,30 +212,37 @@ def write_events(path: Path, batches: Iterator[pl.DataFrame]) -> None:
         yield from batches
 
     lazy = register_io_source(source, schema=schema.EVENTS)
-    lazy.sink_parquet(path, compression="zstd", row_group_size=1 << 18, maintain_order=True)
+    with path.open("wb") as file:  # polars takes no names that are not UTF-8
+        lazy.sink_parquet(file, compression="zstd", row_group_size=1 << 18, maintain_order=True)
 
 
 def write_processes(folder: Path, processes: pl.DataFrame) -> None:
     """Write `processes.parquet`."""
-    with replacing(folder / PROCESSES) as temporary:
-        processes.write_parquet(temporary, compression="zstd")
+    with replacing(folder / PROCESSES, lasting=True) as temporary, temporary.open("wb") as file:
+        processes.write_parquet(file, compression="zstd")
 
 
 # Reading
 
 
 def scan(folder: Path) -> pl.LazyFrame:
-    """Give a session's events, lazily where they are sealed.
+    """Give a session's events, lazily; those of one that is not sealed pass through a temporary file.
 
     Raises
     ------
     SessionError
         There are none, or they are damaged.
     """
-    if not is_sealed(folder):
+    if is_sealed(folder):
+        return scan_events(folder / EVENTS)
+    spool = Spool()
+    try:
         with following(folder) as follower:
-            return pl.concat(_all(follower)).lazy()
-    return scan_events(folder / EVENTS)
+            spool.extend(_all(follower))
+    except SessionError:
+        if not is_sealed(folder):  # not meanwhile, either
+            raise
+    return scan_events(folder / EVENTS) if is_sealed(folder) else spool.lazy()
 
 
 def scan_events(path: Path) -> pl.LazyFrame:
@@ -245,26 +253,7 @@ def scan_events(path: Path) -> pl.LazyFrame:
     SessionError
         It is damaged, or not written by fmrw.
     """
-    try:
-        lazy = _scanned(path)
-        found = lazy.collect_schema()
-    except (*_DAMAGE, OSError) as error:
-        raise SessionError(
-            f"{_shown(path)} is damaged ({visible(str(error))}); restore it from a copy."
-        ) from error
-    missing = [name for name in schema.EVENTS if name not in found]
-    if missing:
-        raise SessionError(
-            f"{_shown(path)} lacks the columns {', '.join(missing)}; it was not written by fmrw. Record again."
-        )
-    return lazy.select(pl.col(name).cast(kind) for name, kind in schema.EVENTS.items())
-
-
-def _scanned(path: Path) -> pl.LazyFrame:
-    """Scan a Parquet file; a pipe, which could wait for ever, is refused."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(None, "not a regular file")
-    return pl.scan_parquet(path)
+    return tables.scan(path, schema.EVENTS)
 
 
 def processes(folder: Path) -> pl.DataFrame:
@@ -275,18 +264,8 @@ def processes(folder: Path) -> pl.DataFrame:
     SessionError
         They are damaged.
     """
-    path = folder / PROCESSES
-    if path.exists():
-        try:
-            return (
-                _scanned(path)
-                .select(pl.col(name).cast(kind) for name, kind in schema.PROCESSES.items())
-                .collect()
-            )
-        except (*_DAMAGE, OSError) as error:
-            raise SessionError(
-                f"{_shown(path)} is damaged ({visible(str(error))}); restore it from a copy."
-            ) from error
+    if is_sealed(folder):
+        return tables.scan(folder / PROCESSES, schema.PROCESSES).collect()
     with following(folder) as follower:
         follower.names.refresh()
         return follower.names.processes_frame()
