@@ -123,7 +123,10 @@ def _live_csv(session: str, path: str, file: IO[bytes]) -> None:
 
 
 def _live_pdf(session: str, path: str, file: IO[bytes]) -> None:
-    from fmrw.drawing import describe  # noqa: PLC0415 - altair takes seconds, and a CSV does not need it
+    from fmrw.figures import render as engine  # noqa: PLC0415 - altair takes long, and a CSV does not need it
+
+    engine.wake()  # before altair is imported
+    from fmrw.drawing import describe  # noqa: PLC0415 - the same
     from fmrw.figures.heatmap import heatmap_pdf  # noqa: PLC0415 - the same
 
     followed = _follow(session, path)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _LARGEST = 600 << 20  # bytes a helper may hold after a report
+_NICE = 5  # a watched read waits less for its turn, and a report still gets a quarter of a busy processor
 SUFFIXES = {b".csv": "csv", b"-heatmap.pdf": "pdf"}
 
 
@@ -86,21 +87,35 @@ def _without_main() -> Iterator[None]:
 
 
 def _prepare() -> None:
-    """Let the helper end when its parent does, even by SIGKILL; the pool's queue alone would not notice."""
-    import_quickly()
+    """Step back behind watched programs, and end when the parent does, even by SIGKILL; the pool's queue alone would not notice."""
+    os.nice(_NICE)
+    import_quickly(*_WIDGETS)
     parent = multiprocessing.parent_process()
     if parent is not None:
         watch = functools.partial(_exit_after, parent)
         threading.Thread(target=watch, daemon=True).start()
 
 
-def import_quickly() -> None:
+_CHECKERS = (
+    "rfc3987_syntax",
+    "fqdn",
+    "isoduration",
+    "rfc3339_validator",
+    "rfc3986_validator",
+    "uri_template",
+    "webcolors",
+)
+_WIDGETS = ("anywidget", "IPython")
+
+
+def import_quickly(*also: str) -> None:
     """Spare a process of ours most of altair's import.
 
-    altair imports jsonschema, which imports rfc3987_syntax where Jupyter has brought it, which compiles a grammar for 1.7 s
-    to check formats that no chart has. jsonschema does without.
+    altair imports jsonschema, which imports what Jupyter has brought to check formats that no chart has; one of them compiles a
+    grammar for a second. jsonschema does without, and altair without what is named `also`.
     """
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None makes the import fail, see sys.modules
+    for name in (*_CHECKERS, *also):
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # None makes the import fail, see sys.modules
 
 
 def _exit_after(parent: multiprocessing.process.BaseProcess) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import subprocess
+import sys
 from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING
 
@@ -54,3 +56,16 @@ def test_an_error_of_a_report_is_the_callers(helper: reports.Helper) -> None:
     with pytest.raises(FileNotFoundError):
         helper.run("os", "listdir", "/nowhere/at/all")
     assert helper.run("os", "getpid")
+
+
+def test_it_steps_back_behind_watched_programs(helper: reports.Helper) -> None:
+    assert psutil.Process(helper.run("os", "getpid")).nice() > psutil.Process().nice()
+
+
+def test_a_process_of_ours_imports_altair_without_widgets_and_grammars() -> None:
+    program = (
+        "import sys; from fmrw import reports; reports.import_quickly(*reports._WIDGETS); import altair;"
+        "print(sorted({'altair', 'ipywidgets', 'lark', 'arrow'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout == "['altair']\n"

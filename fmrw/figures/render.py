@@ -6,7 +6,8 @@ bytes are made to depend on the chart only: vl-convert writes fonts and dictiona
 every call, so qpdf (through pikepdf) writes it again in order of reference, with an identifier computed from the content.
 
 Limits. vl-convert hangs in a forked child and fails while descriptor 0 is closed; it holds the GIL. Whoever serves reads
-meanwhile renders in a spawned process (`reports` does). The first call of a process takes about 0.8 s, later ones 0.1 to 0.3 s.
+meanwhile renders in a spawned process (`reports` does). The first call of a process waits 0.3 s for the engine, unless `wake` was
+called in time; later ones take 0.1 to 0.3 s.
 Fonts are the machine's own; text of a script that no font on it covers shows as boxes, and can still be selected.
 """
 
@@ -33,6 +34,15 @@ if TYPE_CHECKING:
 
 _SVG_NAME = re.compile(r'((?:id="|url\(#)(?:clip|gradient)_?)(\d+)')
 _EMBED = {"actions": {"source": False, "compiled": False, "editor": False, "export": True}, "renderer": "svg"}
+
+
+def wake() -> None:
+    """Let vl-convert start its JavaScript engine in a thread of its own, and return at once.
+
+    That takes 0.3 s of processor time, best spent on another processor while altair is imported here. The first call of any
+    function starts the engine; one that makes an HTML file without scripts does not wait for it.
+    """
+    vl_convert.vegalite_to_html({})
 
 
 def specification(chart: Chart) -> dict[str, Any]:

@@ -148,3 +148,12 @@ def test_a_missing_font_falls_back_and_is_named(
     assert "sample.bin" in words(
         render.pdf(heatmap(events(("read", 0, 1)), About("sample.bin", 10), look=look))
     )
+
+
+def test_a_woken_engine_draws_the_same(chart: alt.LayerChart) -> None:
+    before = render.svg(chart)
+    render.wake()
+    assert render.svg(chart) == before
+    program = "from fmrw.figures import render; render.wake(); render.wake(); import altair as alt; print(len(render.pdf(alt.Chart().mark_rect())) > 500)"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout == "True\n"
