@@ -390,7 +390,9 @@ sys.stdin.readline()
 
 
 @pytest.mark.parametrize("cycles", [20, pytest.param(1000, marks=pytest.mark.soak)])
-def test_mounting_again_and_again_leaks_nothing(folder: Path, cycles: int) -> None:
+def test_mounting_again_and_again_leaks_nothing(
+    folder: Path, cycles: int, record_property: Callable[[str, object], None]
+) -> None:
     import gc  # noqa: PLC0415
 
     def once() -> None:
@@ -402,9 +404,17 @@ def test_mounting_again_and_again_leaks_nothing(folder: Path, cycles: int) -> No
     gc.collect()
     me = psutil.Process()
     before, threads = (me.num_fds(), len(me.children(recursive=True))), me.num_threads()
+    memory = me.memory_info().rss
     for _ in range(cycles):
         once()
     gc.collect()
+    grown = (me.memory_info().rss - memory) >> 10
+    for name, figure in (
+        ("descriptors", me.num_fds()),
+        ("threads", me.num_threads()),
+        ("grown by KiB", grown),
+    ):
+        record_property(name, figure)
     assert (me.num_fds(), len(me.children(recursive=True))) == before
     assert me.num_threads() <= threads  # one that other tests left may have ended
 
