@@ -77,6 +77,7 @@ class _Session:
 
 def invoke(arguments: Sequence[str], *, quiet: bool = False) -> Any:  # noqa: ANN401 - whatever the command's value is
     """Run one command through the grammar, show its outcome (`quiet`: only its notes), give its value."""
+    __tracebackhide__ = True
     door = _Session.door
     door.interrupted = False
     try:
@@ -149,6 +150,7 @@ def _displays_itself(part: object) -> bool:
 @needs_local_scope
 def fmrw_magic(line: str, local_ns: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401 - the command's value
     """`%fmrw SUBCOMMAND …`: the fmrw command line in a notebook; `%fmrw --help` lists the commands."""
+    __tracebackhide__ = True
     return _line(_words(line, local_ns) or ["--help"], "fmrw", line)
 
 
@@ -160,6 +162,7 @@ def _words(line: str, local_ns: Mapping[str, object] | None) -> list[str]:
 
 
 def _line(arguments: list[str], name: str, line: str) -> Any:  # noqa: ANN401 - the command's value
+    __tracebackhide__ = True
     value = invoke(arguments)
     return value if "--json" in arguments or _is_assigned(name, line) else None
 
