@@ -188,8 +188,7 @@ class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
 
     def _transfers(self, request: memoryview, connection: int) -> Mapping[int, Callable[[], None]]:
         """Give what answers the reads and writes of the calling thread."""
-        read, write = (self._guarded(name, getattr(self.operations, name)) for name in TRANSFERS)
-        return Transfers(self.operations.caller.context, read, write, request, connection).answers
+        return Transfers(self.operations, self._gate, request, connection).answers
 
     def _init(self, _connection: int) -> int:
         self._started()

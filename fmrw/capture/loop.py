@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import os
 import threading
 from ctypes import CFUNCTYPE, c_int, c_size_t, c_uint32, c_void_p
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fmrw.capture import libc
+from fmrw.capture.transfers import DATA_AT, aligned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,6 +32,7 @@ RENAME = 12
 _OPCODE_AT = 4  # in struct fuse_in_header
 _OFFERED_AT = 52  # flags in struct fuse_init_in, behind the header
 _ANSWER_FLAGS_AT = 12  # flags in struct fuse_init_out
+_WITHDRAWN = (errno.ENOENT, errno.EAGAIN)  # who asked was killed before the request was taken
 _MOST_THREADS = 256
 _STACK = 1 << 20
 _SEND = CFUNCTYPE(c_int, c_void_p, c_void_p, c_size_t)
@@ -38,7 +41,6 @@ _SEND = CFUNCTYPE(c_int, c_void_p, c_void_p, c_size_t)
 class Library(NamedTuple):
     """What is used of libfuse 2."""
 
-    receive: Any
     process: Any
     send: Any
     new_channel: Any
@@ -75,7 +77,6 @@ def library(fuse: ctypes.CDLL) -> Library:
         return found
 
     return Library(
-        function("fuse_chan_recv", c_int, c_void_p, c_void_p, c_size_t),
         function("fuse_session_process", None, c_void_p, c_void_p, c_size_t, c_void_p),
         function("fuse_chan_send", c_int, c_void_p, c_void_p, c_size_t),
         function("fuse_chan_new", c_void_p, c_void_p, c_int, c_size_t, c_void_p),
@@ -161,12 +162,11 @@ class Loop:
         OSError
             EOPNOTSUPP: the kernel (before 4.9) does not offer what keeps others out.
         """
-        buffer = ctypes.create_string_buffer(self._size)
-        channel = c_void_p(self._channel)
-        while (length := self._fuse.receive(ctypes.byref(channel), buffer, self._size)) == -errno.EINTR:
-            pass
-        if length <= 0:
+        memory = bytearray(self._size)
+        length = self._receive([memory])
+        if not length:
             return
+        buffer = (ctypes.c_char * self._size).from_buffer(memory)
         offered = c_uint32.from_buffer(buffer, _OFFERED_AT).value
         if self._promised & ~offered:
             raise OSError(
@@ -203,19 +203,25 @@ class Loop:
                 threading.stack_size(before)
             self._threads.append(thread)
 
+    def _receive(self, into: list[bytearray] | list[memoryview]) -> int:
+        """Wait for a request; give its length, or 0 when the mount is gone."""
+        while True:
+            try:
+                return os.readv(self._descriptor, into)
+            except OSError as error:
+                if error.errno not in _WITHDRAWN:
+                    return 0
+
     def _work(self) -> None:
         libc.drop_umask()
-        receive, process = self._fuse.receive, self._fuse.process
-        memory = bytearray(-(-self._size // 8) * 8)
-        buffer = _serving.buffer = (ctypes.c_char * len(memory)).from_buffer(memory)
-        opcode = memoryview(memory).cast("I")[1:2]
-        answers = self._answering(memoryview(memory), self._descriptor)
-        channel = c_void_p(self._channel)
-        into, from_channel = ctypes.byref(channel), self._channel
-        while (length := receive(into, buffer, self._size)) > 0 or length == -errno.EINTR:
-            if length > 0:
-                answer = answers.get(opcode[0])
-                if answer is not None:
-                    answer()
-                else:
-                    process(self._session, buffer, length, from_channel)
+        request = aligned(-(-self._size // 8) * 8, DATA_AT)
+        buffer = _serving.buffer = (ctypes.c_char * len(request)).from_buffer(request)
+        opcode = request.cast("I")[1:2]
+        answers = self._answering(request, self._descriptor)
+        receive, process, into = self._receive, self._fuse.process, [request]
+        while length := receive(into):
+            answer = answers.get(opcode[0])
+            if answer is None:
+                process(self._session, buffer, length, self._channel)
+            else:
+                answer()

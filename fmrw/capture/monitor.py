@@ -96,7 +96,9 @@ class Monitor(Passthrough):
     # Operations that are recorded
 
     def read(self, fh: int, buffer: memoryview, size: int, offset: int, exact: bool = True) -> int:  # noqa: FBT002
-        handle = self.handles[fh]
+        handle = self.handles.get(fh)
+        if handle is None:
+            return self.read_other(fh, buffer, size, offset)
         try:
             done = pread_into(handle.fd, buffer, size, offset)
         except OSError as error:
@@ -107,6 +109,10 @@ class Monitor(Passthrough):
         except BaseException as error:  # noqa: BLE001 - see `_recorded`
             self._unrecorded(error)
         return done
+
+    def read_other(self, fh: int, buffer: memoryview, size: int, offset: int) -> int:  # noqa: ARG002
+        """Read from what is no file of the directory, and is not recorded."""
+        raise KeyError(fh)
 
     def write(self, fh: int, buffer: memoryview, size: int, offset: int, exact: bool = True) -> int:  # noqa: FBT002
         handle = self.handles[fh]

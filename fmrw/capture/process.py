@@ -93,6 +93,7 @@ class Processes:
         self._ignored = {own, *ignored}
         self._known: dict[int, tuple[int, bytes, int]] = {}
         self._calls: dict[int, int] = {}
+        self._lines: dict[int, tuple[bytes, tuple[int, bool]]] = {}
         weakref.finalize(self, _close_all, self._known, self._calls)
         self._numbers = itertools.count()
         self._kernel = self._number(Identity(0, 0, 0, "[writeback]", "", ""))
@@ -114,10 +115,16 @@ class Processes:
 
         None when that cannot be known.
         """
-        words = self._waits_in(tid).split(None, 4)  # number, descriptor, buffer or vector, count, …
+        line = self._waits_in(tid)
+        last = self._lines.get(tid)
+        if last is not None and last[0] == line:  # programs read in loops
+            return last[1]
+        words = line.split(None, 4)  # number, descriptor, buffer or vector, count, …
         kind = _KINDS.get(words[0]) if len(words) > _COUNT_AT else None
         if kind in ("read", "write"):
-            return int(words[_COUNT_AT], 16), False
+            looked = (int(words[_COUNT_AT], 16), False)
+            self._lines[tid] = (line, looked)
+            return looked
         if kind in ("readv", "writev"):
             count = int(words[_COUNT_AT], 16)
             total = _vector_bytes(tid, int(words[2], 16), count)
@@ -169,6 +176,7 @@ class Processes:
         known = self._known.pop(tid, None)
         if known is not None:
             os.close(known[0])
+        self._lines.pop(tid, None)
         call = self._calls.pop(tid, None)
         if call is not None:
             os.close(call)

@@ -162,10 +162,8 @@ class ReportFiles(ReportNames):
             self._owners.note(handle.path, os.fstat(handle.fd))
         return opened
 
-    def read(self, fh: int, buffer: memoryview, size: int, offset: int, exact: bool = True) -> int:  # noqa: FBT002
-        if fh in self._made:
-            return libc.pread_into(self._made[fh][0], buffer, size, offset)
-        return super().read(fh, buffer, size, offset, exact)
+    def read_other(self, fh: int, buffer: memoryview, size: int, offset: int) -> int:
+        return libc.pread_into(self._made[fh][0], buffer, size, offset)
 
     def flush(self, fh: int) -> None:
         if fh not in self._made:

@@ -1,27 +1,39 @@
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
 from fmrw.capture.loop import Gate, Library, Loop
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def _library(receive: object) -> Library:
-    return Library(
-        receive, process=None, send=None, new_channel=None, descriptor=lambda _channel: -1,
-        next_channel=lambda _session, _before: 1, buffer_size=lambda _channel: 64,
-    )  # fmt: skip
+HELLO = 15
 
 
 def test_a_thread_is_counted_once_and_before_it_takes_a_request() -> None:
     gate, seen = Gate(), []
+    reading, writing = os.pipe()
+    library = Library(
+        process=None, send=None, new_channel=None, descriptor=lambda _channel: reading,
+        next_channel=lambda _session, _before: 1, buffer_size=lambda _channel: 64,
+    )  # fmt: skip
 
-    def receive(*_arguments: object) -> int:
+    def answering(_request: memoryview, _descriptor: int) -> dict[int, Callable[[], None]]:
         seen.append(len(gate.free))
+        return {HELLO: answer}
+
+    def answer() -> None:
         gate.enter()
         gate.free.append(None)
-        return 0  # the mount is gone
+        os.close(writing)  # the mount is gone
 
-    loop = Loop(_library(receive), 0, 0, gate)
+    loop = Loop(library, 0, 0, gate, answering)
+    os.write(writing, bytes(4) + HELLO.to_bytes(4, "little") + bytes(56))
     loop._grow()
     for thread in loop._threads:
         thread.join()
+    os.close(reading)
     assert seen[0] == 1
+    assert len(loop._threads) == 2, "one more, for the time the first was busy"
     assert len(gate.free) == len(loop._threads)
