@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
 import polars as pl
 
@@ -23,7 +23,7 @@ from fmrw.text import path_bytes, visible
 from fmrw.trace.schema import EVENTS, transfers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     import numpy as np
@@ -34,9 +34,10 @@ if TYPE_CHECKING:
 COLUMNS = ("seq", "time", "op", "start", "end", "size", "fidelity", "handle", "pid", "tid", "process")
 OPS = {"both": ("read", "write"), "read": ("read",), "write": ("write",)}
 _WITHOUT_SIZE = ("unlink", "rename")
-_KEPT = 4  # masks, sets
+_KEPT, _BINS = 4, 16  # masks and sets, answers
 
 Window = tuple[int, int]
+Value = TypeVar("Value")
 
 
 class Recording(Protocol):
@@ -119,6 +120,7 @@ class Recorded:
         self._rows = [pl.DataFrame(schema={name: EVENTS[name] for name in COLUMNS})]
         self._counts = {op: Counts(op) for op in OPS["both"]}
         self._sets: dict[tuple[Choice, int, int, str], pl.DataFrame] = {}
+        self._bins: dict[tuple[str, Choice, int, bytes], pl.DataFrame] = {}
         self._masks: dict[tuple[Choice, int], pl.Series | None] = {}
         if not self.update() and trace.live:
             self.size = _size(trace, self.path) or 0
@@ -197,7 +199,8 @@ class Recorded:
 
     def bins(self, edges: NDArray[np.int64], op: str, choice: Choice) -> pl.DataFrame:
         """Say what one operation did in each bin, as `Index.bins` does."""
-        return self._counts[op].bins(edges, choice.who())
+        key = (op, choice._replace(ops=op), self.version, edges.tobytes())  # a picture asks more than once
+        return _remembered(self._bins, key, lambda: self._counts[op].bins(edges, choice.who()), _BINS)
 
     def each_byte(self, start: int, end: int, choice: Choice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Count the reads and the writes of each byte of a short range."""
@@ -232,20 +235,16 @@ class Recorded:
         """Give all rows, and which of them a choice lets pass; remembered, since a choice stays while one zooms."""
         with self._lock:
             key, rows = (choice, self.version), self._joined()
-        if key not in self._masks:
-            op = None if choice.ops == "both" else choice.ops
-            mask = Filter.of(op=op, **choice.who()).mask(rows)
-            _remember(self._masks, key, None if mask is None else pl.Series(mask))
-        return rows, self._masks[key]
+        return rows, _remembered(self._masks, key, lambda: _mask(choice, rows))
 
     def touched(self, choice: Choice) -> pl.DataFrame:
         """Give the ranges of a choice as a set; remembered, since they are asked for again and again."""
         key = (choice, self.version, self.size, "touched")
-        if key not in self._sets:
-            known = self._counted(choice)
-            rows = self.chosen(choice).select("start", "end") if known is None else known
-            _remember(self._sets, key, ranges.merge(rows))
-        return self._sets[key]
+        return _remembered(self._sets, key, lambda: self._touched(choice))
+
+    def _touched(self, choice: Choice) -> pl.DataFrame:
+        known = self._counted(choice)
+        return ranges.merge(self.chosen(choice).select("start", "end") if known is None else known)
 
     def _counted(self, choice: Choice) -> pl.DataFrame | None:
         """Give the ranges everybody touched, where counting has found them already."""
@@ -258,9 +257,7 @@ class Recorded:
     def gaps(self, choice: Choice) -> pl.DataFrame:
         """Give the ranges of the file that a choice did not touch."""
         key = (choice, self.version, self.size, "gaps")
-        if key not in self._sets:
-            _remember(self._sets, key, ranges.complement(self.touched(choice), self.size))
-        return self._sets[key]
+        return _remembered(self._sets, key, lambda: ranges.complement(self.touched(choice), self.size))
 
     def moment(self, share: float) -> datetime | None:
         """Give the time by which a share of all accesses had happened."""
@@ -282,11 +279,23 @@ class Recorded:
         )  # fmt: skip
 
 
-def _remember(known: dict[Any, Any], key: object, value: object) -> None:
-    """Keep a value, and few others."""
-    while len(known) >= _KEPT:
-        known.pop(next(iter(known)))
-    known[key] = value
+def _mask(choice: Choice, rows: pl.DataFrame) -> pl.Series | None:
+    """Say which rows a choice lets pass; None if all."""
+    op = None if choice.ops == "both" else choice.ops
+    mask = Filter.of(op=op, **choice.who()).mask(rows)
+    return None if mask is None else pl.Series(mask)
+
+
+def _remembered(known: dict[Any, Any], key: object, make: Callable[[], Value], most: int = _KEPT) -> Value:
+    """Give a value that was made before, or make it; few are kept, and another thread may drop them at any time."""
+    missing = object()
+    value = known.get(key, missing)
+    if value is missing:
+        value = make()
+        for old in list(known)[: max(len(known) - most + 1, 0)]:
+            known.pop(old, None)
+        known[key] = value
+    return cast("Value", value)
 
 
 def _name(trace: Recording, path: str | os.PathLike[str]) -> str:

@@ -276,23 +276,24 @@ def _points(
     when = rows["time"].to_physical().to_numpy()
     y = (when - times[0]) / max(times[1] - times[0], 1) * (box.height - 1.6)
     who = _numbered(rows, kinds)
-    step, high = 1, int(box.height / 1.6) + 2
-    wide = int(box.width) + 2
-    while True:
-        lefts, rights = (x // step).astype(np.int64), np.ceil(x2 / step).astype(np.int64)
-        marks = np.unique(((lefts * wide + rights) * high + (y // (1.6 * step)).astype(np.int64)) * 8 + who)
-        if len(marks) <= MOST_POINTS or step > box.width:
-            break
-        step *= 2
+    high, wide = int(box.height / 1.6) + 2, int(box.width) + 2
+    left, right, down = x.astype(np.int64), np.ceil(x2).astype(np.int64), (y // 1.6).astype(np.int64)
+    step, marks = 1, np.unique(((left * wide + right) * high + down) * 8 + who)
+    while len(marks) > MOST_POINTS and step <= box.width:
+        rest, who = np.divmod(marks, 8)
+        rest, down = np.divmod(rest, high)
+        left, right = np.divmod(rest, wide)
+        step *= 2  # twice as coarse a plane, from the marks of the finer one
+        marks = np.unique(((left // 2 * wide + (right + 1) // 2) * high + down // 2) * 8 + who)
     keys = [*kinds.values(), "n"]
     for mark in marks.tolist():
         rest, at = divmod(mark, 8)
-        rest, down = divmod(rest, high)
-        left, right = divmod(rest, wide)
+        rest, y_ = divmod(rest, high)
+        x_, x2_ = divmod(rest, wide)
         yield (
-            box.left + left * step,
-            box.left + min(max(right, left + 1) * step, box.width),
-            box.top + min(down * 1.6 * step, box.height - 1.6),
+            box.left + x_ * step,
+            box.left + min(max(x2_, x_ + 1) * step, box.width),
+            box.top + min(y_ * 1.6 * step, box.height - 1.6),
             keys[at],
         )
 
