@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import signal
 import tempfile
 import threading
 from pathlib import Path
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 # The same examples every time where a failure must be somebody's change; new ones every time everywhere else.
 settings.register_profile("ci", derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+if (
+    signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+):  # nohup; children would inherit it, and a handler they do not
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 DATA = Path(__file__).parents[1] / "data"
 _GRACE_S = 5

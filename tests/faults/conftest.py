@@ -134,7 +134,6 @@ OWNER = """
     import json, signal, sys
     import fmrw
     options = json.loads(sys.argv[2])
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored where the tests run under nohup
     with fmrw.mount(sys.argv[1], **options) as mount:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # polars' own lets a blocked read go on
         print(json.dumps({"worker": mount.worker_pid, "session": str(mount.session)}), flush=True)
