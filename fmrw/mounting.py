@@ -15,6 +15,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import threading
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -65,6 +66,7 @@ class Mount:
         self.settings = settings
         self._facts = dict(facts)
         self._folder = open_session(settings.session)  # the mount may cover it
+        self._recorded = threading.Event()
         self._beneath = Beneath(self.root)
         try:
             hold(self._folder)
@@ -136,6 +138,11 @@ class Mount:
         if abort:
             self._runner.end()
         ended = self._feed.join(1 if force else END_S)
+        if (
+            not ended and self._recorded.is_set()
+        ):  # what is left is sealing, which takes as long as there are events
+            self._feed.thread.join()
+            ended = True
         if ended:
             _live.discard(self)
         elif not force:
@@ -150,6 +157,7 @@ class Mount:
         """Finish the session: seal a kept one, drop a temporary one."""
         try:
             self._runner.wait()
+            self._recorded.set()
             mounting.heal(self.root)  # a worker that was killed together with its guard
             if self.settings.ephemeral:
                 self.session = None
@@ -260,12 +268,13 @@ def mount(
         One line that ends with the cure; nothing is mounted then.
     """
     root = mounting.resolved(directory)
+    kept = None if output is None else mounting.resolved(output)
+    if kept is not None:
+        mounting.require_answer(kept)
     check_machine()
     store.sweep()
     with claimed(root):
-        session = (
-            Path(output).resolve() if output is not None else Path(tempfile.mkdtemp(prefix=store.TEMPORARY))
-        )
+        session = Path(tempfile.mkdtemp(prefix=store.TEMPORARY)) if kept is None else kept
         settings = Settings(
             root=str(root), session=str(session), capture=capture, grain=grain, reports=reports, read_only=read_only,
             allow_other=allow_other, ephemeral=output is None, ignored=[*ignored], renderer=RENDERER,
@@ -294,6 +303,7 @@ def start_background(root: Path, session: Path, **options: Any) -> int:  # noqa:
     The session is sealed by the worker when somebody unmounts.
     """
     settings = Settings(root=str(root), session=str(session), attached=False, renderer=RENDERER, **options)
+    mounting.require_answer(session)
     check_machine()
     with claimed(root):
         store.create(session, _facts(settings, None))

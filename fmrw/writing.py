@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import track
 
 from fmrw import drawing
+from fmrw.capture import mount as mounting
 from fmrw.errors import BadInput, FigureError
 from fmrw.figures.export import FORMATS as FIGURES
 from fmrw.figures.export import export, font_note
@@ -98,7 +99,10 @@ def write(
     ------
     FigureError
         Unknown format or chart, or the folder cannot be written.
+    MountError
+        The folder lies in a mount that does not answer.
     """
+    mounting.require_answer(mounting.resolved(folder))
     style, remarks = style or Style(), notes if notes is not None else []
     _check(formats, style)
     if set(formats) & {*FIGURES, "gif"}:

@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -17,9 +18,10 @@ import psutil
 import pytest
 
 import fmrw
-from fmrw import mounting
+from fmrw import mounting, writing
 from fmrw.capture import mount as kernel_mounts
 from fmrw.errors import AlreadyMounted, Busy, FuseMissing, MountError, NotMounted, SessionError, SessionExists
+from fmrw.trace import store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -502,3 +504,42 @@ def test_an_unknown_path_names_the_nearest(mounted: fmrw.Mount, directory: Path)
     with pytest.raises(fmrw.FmrwError, match=FILE):
         mounted.trace.coverage("poliglot.pdf")
     assert mounted.trace.coverage(directory / FILE).height == 1, "absolute paths are known too"
+
+
+def test_unmount_waits_for_sealing_however_long_it_takes(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seal, begun, may = store.seal, threading.Event(), threading.Event()
+
+    def slow(folder: Path) -> None:
+        begun.set()
+        assert may.wait(20)
+        seal(folder)
+
+    monkeypatch.setattr(mounting, "END_S", 0.1)
+    monkeypatch.setattr(store, "seal", slow)
+    mount = fmrw.mount(directory, output=tmp_path / "session")
+    (directory / "polyglot.pdf").read_bytes()
+    ends = threading.Thread(target=mount.unmount)
+    ends.start()
+    assert begun.wait(20)
+    ends.join(0.5)
+    assert ends.is_alive(), "an unmount that returns leaves a session that is not sealed"
+    may.set()
+    ends.join(20)
+    assert store.is_sealed(tmp_path / "session")
+
+
+def test_a_session_is_not_recorded_into_a_mount_that_does_not_answer(directory: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    with fmrw.mount(other) as mount:
+        os.kill(mount.worker_pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(MountError, match=f"fmrw unmount --abort {other}` frees who waits"):
+                fmrw.mount(directory, output=other / "session")
+            with pytest.raises(MountError, match="does not answer"):
+                writing.write(mount.trace, other / "reports", ["csv"])
+        finally:
+            os.kill(mount.worker_pid, signal.SIGCONT)
+    assert list(other.iterdir()) == []

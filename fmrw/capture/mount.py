@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MountPoint", "Process", "Running", "answers", "await_end", "break_connection", "detach", "end", "end_guards",
-    "find_fusermount", "heal", "mounted_at", "mounts", "probe", "readable", "require_fusermount", "resolved", "session_facts", "session_of",
+    "find_fusermount", "heal", "mounted_at", "mounts", "probe", "readable", "require_answer", "require_fusermount", "resolved", "session_facts", "session_of",
     "start", "unmount", "wake", "worker_of", "workers",
 ]  # fmt: skip
 
@@ -280,6 +280,32 @@ def heal(root: Path) -> bool:
     except MountError:  # somebody else's
         return False
     return True
+
+
+def require_answer(path: Path) -> None:
+    """Raise where a path lies in a mount of ours that does not answer: whoever looks at it would wait, beyond SIGKILL.
+
+    Parameters
+    ----------
+    path : Path
+        As `resolved` gives it.
+
+    Raises
+    ------
+    MountError
+    """
+    for point in mounts():
+        if point.root == path or point.root in path.parents:
+            state = probe(point.root)
+            shown = _shown(point.root)
+            if state == "silent":
+                raise MountError(
+                    f"{_shown(path)}: the worker that monitors {shown} does not answer; `fmrw unmount --abort {shown}` frees who waits."
+                )
+            if state == "dead":
+                raise MountError(
+                    f"{_shown(path)}: the worker that monitored {shown} is gone; `fmrw doctor --fix` takes the mount away."
+                )
 
 
 def readable(fd: int, timeout_s: float | None) -> bool:
