@@ -82,7 +82,7 @@ class RangeMinimum:
     def _whole(self, first: Places, last: Places) -> Labels:
         found = np.full(len(first), NOBODY, np.int32)
         power = np.frexp(np.maximum(last - first, 0))[1] - 1
-        for level in np.unique(power[power >= 0]).tolist():
+        for level in np.flatnonzero(np.bincount(power[power >= 0])).tolist():
             chosen = np.flatnonzero(power == level)
             row = self._table[level]
             found[chosen] = np.minimum(row[first[chosen]], row[last[chosen] - (1 << level)])
