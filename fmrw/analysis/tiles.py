@@ -90,6 +90,23 @@ def square_edges(size: int, side: int) -> Offsets:
     return window_edges(0, size, cells)
 
 
+def accesses(extents: pl.DataFrame, edges: Offsets) -> Offsets:
+    """Count the extents that share a byte with each bin, once and without an index.
+
+    Two sorts, where an index needs four and more: an extent that began before a bin's end and has not ended by its start lies in it.
+
+    Parameters
+    ----------
+    extents
+        Columns `start` and `end`; every extent has bytes.
+    edges
+        Offsets that do not decrease, one more than there are bins.
+    """
+    starts, ends = (extents[name].cast(pl.Int64).sort().to_numpy() for name in ("start", "end"))
+    begun, over = np.searchsorted(starts, edges[1:], "left"), np.searchsorted(ends, edges[:-1], "right")
+    return np.where(edges[1:] > edges[:-1], begun - over, 0)
+
+
 def row_major(cell: NDArray[np.integer], side: int) -> tuple[Offsets, Offsets]:
     """Give column x and row y of each cell, line by line from the top left."""
     y, x = np.divmod(np.asarray(cell, np.int64), side)

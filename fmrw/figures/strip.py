@@ -14,13 +14,14 @@ import polars as pl
 
 from fmrw.analysis import ranges
 from fmrw.analysis.structure.crosstab import CLASSES
-from fmrw.analysis.tiles import Index
+from fmrw.analysis.tiles import accesses, window_edges
 from fmrw.errors import FigureError
 from fmrw.figures import page, tracks, wide
 from fmrw.figures.classes import Classes, Scale
 from fmrw.figures.look import SCREEN, Look
 from fmrw.figures.tracks import Span, Track
 from fmrw.offsets import human_size, range_text
+from fmrw.trace.schema import transfers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,12 +61,12 @@ def strip(
         Classes of counts: "log" or "linear".
     """
     about = about.seen_in(events)
-    index = Index.build(events)
+    moved = transfers(events.select("op", "start", "end"))
     read, kinds, written, more = (
-        *_lane(index, "read", about, scale, look),
-        *_lane(index, "write", about, scale, look),
+        *_lane(moved, "read", about, scale, look),
+        *_lane(moved, "write", about, scale, look),
     )
-    gaps, width = wide.thinned(ranges.complement(events.filter(op="read"), about.size), about.size, 3_000)
+    gaps, width = wide.thinned(ranges.complement(moved.filter(op="read"), about.size), about.size, 3_000)
     never = [Span(start, end, "never read", _gap_label(start, end)) for start, end in gaps.iter_rows()]
     rows = [*_structure(structure), Track("reads", read, 1.6)]
     rows += [Track("writes", written, 1.0)] if written else []
@@ -170,11 +171,13 @@ _SET = {"start": pl.Int64(), "end": pl.Int64()}
 _NONE = pl.DataFrame(schema=_SET)
 
 
-def _lane(index: Index, op: str, about: About, scale: Scale, look: Look) -> tuple[list[Span], dict[str, str]]:
+def _lane(
+    moved: pl.DataFrame, op: str, about: About, scale: Scale, look: Look
+) -> tuple[list[Span], dict[str, str]]:
     """Join columns of one class; give the spans and the colours of their classes."""
     columns = max(1, min(int(look.width), about.size))
-    bins = index.bins((0, about.size, columns), op=op)
-    counts = bins["accesses"].to_numpy()
+    edges = window_edges(0, about.size, columns)
+    counts = accesses(moved.filter(op=op), edges)
     if not counts.any():
         return [], {}
     classes = Classes.of(int(counts.max()), scale)
@@ -182,9 +185,8 @@ def _lane(index: Index, op: str, about: About, scale: Scale, look: Look) -> tupl
     colours = classes.colours(look.palette.ramp(op))
     kinds = {f"{op} {classes.label(n + 1)}": colour for n, colour in enumerate(colours)}
     cuts = np.r_[0, np.flatnonzero(np.diff(number)) + 1, len(number)]
-    starts, ends = bins["start"].to_numpy(), bins["end"].to_numpy()
     spans = [
-        Span(int(starts[a]), int(ends[b - 1]), f"{op} {classes.label(int(number[a]))}")
+        Span(int(edges[a]), int(edges[b]), f"{op} {classes.label(int(number[a]))}")
         for a, b in pairwise(cuts.tolist())
         if number[a]
     ]

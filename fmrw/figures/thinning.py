@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
+
+from fmrw.analysis.ranges import TRANSFERS as _OPS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SEVERAL = "several processes"
 
 _TIMES, _OFFSETS = 256, 128
-_LOOKS = ("op", "kind", "page")
 _ROW = pl.Schema(
     {
         "t": pl.Float64(),
@@ -42,7 +49,7 @@ def thin(moved: pl.DataFrame, size: int, last: float, most: int) -> Thinned:
     Parameters
     ----------
     moved
-        Reads and writes in order, with `t` and `t2` where they stand across and `kind` what colours them.
+        Reads and writes in order, with `t` and `t2` where they stand across and `kind`, an Enum, what colours them.
     size
         Bytes in the file.
     last
@@ -51,19 +58,19 @@ def thin(moved: pl.DataFrame, size: int, last: float, most: int) -> Thinned:
     if moved.height <= most:
         rows = moved.with_columns(page=pl.col("fidelity") == "page")
         return Thinned(_columns(rows), seeks_of(rows))
-    joined = runs_of(moved)
+    joined = runs_of(moved, most)
     count = f"{moved.height:,} accesses"
-    if joined.height <= most:
+    if joined is not None:
         return Thinned(
             _columns(joined),
             seeks_of(joined),
             f"{count}; those that continue each other are drawn as one line",
         )
     times, offsets = _TIMES, _OFFSETS
-    tiles = tiles_of(joined, size, last, times, offsets)
+    tiles = tiles_of(moved, size, last, times, offsets)
     while tiles.height > most:
         times, offsets = times // 2 or 1, offsets // 2 or 1
-        tiles = tiles_of(joined, size, last, times, offsets)
+        tiles = tiles_of(moved, size, last, times, offsets)
     note = f"{count}, too many for marks of their own: {times} × {offsets} tiles, marked where touched"  # noqa: RUF001 - times
     return Thinned(_columns(tiles), seeks_of(tiles.head(0)), note, times)
 
@@ -72,22 +79,35 @@ def _columns(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.select(pl.col(name).cast(kind) for name, kind in _ROW.items())
 
 
-def runs_of(moved: pl.DataFrame) -> pl.DataFrame:
-    """Join accesses of one handle and direction that begin where the one before ended."""
-    own = ["handle", "op", "kind"]
-    breaks = (pl.col("start") != pl.col("end").shift().over(own)).fill_null(value=True)
-    return (
-        moved.lazy()
-        .with_columns(run=breaks.cum_sum().over(own))
-        .group_by(*own, "run", maintain_order=True)
-        .agg(
-            pl.col("t", "start").first(),
-            pl.col("t2", "end").last(),
-            page=(pl.col("fidelity") == "page").any(),
-        )
-        .sort("t", maintain_order=True)
-        .collect()
+def runs_of(moved: pl.DataFrame, most: int) -> pl.DataFrame | None:
+    """Join accesses of one handle and direction that begin where the one before ended; None if more than `most` are left."""
+    who = _numbered(moved)
+    order = np.argsort(who, kind="stable")
+    start, end = (moved[name].to_numpy()[order] for name in ("start", "end"))
+    who = who[order]
+    begins = np.flatnonzero(np.append(True, (who[1:] != who[:-1]) | (start[1:] != end[:-1])))
+    if len(begins) > most:
+        return None
+    page = (moved["fidelity"] == "page").to_numpy()[order]
+    last = moved[order[np.append(begins[1:], len(order)) - 1]]
+    first = moved[order[begins]].with_columns(
+        last["t2"], last["end"], page=pl.Series(np.logical_or.reduceat(page, begins)), rank=order[begins]
     )
+    return first.sort("t", "rank")
+
+
+def _numbered(moved: pl.DataFrame) -> NDArray[np.integer]:
+    """Give each access the number of the line it may be joined to; 16 bits are sorted several times as fast as 64."""
+    kinds = len(_kinds(moved))
+    handle = moved["handle"].cast(pl.Int64).fill_null(0).to_numpy()
+    look = (moved["op"] == _OPS[1]).to_numpy() * kinds + moved["kind"].to_physical().to_numpy()
+    line: NDArray[np.integer] = (handle - handle.min()) * (len(_OPS) * kinds) + look
+    return line.astype(np.uint16) if line.max() <= np.iinfo(np.uint16).max else line
+
+
+def _kinds(moved: pl.DataFrame) -> list[str]:
+    kind = moved.schema["kind"]
+    return kind.categories.to_list() if isinstance(kind, pl.Enum) else []
 
 
 def seeks_of(rows: pl.DataFrame) -> pl.DataFrame:
@@ -110,33 +130,65 @@ def seeks_of(rows: pl.DataFrame) -> pl.DataFrame:
     return before.filter(pl.col("from").is_not_null(), pl.col("from") != pl.col("to"))
 
 
-def tiles_of(rows: pl.DataFrame, size: int, last: float, times: int, offsets: int) -> pl.DataFrame:
-    """Mark the tiles of a `times` by `offsets` plane that the rows touch; tiles above each other are one mark."""
+def tiles_of(moved: pl.DataFrame, size: int, last: float, times: int, offsets: int) -> pl.DataFrame:
+    """Mark the tiles of a `times` by `offsets` plane that accesses touch; tiles above each other are one mark.
+
+    What lies past the end of the file is not on the plane.
+    """
     wide, high = (last or 1) / times, -(-size // offsets) or 1
-    one = pl.col("kind").first()
-    touched = (
-        rows.lazy()
-        .select(
-            "op", "kind", "page",
-            column=(pl.col("t") / wide).floor().cast(pl.Int64).clip(0, times - 1),
-            low=pl.col("start") // high, top=(pl.col("end") - 1) // high,
-        )
-        .unique()
-        .with_columns(tile=pl.int_ranges("low", pl.col("top") + 1))
-        .explode("tile")
-        .group_by("op", "column", "tile")
-        .agg(pl.col("page").any(), kind=pl.when(pl.col("kind").n_unique() == 1).then(one).otherwise(pl.lit(SEVERAL)))
-        .sort(*_LOOKS, "column", "tile")
-        .with_columns(run=pl.col("tile") - pl.int_range(pl.len(), dtype=pl.Int64).over(*_LOOKS, "column"))
-        .group_by(*_LOOKS, "column", "run")
-        .agg(low=pl.col("tile").min(), top=pl.col("tile").max() + 1)
-        .sort(*_LOOKS, "column", "low")
-    )  # fmt: skip
-    middle = (pl.col("column") + 0.5) * wide
-    return touched.select(
-        *_LOOKS,
-        t=middle,
-        t2=middle,
-        start=pl.col("low") * high,
-        end=pl.min_horizontal(pl.col("top") * high, size),
+    codes = _codes(_touched(moved, wide, high, (times, offsets)))
+    op, column, low, top = _stretches(codes)
+    code = codes[op, column, low] - 1
+    middle = (column + 0.5) * wide
+    marks = pl.DataFrame(
+        {
+            "op": op,
+            "kind": code // 2,
+            "page": code % 2 > 0,
+            "t": middle,
+            "t2": middle,
+            "start": low * high,
+            "end": np.minimum(top * high, size),
+        }
+    )
+    names = [*_kinds(moved), SEVERAL]
+    return marks.sort("op", "kind", "page", "t", "start").with_columns(
+        op=pl.col("op").replace_strict(dict(enumerate(_OPS)), return_dtype=pl.String),
+        kind=pl.col("kind").replace_strict(dict(enumerate(names)), return_dtype=pl.String),
+    )
+
+
+def _touched(moved: pl.DataFrame, wide: float, high: int, plane: tuple[int, int]) -> NDArray[np.bool_]:
+    """Say of each operation, kind, fidelity, column and tile whether it was touched: where more begin than end."""
+    times, offsets = plane
+    kinds = len(_kinds(moved))
+    inside = moved.lazy().filter(pl.col("start") < offsets * high)
+    op, page, kind = pl.col("op") == _OPS[1], pl.col("fidelity") == "page", pl.col("kind").to_physical()
+    look = (op.cast(pl.Int64) * kinds + kind) * 2 + page.cast(pl.Int64)
+    column = (pl.col("t") / wide).floor().cast(pl.Int64).clip(0, times - 1)
+    row = (look * times + column) * (offsets + 1)
+    bounds = inside.select(
+        low=row + pl.col("start") // high, top=row + ((pl.col("end") - 1) // high + 1).clip(0, offsets)
     ).collect()
+    shape = (len(_OPS), kinds, 2, times, offsets + 1)
+    begun, ended = (
+        np.bincount(bounds[edge].to_numpy(), minlength=math.prod(shape)) for edge in ("low", "top")
+    )
+    return np.cumsum((begun - ended).reshape(shape), axis=-1)[..., :offsets] > 0
+
+
+def _codes(touched: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Give each tile of each operation 1 + 2 · kind + whether pages were touched; 0 is untouched, a kind too many is `SEVERAL`."""
+    kinds, page = touched.any(axis=2), touched[:, :, 1].any(axis=1)
+    number = kinds.sum(axis=1)
+    kind = np.where(number == 1, kinds.argmax(axis=1), kinds.shape[1])
+    return np.where(number > 0, 1 + 2 * kind + page, 0)
+
+
+def _stretches(codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+    """Join tiles above each other that look the same: operation, column, first tile, tile after the last."""
+    framed = np.pad(codes, ((0, 0), (0, 0), (1, 1)))
+    changes = framed[..., 1:] != framed[..., :-1]
+    op, column, low = np.nonzero(changes & (framed[..., 1:] > 0))
+    top = np.nonzero(changes & (framed[..., :-1] > 0))[2]
+    return op, column, low, top

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from fmrw.analysis.tiles import BINS, Index, hilbert, row_major, square_edges, window_edges
+from fmrw.analysis.tiles import BINS, Index, accesses, hilbert, row_major, square_edges, window_edges
 from fmrw.errors import BadInput, BadRange
-from fmrw.trace.schema import EVENTS
+from fmrw.trace.schema import EVENTS, transfers
 
 UNIVERSE = 40
 HUGE = 2**62
@@ -70,6 +70,13 @@ def brute(events: pl.DataFrame, edges: list[int]) -> list[tuple[Any, ...]]:
 def test_every_figure_equals_counting_byte_by_byte(log: list[Event], edges: list[int]) -> None:
     events = frame(log)
     assert Index.build(events).bins(np.array(edges)).rows() == brute(events, edges)
+
+
+@moderate
+@given(logs, cuts)
+def test_counting_once_equals_counting_byte_by_byte(log: list[Event], edges: list[int]) -> None:
+    events = frame(log)
+    assert accesses(transfers(events), np.array(edges)).tolist() == [row[4] for row in brute(events, edges)]
 
 
 @moderate
