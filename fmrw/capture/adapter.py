@@ -28,10 +28,12 @@ from typing import TYPE_CHECKING, Any
 import fuse
 
 from fmrw.capture import libc, loop
-from fmrw.capture.transfers import Transfers
+from fmrw.capture.transfers import Rooms, Transfers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from fmrw.capture.transfers import Limits
 
 if not hasattr(fuse, "fuse_operations"):  # the package fuse-python installs a module of the same name
     raise ImportError("the module `fuse` is not fusepy's")
@@ -155,6 +157,7 @@ class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
         self.operations = operations
         self._started = started
         self._gate = loop.Gate()
+        self._rooms: Rooms | None = None
         lists = loop.POSIX_ACL if "default_permissions" in options else 0
         self._promised = loop.DONT_MASK | lists
         self._arguments = [b"fmrw", b"-f", b"-o", ",".join(options).encode(), mountpoint]
@@ -186,9 +189,13 @@ class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
             libc.ignore_signal(signal.SIGPIPE)  # as Python has it; libfuse has just set it to kill
         return 0
 
-    def _transfers(self, request: memoryview, connection: int) -> Mapping[int, Callable[[], None]]:
+    def _transfers(
+        self, request: memoryview, connection: int, limits: Limits
+    ) -> Mapping[int, Callable[[], None]]:
         """Give what answers the reads and writes of the calling thread."""
-        return Transfers(self.operations, self._gate, request, connection).answers
+        self.operations.limits = limits
+        self._rooms = self._rooms or Rooms(limits.read)
+        return Transfers(self.operations, self._gate, request, connection, self._rooms).answers
 
     def _init(self, _connection: int) -> int:
         self._started()

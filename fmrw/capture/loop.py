@@ -1,4 +1,4 @@
-"""Receiving requests: threads of ours on libfuse's session, and two promises to the kernel that libfuse 2 cannot give.
+"""Receiving requests: threads of ours on libfuse's session, and promises to the kernel that libfuse 2 cannot give.
 
 libfuse's own threads end beyond ten idle ones and are made anew, tens of thousands of times a second on one busy CPU,
 and each then builds and destroys a Python thread state: 50 µs a call instead of 18 µs. These are Python's, and stay.
@@ -8,30 +8,39 @@ The kernel's first request, INIT, is answered through a channel of our own, whic
 - `FUSE_DONT_MASK`: the umask comes with the request instead of being applied, since a default ACL replaces it;
 - `FUSE_POSIX_ACL`, where others are let in: the kernel reads access control lists through `getxattr` and decides by them. With
   `default_permissions` alone it decides by the mode, whose group bits are only the mask of such a list: who is shut out by name
-  would be let in.
+  would be let in;
+- `FUSE_MAX_PAGES` (Linux 4.20): a request carries up to 1 MiB instead of 32 pages. So most calls are one request, and a
+  request that is smaller than such a one is known to be a whole call without a look at the caller.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import mmap
 import os
 import threading
-from ctypes import CFUNCTYPE, c_int, c_size_t, c_uint32, c_void_p
+from ctypes import CFUNCTYPE, c_int, c_size_t, c_uint16, c_uint32, c_void_p
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fmrw.capture import libc
-from fmrw.capture.transfers import DATA_AT, aligned
+from fmrw.capture.process import most_fuse_pages
+from fmrw.capture.transfers import DATA_AT, PLAIN, Limits, aligned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 DONT_MASK = 1 << 6  # include/uapi/linux/fuse.h
 POSIX_ACL = 1 << 20
+_MAX_PAGES = 1 << 22
 RENAME = 12
 _OPCODE_AT = 4  # in struct fuse_in_header
 _OFFERED_AT = 52  # flags in struct fuse_init_in, behind the header
-_ANSWER_FLAGS_AT = 12  # flags in struct fuse_init_out
+_ANSWER_FLAGS_AT, _MAX_WRITE_AT, _MAX_PAGES_AT = 12, 20, 28  # in struct fuse_init_out
+_ANSWER_SIZE = 64  # of it since protocol 7.23
+_HEADER_SIZE = 16  # of struct fuse_out_header, which begins with the length of all
+_READ = 1 << 20  # bytes of a request, at most
+_WRITE = 1 << 18  # less, since every thread holds room for it
 _WITHDRAWN = (errno.ENOENT, errno.EAGAIN)  # who asked was killed before the request was taken
 _MOST_THREADS = 256
 _STACK = 1 << 20
@@ -53,6 +62,12 @@ class _Channel(ctypes.Structure):
     """`struct fuse_chan_ops`."""
 
     _fields_ = (("receive", c_void_p), ("send", c_void_p), ("destroy", c_void_p))
+
+
+class _Part(ctypes.Structure):
+    """`struct iovec`."""
+
+    _fields_ = (("base", c_void_p), ("length", c_size_t))
 
 
 class _Serving(threading.local):
@@ -84,6 +99,14 @@ def library(fuse: ctypes.CDLL) -> Library:
         function("fuse_chan_bufsize", c_size_t, c_void_p),
         function("fuse_chan_fd", c_int, c_void_p),
     )
+
+
+def _large() -> Limits:
+    """Give what is asked for where the kernel is able to."""
+    pages = min(_READ // mmap.PAGESIZE, most_fuse_pages())
+    if pages * mmap.PAGESIZE <= PLAIN.read:
+        return PLAIN
+    return Limits(pages * mmap.PAGESIZE, min(_WRITE, pages * mmap.PAGESIZE))
 
 
 class Gate:
@@ -121,7 +144,7 @@ class Loop:
     gate : Gate
         Which every operation passes.
     answering : callable
-        Called in each thread with (where it receives requests, the descriptor to answer on); gives opcode → function that
+        Called in each thread with (where it receives requests, the descriptor to answer on, what a request carries); gives opcode → function that
         answers the request that lies there. What it does not name is processed by libfuse.
     """
 
@@ -131,9 +154,7 @@ class Loop:
         session: int,
         promised: int,
         gate: Gate,
-        answering: Callable[
-            [memoryview, int], Mapping[int, Callable[[], None]]
-        ] = lambda _request, _descriptor: {},
+        answering: Callable[[memoryview, int, Limits], Mapping[int, Callable[[], None]]] = lambda *_: {},
     ) -> None:
         self._fuse = fuse
         self._answering = answering
@@ -141,6 +162,7 @@ class Loop:
         self._promised = promised
         self._channel = fuse.next_channel(session, None)
         self._size = fuse.buffer_size(self._channel)
+        self.limits = PLAIN
         self._descriptor = fuse.descriptor(self._channel)
         self._threads: list[threading.Thread] = []
         self._gate = gate
@@ -172,6 +194,9 @@ class Loop:
             raise OSError(
                 errno.EOPNOTSUPP, "this kernel's FUSE knows no access control lists; leave --allow-other out"
             )
+        if offered & _MAX_PAGES:
+            self.limits = _large()
+            self._size = max(self._size, DATA_AT + self.limits.write)
         self._reply = _SEND(self._send_init)
         answering = _Channel(None, ctypes.cast(self._reply, c_void_p), None)
         own = self._fuse.new_channel(
@@ -181,9 +206,17 @@ class Loop:
 
     def _send_init(self, _channel: int, vector: int, count: int) -> int:
         """Add the promises to an answer made of a header and `struct fuse_init_out`, and send it."""
-        bodies = (c_void_p * (2 * count)).from_address(vector)
+        parts = (_Part * count).from_address(vector)
         if count > 1:
-            c_uint32.from_address((bodies[2] or 0) + _ANSWER_FLAGS_AT).value |= self._promised
+            answer = ctypes.create_string_buffer(_ANSWER_SIZE)
+            ctypes.memmove(answer, parts[1].base, parts[1].length)
+            c_uint32.from_buffer(answer, _ANSWER_FLAGS_AT).value |= self._promised
+            if self.limits is not PLAIN:
+                c_uint32.from_buffer(answer, _ANSWER_FLAGS_AT).value |= _MAX_PAGES
+                c_uint32.from_buffer(answer, _MAX_WRITE_AT).value = self.limits.write
+                c_uint16.from_buffer(answer, _MAX_PAGES_AT).value = self.limits.read // mmap.PAGESIZE
+            parts[1].base, parts[1].length = ctypes.addressof(answer), _ANSWER_SIZE
+            c_uint32.from_address(parts[0].base).value = _HEADER_SIZE + _ANSWER_SIZE
         sent: int = self._fuse.send(self._channel, vector, count)
         return sent
 
@@ -217,7 +250,7 @@ class Loop:
         request = aligned(-(-self._size // 8) * 8, DATA_AT)
         buffer = _serving.buffer = (ctypes.c_char * len(request)).from_buffer(request)
         opcode = request.cast("I")[1:2]
-        answers = self._answering(request, self._descriptor)
+        answers = self._answering(request, self._descriptor, self.limits)
         receive, process, into = self._receive, self._fuse.process, [request]
         while length := receive(into):
             answer = answers.get(opcode[0])

@@ -3,12 +3,13 @@
 Two rules: a fault in recording never reaches the program (`_recorded` swallows it, counts it, logs it), and what is
 recorded is what really happened — ranges from what was transferred, sizes read after it, appends from where they landed.
 
-A request is not a call. libfuse 2 takes at most 32 pages a request, so a large read arrives in pieces, one after the other
-while the caller waits. What may be a piece is looked up in the caller's system call, and pieces are given one call number
-until the count is used up. A piece has at least 31 pages, unless the call fills many small buffers (readv), each of which
-touches a page: so a thread's first request on a handle is looked up whatever its size, and all that follow as long as it
-uses several buffers; from one that has used a single one, what has 16 pages. Where that look is denied, contiguous full
-pieces of 31 pages of one thread and handle are taken for one call, and the journal counts the guess.
+A request is not a call. The kernel puts a limited number of pages into one (`limits`), so a large read arrives in pieces, one
+after the other while the caller waits. What may be a piece is looked up in the caller's system call, and pieces are given
+one call number until the count is used up. A piece is full but for a page at most, unless the call fills many small buffers
+(readv), each of which touches a page: so a thread's first request on a handle is looked up whatever its size, and all that
+follow as long as it uses several buffers; from one that has used a single one, what is larger than 128 KiB, or than half a
+piece where pieces are no larger. Where that look is denied, contiguous full pieces of one thread and handle are taken for one
+call, and the journal counts the guess.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import errno
 import itertools
 import logging
+import mmap
 import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,17 +26,18 @@ from fmrw.capture import journal as log
 from fmrw.capture.libc import pread_into
 from fmrw.capture.passthrough import Passthrough
 from fmrw.capture.process import IGNORED, Identity, Processes
+from fmrw.capture.transfers import PLAIN
 from fmrw.text import path_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from fmrw.capture.places import Handle
+    from fmrw.capture.transfers import Limits
 
 _log = logging.getLogger(__name__)
-_SUSPECT = 16 * 4096  # bytes from which every request is looked up
+_COMMON = 1 << 17  # bytes of the largest buffers most programs use
 _I64 = (1 << 63) - 1
-_PIECE = 31 * 4096  # bytes of a piece of a call with a single buffer, at least
 _REMEMBERED = 100_000  # pairs of thread and handle
 _UNKNOWN = 1 << 62  # bytes still wanted by a call whose count cannot be looked up
 MODES = ("exact", "paged", "cached")
@@ -86,8 +89,20 @@ class Monitor(Passthrough):
         self._path_numbers = itertools.count()
         self._facts: dict[int, int] = {}  # their hashes: a third of the memory, for every file ever opened
         self._calls = itertools.count(1)
+        self.limits = PLAIN
         self._unfinished: dict[int, _Open] = {}
         self._single: set[int] = set()  # threads and handles, packed: those that fill a single buffer
+
+    @property
+    def limits(self) -> Limits:
+        """What a request carries at most."""
+        return self._limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self._limits = limits
+        self._piece = min(limits) - mmap.PAGESIZE  # bytes of a piece of a call with a single buffer, at least
+        self._suspect = _COMMON + 1 if self._piece > _COMMON else self._piece // 2
 
     def fault(self, operation: str, error: BaseException) -> None:
         self.journal.count_fault()
@@ -210,7 +225,9 @@ class Monitor(Passthrough):
         requested, flags = size, 0
         if not exact:  # the page cache asks, in requests of its own
             call, flags = next(self._calls), log.PAGE
-        elif size < _SUSPECT and tid not in self._unfinished and handle.number << 32 | tid in self._single:
+        elif (
+            size < self._suspect and tid not in self._unfinished and handle.number << 32 | tid in self._single
+        ):
             call = next(self._calls)
         else:
             call, requested, flags = self._join(tid, op, handle.number, start, size, done)
@@ -242,7 +259,7 @@ class Monitor(Passthrough):
             self._single.add(handle << 32 | tid)
         if looked is not None and looked[0] >= size:
             return looked[0]
-        if size < _PIECE:
+        if size < self._piece:
             return size
         self.journal.count_guess()
         return _UNKNOWN

@@ -201,25 +201,21 @@ def _close_all(known: dict[int, tuple[int, bytes, int]], calls: dict[int, int]) 
 
 def process_of(tid: int) -> int:
     """Give the process a thread belongs to; the thread's own id when it cannot be looked at."""
-    try:
-        with open(f"/proc/{tid}/status", "rb") as status:  # noqa: PTH123 - a hot path
-            for line in status:
-                if line.startswith(b"Tgid:"):
-                    return int(line[5:])
-    except OSError:
-        pass
-    return tid
+    return int(_status(tid, b"Tgid:") or tid)
 
 
 def groups_of(tid: int) -> list[int]:
     """Give the supplementary groups of a thread; none when it cannot be looked at."""
+    return [int(group) for group in _status(tid, b"Groups:").split()]
+
+
+def _status(tid: int, field: bytes) -> bytes:
+    """Give a field of a thread's status; empty when it cannot be looked at."""
     try:
         with open(f"/proc/{tid}/status", "rb") as status:  # noqa: PTH123 - a hot path
-            return next(
-                [int(group) for group in line[7:].split()] for line in status if line.startswith(b"Groups:")
-            )
-    except (OSError, StopIteration):
-        return []
+            return next((line[len(field) :] for line in status if line.startswith(field)), b"")
+    except OSError:
+        return b""
 
 
 def _facts(tid: int, pid: int, name: str) -> Identity:
@@ -235,11 +231,16 @@ def _facts(tid: int, pid: int, name: str) -> Identity:
 
 def call_of(tid: int) -> Call | None:
     """Tell which call a waiting thread makes; None when it may not be looked at or the call is none we know."""
+    return _parsed(_line(tid))
+
+
+def _line(tid: int) -> bytes:
+    """Give what the kernel says about a thread's call; empty when it may not be looked at."""
     try:
-        with open(f"/proc/{tid}/syscall", "rb") as line:  # noqa: PTH123 - no need of a Path
-            return _parsed(line.read())
+        with open(f"/proc/{tid}/syscall", "rb") as line:  # noqa: PTH123 - a hot path
+            return line.read()
     except OSError:
-        return None
+        return b""
 
 
 def _parsed(line: bytes) -> Call | None:
@@ -269,7 +270,7 @@ def creates(tid: int) -> bool | None:
     """Tell whether a waiting thread wants to make a name (True), not (False), or cannot be looked at (None)."""
     call = call_of(tid)
     if call is None:
-        return None if _unreadable(tid) else False
+        return False if _line(tid) else None
     if call.kind in ("make", "creat"):
         return True
     if call.kind == "openat2":
@@ -282,14 +283,6 @@ def removes(tid: int) -> bool:
     """Tell whether a waiting thread is in unlink(2)."""
     call = call_of(tid)
     return call is not None and call.kind == "remove"
-
-
-def _unreadable(tid: int) -> bool:
-    try:
-        with open(f"/proc/{tid}/syscall", "rb") as line:  # noqa: PTH123 - a hot path
-            return not line.read()
-    except OSError:
-        return True
 
 
 def holders(mount: int, root: str) -> list[tuple[int, str]]:
@@ -336,11 +329,20 @@ def _dwells(pid: int, root: str) -> bool:
 
 def ptrace_scope() -> int:
     """Give Yama's restriction on looking at other processes: 0 where there is none (Yama's documentation)."""
+    return _setting("/proc/sys/kernel/yama/ptrace_scope", 0)
+
+
+def most_fuse_pages() -> int:
+    """Give how many pages of data the kernel lets a FUSE request carry (a setting since Linux 6.13)."""
+    return _setting("/proc/sys/fs/fuse/max_pages_limit", 256)
+
+
+def _setting(path: str, otherwise: int) -> int:
     try:
-        with open("/proc/sys/kernel/yama/ptrace_scope", encoding="ascii") as scope:  # noqa: PTH123
-            return int(scope.read())
+        with open(path, encoding="ascii") as setting:  # noqa: PTH123
+            return int(setting.read())
     except (OSError, ValueError):
-        return 0
+        return otherwise
 
 
 def mount_table() -> list[str]:

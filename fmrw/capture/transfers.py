@@ -18,8 +18,9 @@ import contextlib
 import errno
 import mmap
 import os
+from collections import deque
 from struct import Struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,15 +36,41 @@ DATA_AT = 80  # behind the header and `struct fuse_write_in`
 _FROM_CACHE = 1  # FUSE_WRITE_CACHE
 _ANSWER = Struct("=IiQ")  # struct fuse_out_header
 _WRITTEN = Struct("=IiQII")  # the same and `struct fuse_write_out`
-_LARGEST = (
-    1 << 17
-)  # bytes of a read: 32 pages of 4 KiB; where pages are larger, room is made when it is needed
+_KEPT = 8  # rooms that are kept for the next reads
+
+
+class Limits(NamedTuple):
+    """Bytes of data that a request of the kernel carries at most."""
+
+    read: int
+    write: int
+
+
+PLAIN = Limits(32 * mmap.PAGESIZE, 1 << 17)
+"""What libfuse 2 agrees on."""
 
 
 def aligned(size: int, head: int) -> memoryview:
     """Give memory of which a page begins behind the first `head` bytes."""
     before = mmap.PAGESIZE - head
     return memoryview(mmap.mmap(-1, before + size))[before:]
+
+
+class Rooms:
+    """Memory for answers, shared by all threads: the one used last is in the CPU's caches still."""
+
+    def __init__(self, largest: int) -> None:
+        self._size = _ANSWER.size + largest
+        self._kept: deque[memoryview] = deque(maxlen=_KEPT)  # one too many lets the oldest go
+        self.give_back = self._kept.append
+
+    def take(self, size: int) -> memoryview:
+        """Give a room for `size` bytes behind the header."""
+        try:
+            room = self._kept.pop()
+        except IndexError:
+            room = aligned(self._size, _ANSWER.size)
+        return room if len(room) >= _ANSWER.size + size else aligned(_ANSWER.size + size, _ANSWER.size)
 
 
 class Transfers:
@@ -60,9 +87,18 @@ class Transfers:
         Where the thread receives requests.
     connection : int
         The descriptor that is answered on.
+    rooms : Rooms
+        Where answers to reads are put together.
     """
 
-    def __init__(self, operations: Any, gate: Gate, request: memoryview, connection: int) -> None:  # noqa: ANN401 - as above
+    def __init__(
+        self,
+        operations: Any,  # noqa: ANN401 - as above
+        gate: Gate,
+        request: memoryview,
+        connection: int,
+        rooms: Rooms,
+    ) -> None:
         self._context = operations.caller.context
         self._read = operations.read
         self._write = operations.write
@@ -72,12 +108,9 @@ class Transfers:
         self._request = request
         self._data = request[DATA_AT:]
         self._connection = connection
-        self._make_room(_LARGEST)
+        self._rooms = rooms
+        self._refused = bytearray(_ANSWER.size)
         self.answers: dict[int, Callable[[], None]] = {READ: self.read, WRITE: self.write}
-
-    def _make_room(self, size: int) -> None:
-        self._answer = aligned(_ANSWER.size + size, _ANSWER.size)
-        self._room = self._answer[_ANSWER.size :]
 
     def read(self) -> None:
         """Answer `FUSE_READ`."""
@@ -87,16 +120,17 @@ class Transfers:
             (
                 unique, _node, context.uid, context.gid, context.pid, _pad, handle, offset, size, _flags, owner,
             ) = _REQUEST.unpack_from(self._request, _REQUEST_AT)  # fmt: skip
-            if size > len(self._room):
-                self._make_room(size)
-            done = self._read(handle, self._room, size, offset, owner != 0)
+            room = self._rooms.take(size)
+            done = self._read(handle, room[_ANSWER.size :], size, offset, owner != 0)
             length = _ANSWER.size + done
-            _ANSWER.pack_into(self._answer, 0, length, 0, unique)
-            answer = self._answer[:length]
+            _ANSWER.pack_into(room, 0, length, 0, unique)
+            answer: memoryview | bytearray = room[:length]
         except BaseException as error:  # noqa: BLE001 - who asked must not wait for ever
-            answer = self._refusal("read", error)
+            room, answer = None, self._refusal("read", error)
         self._free.append(None)  # before the answer is sent, see `Gate`
         self._send(answer)
+        if room is not None:
+            self._rooms.give_back(room)
 
     def write(self) -> None:
         """Answer `FUSE_WRITE`."""
@@ -107,13 +141,13 @@ class Transfers:
                 unique, _node, context.uid, context.gid, context.pid, _pad, handle, offset, size, flags, _owner,
             ) = _REQUEST.unpack_from(self._request, _REQUEST_AT)  # fmt: skip
             done = self._write(handle, self._data, size, offset, not flags & _FROM_CACHE)
-            answer: bytes | memoryview = _WRITTEN.pack(_WRITTEN.size, 0, unique, done, 0)
+            answer: bytes | bytearray = _WRITTEN.pack(_WRITTEN.size, 0, unique, done, 0)
         except BaseException as error:  # noqa: BLE001 - as in `read`
             answer = self._refusal("write", error)
         self._free.append(None)
         self._send(answer)
 
-    def _refusal(self, operation: str, error: BaseException) -> memoryview:
+    def _refusal(self, operation: str, error: BaseException) -> bytearray:
         """Make the answer to what failed, in memory that is there already; note what no file system says."""
         code = errno.EIO
         if isinstance(error, OSError):
@@ -122,10 +156,10 @@ class Transfers:
             with contextlib.suppress(BaseException):  # memory may be short for taking note, too
                 self._fault(operation, error)
         unique = _REQUEST.unpack_from(self._request, _REQUEST_AT)[0]
-        _ANSWER.pack_into(self._answer, 0, _ANSWER.size, -code, unique)
-        return self._answer[: _ANSWER.size]
+        _ANSWER.pack_into(self._refused, 0, _ANSWER.size, -code, unique)
+        return self._refused
 
-    def _send(self, answer: bytes | memoryview) -> None:
+    def _send(self, answer: bytes | bytearray | memoryview) -> None:
         try:  # noqa: SIM105 - every read and write passes here
             os.write(self._connection, answer)
         except OSError:  # who asked was killed meanwhile, or the connection is gone

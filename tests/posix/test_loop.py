@@ -8,6 +8,8 @@ from fmrw.capture.loop import Gate, Library, Loop
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fmrw.capture.transfers import Limits
+
 HELLO = 15
 
 
@@ -19,7 +21,7 @@ def test_a_thread_is_counted_once_and_before_it_takes_a_request() -> None:
         next_channel=lambda _session, _before: 1, buffer_size=lambda _channel: 64,
     )  # fmt: skip
 
-    def answering(_request: memoryview, _descriptor: int) -> dict[int, Callable[[], None]]:
+    def answering(_request: memoryview, _descriptor: int, _limits: Limits) -> dict[int, Callable[[], None]]:
         seen.append(len(gate.free))
         return {HELLO: answer}
 
