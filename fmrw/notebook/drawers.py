@@ -11,6 +11,7 @@ import ipywidgets as w  # type: ignore[import-untyped] # ships no types
 from fmrw.figures.grid import LAYOUTS
 from fmrw.figures.look import PRESETS
 from fmrw.notebook.hexview import escaped
+from fmrw.notebook.playback import SPEEDS
 from fmrw.notebook.state import OVERLAYS
 from fmrw.offsets import range_text
 from fmrw.text import visible
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
 
     from fmrw.notebook.explorer import Explorer
 
-_STEPS = 100  # of a playback
-_STEP_MS, _FASTEST_MS = 100, 80  # a step at speed 1, and the shortest between two pictures
-_SPEEDS = (0.25, 0.5, 1, 2, 4, 8, 16)
+_STEPS = 1_000  # of the slider for time
 _MOST_LISTED = 500  # threads or handles offered
 _LINKED = 4 << 20  # bytes of a file offered as a link in the page
 _TYPES = {
@@ -43,6 +42,8 @@ def drawers(view: Explorer) -> w.VBox:
 
     def opened(change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
         place.children = [made[change["new"]]] if change["new"] in made else []
+        if change["new"] == "filter":
+            view.prepare()
 
     chosen.observe(opened, "value")
     return w.VBox([chosen, place])
@@ -74,6 +75,13 @@ def bind(
     widget.value = write(getattr(view, trait))
     widget.observe(wrote, "value")
     view.observe(shown, trait)
+
+
+def button(view: Explorer, label: str, icon: str, tooltip: str, act: Callable[[], object]) -> w.Button:
+    """Make a button whose errors are shown."""
+    made = w.Button(description=label, icon=icon, tooltip=tooltip, layout=w.Layout(width="auto"))
+    made.on_click(lambda _: view.attempt(act))
+    return made
 
 
 # Filters
@@ -144,44 +152,53 @@ class _Lists:
 
 
 def playback(view: Explorer) -> w.Widget:
-    """Make a play button that lets the accesses up to a moment pass, and a slider for both ends.
-
-    Time is the order of accesses, not the clock: programs wait much longer than they read.
-    """
-    slider = w.IntRangeSlider(
-        value=(0, _STEPS), max=_STEPS, description="accesses %", layout=w.Layout(width="420px")
+    """Make a button that plays the recording by its own clock, and a slider for both ends of the time that is shown."""
+    player = view.playback
+    play = w.ToggleButton(
+        icon="play", description="play", tooltip="Play, or pause", layout=w.Layout(width="80px")
     )
-    player = w.Play(min=0, max=_STEPS, value=_STEPS, interval=_STEP_MS, show_repeat=False)
-    speeds = [(f"{each:g} times", each) for each in _SPEEDS]
-    speed = w.Dropdown(options=speeds, value=1, layout=w.Layout(width="110px"))
+    again = button(view, "", "step-backward", "Back to the beginning", player.rewind)
+    speed = w.Dropdown(
+        options=[(f"{each:g}×", each) for each in SPEEDS],  # noqa: RUF001 - times
+        value=player.speed, layout=w.Layout(width="75px"), tooltip="Speed",
+    )  # fmt: skip
+    slider = w.FloatRangeSlider(
+        value=player.shares(), min=0, max=1, step=1 / _STEPS, description="time", readout=False,
+        continuous_update=False, layout=w.Layout(width="340px"), style={"description_width": "35px"},
+    )  # fmt: skip
+    said = w.Label()
+    moving = [False]
 
-    def played(change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
-        low = min(slider.value[0], change["new"])
-        slider.value = (low, change["new"])
+    def cut(change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
+        if not moving[0]:
+            view.attempt(lambda: player.cut(*change["new"]))
 
-    def paced(change: Any) -> None:  # noqa: ANN401 - as above
-        player.interval = max(round(_STEP_MS / change["new"]), _FASTEST_MS)
-        player.step = max(1, round(player.interval * change["new"] / _STEP_MS))
+    def told(_change: Any = None) -> None:  # noqa: ANN401 - as above
+        moving[0] = True  # a moment between two steps of the slider stays where it is
+        try:
+            slider.value = player.shares()
+        finally:
+            moving[0] = False
+        said.value = times_text(view)
 
-    def cut(change: Any) -> None:  # noqa: ANN401 - as above
-        view.attempt(lambda: setattr(view, "time_window", moments(view, *change["new"])))
+    def turned(change: Any) -> None:  # noqa: ANN401 - as above
+        play.icon, play.description = ("pause", "pause") if change["new"] else ("play", "play")
 
-    def told(change: Any) -> None:  # noqa: ANN401 - as above
-        if change["new"] is None:
-            slider.value = (0, _STEPS)
-
-    player.observe(played, "value")
-    speed.observe(paced, "value")
+    w.link((play, "value"), (player, "playing"))
+    w.link((speed, "value"), (player, "speed"))
+    player.observe(turned, "playing")
     slider.observe(cut, "value")
-    view.observe(told, "time_window")
-    return w.HBox([player, speed, slider])
+    view.observe(told, ["time_window", "seen"])
+    told()
+    return w.HBox([play, again, speed, slider, said], layout=w.Layout(flex_flow="row wrap"))
 
 
-def moments(view: Explorer, low: int, high: int) -> tuple[Any, Any] | None:
-    """Turn shares of all accesses, in per cent, into a time window."""
-    since = view.recorded.moment(low / _STEPS) if low > 0 else None
-    until = view.recorded.moment(high / _STEPS) if high < _STEPS else None
-    return None if since is None and until is None else (since, until)
+def times_text(view: Explorer) -> str:
+    """Say which part of the recording's time is shown, and how fast it plays."""
+    player = view.playback
+    low, high = (share * player.seconds for share in player.shares())
+    unit, name = (1e6, "µs") if player.seconds < 1e-3 else (1e3, "ms") if player.seconds < 1 else (1, "s")  # noqa: PLR2004 - a ms
+    return f"{low * unit:,.1f} to {high * unit:,.1f} of {player.seconds * unit:,.1f} {name} · {player.told()}"
 
 
 # Looks, marks

@@ -30,6 +30,7 @@ from fmrw.figures.look import Look
 from fmrw.notebook import canvas, exporting, hexview, still
 from fmrw.notebook.gestures import Gestures
 from fmrw.notebook.inks import PALETTES
+from fmrw.notebook.playback import Playback
 from fmrw.notebook.recorded import Choice, Recorded, Recording
 from fmrw.notebook.scene import Scene, draw
 from fmrw.notebook.state import State, several
@@ -89,6 +90,8 @@ class Explorer(State):
         What went wrong last, or "".
     hover : str
         What lies under the pointer.
+    playback : Playback
+        Lets the accesses pass by their own clock.
     """
 
     width = traitlets.Int(WIDTH, min=320, max=4000)
@@ -110,6 +113,7 @@ class Explorer(State):
         for name, value in {"annotations": trace.annotations(self.recorded.path), **state}.items():
             setattr(self, name, value)
         self.gestures = Gestures(self)
+        self.playback = Playback(self)
         self.scene: Scene = self._drawn(self.look)
         self.observe(self._changed, list(_DRAWN))
         self.observe(self._keep, "annotations")
@@ -263,7 +267,7 @@ class Explorer(State):
             self._show()
 
     def prepare(self) -> None:
-        """Get ready in the background for what comes after the first picture: filters need an index of their own."""
+        """Get ready in the background for filters, which need an index that a first picture does without."""
         if self._preparing is None:
             self._preparing = threading.Thread(target=self.recorded.prepare, name="fmrw-index", daemon=True)
             self._preparing.start()
@@ -274,7 +278,8 @@ class Explorer(State):
         return not self._parsing.is_alive()
 
     def close(self) -> None:
-        """Stop following, and take the widgets away."""
+        """Stop following and playing, and take the widgets away."""
+        self.playback.pause()
         if self._ticker is not None:
             self._ticker.stop()
         if self._panel is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as w  # type: ignore[import-untyped] # ships no types
 
 from fmrw.notebook import canvas
-from fmrw.notebook.drawers import drawers
+from fmrw.notebook.drawers import button, drawers
 from fmrw.notebook.frame import INSIDE, Frame
 from fmrw.notebook.hexview import escaped
 from fmrw.notebook.offline import chart_class
@@ -88,7 +88,6 @@ class Panel:
     def _gestured(self, change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
         if self.view.gestures.take((change["new"] or {}).get("gesture")):
             self._send()  # a browser has just made its view, from what was drawn when the cell ran
-            self.view.prepare()
 
     def show(self, scene: Scene, number: int) -> None:
         """Show another picture."""
@@ -176,10 +175,3 @@ def found(view: Explorer, way: str) -> None:
     """Go to a gap or an extent, or say that there is none."""
     if not getattr(view, way)():
         view.hover = f"no {way.replace('_', ' ')}"
-
-
-def button(view: Explorer, label: str, icon: str, tooltip: str, act: Callable[[], object]) -> w.Button:
-    """Make a button whose errors are shown."""
-    made = w.Button(description=label, icon=icon, tooltip=tooltip, layout=w.Layout(width="auto"))
-    made.on_click(lambda _: view.attempt(act))
-    return made

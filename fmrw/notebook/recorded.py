@@ -259,14 +259,6 @@ class Recorded:
         key = (choice, self.version, self.size, "gaps")
         return _remembered(self._sets, key, lambda: ranges.complement(self.touched(choice), self.size))
 
-    def moment(self, share: float) -> datetime | None:
-        """Give the time by which a share of all accesses had happened."""
-        rows = self.rows
-        if rows.is_empty():
-            return None
-        at: datetime = rows["time"][min(int(share * rows.height), rows.height - 1)]
-        return at
-
     def about(self) -> About:
         """Say whose bytes a figure shows."""
         facts = self.trace.facts

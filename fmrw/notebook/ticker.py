@@ -1,7 +1,7 @@
 """A thread that lets a view follow a live recording, at most four times a second.
 
 It holds the view weakly and ends with it, with the recording, or when told to. What the view takes is not taken from the watched
-program: after each step it rests nine times as long as the step took, so that a view takes a tenth of one CPU at most, and less
+program: after each step it rests (`REST`) nine times as long as the step took, so that a view takes a tenth of one CPU at most, and less
 where the machine is busy, since steps take longer then.
 """
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PERIOD_S = 0.25
-_REST, _LONGEST_S = 9, 2.0
+REST, _LONGEST_S = 9, 2.0
 
 
 class Follower(Protocol):
@@ -29,9 +29,9 @@ class Follower(Protocol):
 class Ticker:
     """Call `follow` of an object until it says that all has come."""
 
-    def __init__(self, follower: Follower, period_s: float = PERIOD_S) -> None:
+    def __init__(self, follower: Follower, period_s: float = PERIOD_S, rest: float = REST) -> None:
         self._end = threading.Event()
-        run = _runner(weakref.ref(follower), self._end, period_s)
+        run = _runner(weakref.ref(follower), self._end, period_s, rest)
         self.thread = threading.Thread(target=run, name="fmrw-view", daemon=True)
         self.thread.start()
 
@@ -40,19 +40,21 @@ class Ticker:
         self._end.set()
 
 
-def _runner(follower: weakref.ref[Follower], end: threading.Event, period_s: float) -> Callable[[], None]:
+def _runner(
+    follower: weakref.ref[Follower], end: threading.Event, period_s: float, rest: float
+) -> Callable[[], None]:
     """Make the thread's function, which knows the view by a weak reference only."""
 
     def run() -> None:
-        rest = period_s
-        while not end.wait(rest):
+        pause = period_s
+        while not end.wait(pause):
             view = follower()
             if view is None:
                 return
             began = time.perf_counter()
             if not view.follow():
                 return
-            rest = max(period_s, min((time.perf_counter() - began) * _REST, _LONGEST_S))
+            pause = max(period_s, min((time.perf_counter() - began) * rest, _LONGEST_S))
             del view
 
     return run

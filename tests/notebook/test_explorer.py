@@ -22,7 +22,7 @@ from recordings import BEGIN, events
 from fmrw.errors import BadInput, BadRange, FigureError, UnknownPath
 from fmrw.figures import render
 from fmrw.notebook import canvas, notes, offline, pixels
-from fmrw.notebook.drawers import _Lists, clear, link, moments
+from fmrw.notebook.drawers import _Lists, clear, link
 from fmrw.notebook.explorer import Explorer, explore
 from fmrw.notebook.panel import press
 from fmrw.notebook.state import State
@@ -248,12 +248,6 @@ def test_events_are_those_of_the_window_and_the_filters(view: Explorer) -> None:
     view.ops = "write"
     assert view.events()["seq"].to_list() == [3]
     assert view.events().columns[:3] == ["seq", "time", "op"]
-
-
-def test_play_shows_a_share_of_the_accesses(view: Explorer) -> None:
-    view.time_window = moments(view, 0, 50)
-    assert view.events()["seq"].to_list() == [0, 1]
-    assert moments(view, 0, 100) is None
 
 
 def test_the_chart_has_few_marks_and_a_step_is_small(trace: Callable[..., LiveTrace]) -> None:
