@@ -21,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import functools
 import importlib
 import json
 import logging
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
     from fmrw.capture.passthrough import Passthrough
 
+UNFINISHED = ".report-"
+"""How names of reports begin that are being made in a session's folder."""
 _READAHEAD = {"exact": 4096, "paged": 4096, "cached": None}
 _LOGGED = 1000
 _AGAIN_S = 0.5
@@ -153,7 +156,7 @@ class Worker:
             return {}
         module: Any = importlib.import_module(self.settings.renderer)
         makers: Mapping[bytes, Callable[[str], int]] = module.makers(self._session)
-        return makers
+        return Tidy(self._session).over(makers)
 
     def watch(self, watched: Sequence[int]) -> None:
         """Detach the mount when one of these descriptors has something to say; runs in a thread of its own."""
@@ -169,6 +172,36 @@ class Worker:
             logging.getLogger(__name__).warning("not detached: %s", error)
             return False
         return True
+
+
+class Tidy:
+    """Removes the unfinished reports of helpers that were killed or met a full disk, as soon as no report is being made."""
+
+    def __init__(self, session: int) -> None:
+        self._session = session
+        self._lock = threading.Lock()
+        self._working = 0
+
+    def over(self, makers: Mapping[bytes, Callable[[str], int]]) -> Mapping[bytes, Callable[[str], int]]:
+        """Give the same makers, after each of which is tidied."""
+        return {suffix: functools.partial(self._make, maker) for suffix, maker in makers.items()}
+
+    def _make(self, maker: Callable[[str], int], path: str) -> int:
+        with self._lock:
+            self._working += 1
+        try:
+            return maker(path)
+        finally:
+            with self._lock:
+                self._working -= 1
+                if not self._working:
+                    self._remove()
+
+    def _remove(self) -> None:
+        for name in os.listdir(self._session):  # noqa: PTH208 - a descriptor
+            if name.startswith(UNFINISHED):
+                with contextlib.suppress(OSError):
+                    os.unlink(name, dir_fd=self._session)
 
 
 def open_session(folder: str) -> int:

@@ -9,12 +9,15 @@ import shutil
 import signal
 import stat
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
 
 import fmrw
+from fmrw.capture.serve import Tidy
 
 pytestmark = pytest.mark.mount
 
@@ -146,6 +149,52 @@ def test_a_helper_that_was_killed_is_replaced(mounted: fmrw.Mount, directory: Pa
     assert (directory / CSV).read_bytes() == before
     assert (directory / PDF).read_bytes().startswith(b"%PDF")
     assert victim not in helpers(mounted)
+
+
+def test_a_helper_that_is_killed_in_the_middle_leaves_nothing(directory: Path, tmp_path: Path) -> None:
+    session = tmp_path / "session"
+    with fmrw.mount(directory, output=session) as mount:
+        read(directory, 7)
+        (directory / CSV).read_bytes()
+        for _ in range(5):
+            (victim,) = helpers(mount)
+            victim.suspend()
+            reader = threading.Thread(target=(directory / CSV).read_bytes)
+            reader.start()
+            (session / ".report-unfinished").touch()  # as a helper that got so far
+            victim.kill()
+            reader.join(60)
+            assert not reader.is_alive()
+            assert not list(session.glob(".report-*"))
+
+
+def test_reports_that_are_being_made_are_left_alone(tmp_path: Path) -> None:
+    """Two at once: the first to end removes nothing, the last everything that is left."""
+    begun, may, left = threading.Barrier(2), threading.Event(), []
+
+    def slow(path: str) -> int:
+        (tmp_path / f".report-{path}").touch()
+        begun.wait(20)
+        assert may.wait(20)
+        left.append((tmp_path / f".report-{path}").exists())
+        raise OSError(errno.ENOSPC, "full")
+
+    def quick(path: str) -> int:
+        begun.wait(20)
+        (tmp_path / f".report-{path}").touch()
+        return 7
+
+    session = os.open(tmp_path, os.O_RDONLY)
+    makers = Tidy(session).over({b".slow": slow, b".quick": quick})
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(makers[b".slow"], "one")
+        assert makers[b".quick"]("two") == 7
+        assert {path.name for path in tmp_path.iterdir()} == {".report-one", ".report-two"}
+        may.set()
+        assert isinstance(first.exception(20), OSError)
+    os.close(session)
+    assert left == [True]
+    assert not list(tmp_path.iterdir())
 
 
 # Who sees them
