@@ -2,8 +2,7 @@
 
 An open descriptor on `/proc/<tid>/comm`, read again for every event, costs about 1 µs, follows `exec`, and fails with
 ESRCH once the thread is gone, so that a reused id is never taken for the old thread. While a thread waits for our answer,
-`/proc/<tid>/syscall` shows the call it makes; both are best effort, and a thread that cannot be looked at is still
-recorded under its id.
+`/proc/<tid>/syscall` shows the call it makes; a thread that cannot be looked at is still recorded under its id.
 """
 
 from __future__ import annotations

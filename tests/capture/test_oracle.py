@@ -203,6 +203,19 @@ def test_programs(name: str, directory: Path, twin: Path) -> None:
         assert (directory / path).read_bytes() == (twin / path).read_bytes()
 
 
+@pytest.mark.usefixtures("material")
+@pytest.mark.parametrize("name", ["a_million_bytes_are_one_call", "vectors_larger_than_a_request"])
+def test_where_the_kernel_puts_32_pages_into_a_request(
+    name: str, directory: Path, twin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As kernels before 4.20 do; the others put 256."""
+    monkeypatch.setattr("fmrw.capture.loop.most_fuse_pages", lambda: 32)
+    plain = under_strace(program(name), twin)
+    with fmrw.mount(directory, worker="thread") as mount:
+        subprocess.run(program(name), cwd=directory, check=True)
+    assert told(mount.trace.events, "requested") == told(plain, "requested")
+
+
 def test_threads(directory: Path, material: Path, twin: Path) -> None:
     reader = """
         import threading
