@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
+WIDGET = "application/vnd.jupyter.widget-view+json"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
 
@@ -41,4 +42,8 @@ def test_runs_from_top_to_bottom(path: Path, tmp_path: Path) -> None:
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
     assert outputs(notebook)
     assert not [each for each in outputs(notebook) if each.get("name") == "stderr"]
+    assert not [each for each in outputs(notebook) if each.output_type == "error"]  # while it was shown
+    shown = [data for each in outputs(notebook) if (data := each.get("data", {}))]
+    assert [data for data in shown if "image/png" in data]
+    assert not [data for data in shown if WIDGET in data and not {"image/png", "text/html"} & data.keys()]
     assert not [point for point in kernel_mounts.mounts() if "notebook-" in str(point.root)]
