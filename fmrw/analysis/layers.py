@@ -17,10 +17,8 @@ has noted the smallest rank for every slot.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
@@ -32,12 +30,13 @@ from fmrw.trace.schema import EVENTS, transfers
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fmrw.analysis.chosen import Chosen
+
 Offsets = NDArray[np.int64]
 
 COLUMNS = ("seq", "time", "op", "start", "end", "pid", "process", "tid", "handle")
 STRIDE = 256
 _STEPS = (*(1 << k for k in reversed(range(STRIDE.bit_length() - 1))), 1)
-_CHUNK = 1 << 17
 
 LARGEST = int(np.iinfo(np.int64).max)
 
@@ -192,25 +191,31 @@ class Cover:
         return bytes_below
 
 
+class Slices(NamedTuple):
+    """Where those who touch each bin are found: slices of the orders by start and by end, and whoever covers slot number `slot - 1`."""
+
+    started: tuple[Offsets, Offsets]
+    ended: tuple[Offsets, Offsets]
+    slot: Offsets
+
+
 class Layer:
-    """The extents of `run` that `mask` keeps (by rank; None keeps all), ready for questions.
+    """The extents of `run` that are `chosen` (None: all), ready for questions.
 
     `older` are the layers of the same filter for the runs before; bytes they hold are not counted as distinct here.
     """
 
-    def __init__(self, run: Run, mask: NDArray[np.bool_] | None, older: Sequence[Layer]) -> None:
+    def __init__(self, run: Run, chosen: Chosen | None, older: Sequence[Answering]) -> None:
         self.run = run
-        starts, self._by_start, reach, ends, self._by_end = _kept(run, mask)
+        starts, self.by_start, reach, ends, self.by_end = _kept(run, chosen)
         self._starts, self._ends = Sorted(starts), Sorted(ends)
         self.total = _total(starts, ends)
         self._number = np.dtype(np.int64) if self.total <= LARGEST else np.dtype(object)
         self._starts_before = _running_sum(starts.astype(self._number, copy=False))
         self._ends_before = _running_sum(ends.astype(self._number, copy=False))
-        self._cover = Cover.of(starts, ends)
-        for layer in older:
-            self._cover = self._cover.minus(layer._cover)  # noqa: SLF001 - the same class
-        self._slots = _slots(reach, self._by_start)
-        self._first_by_start, self._first_by_end = RangeMinimum(self._by_start), RangeMinimum(self._by_end)
+        self.cover = without(Cover.of(starts, ends), older)
+        self._slots = _slots(reach, self.by_start)
+        self._first_by_start, self._first_by_end = RangeMinimum(self.by_start), RangeMinimum(self.by_end)
 
     def __len__(self) -> int:
         """Count the extents."""
@@ -218,50 +223,76 @@ class Layer:
 
     def figures(self, edges: Offsets) -> Figures:
         """Answer for the bins between consecutive edges, which must not decrease."""
+        touched, accesses = self.sums(edges)
+        seq, time = events_of(self.run, self.first(edges))
+        return Figures(touched, accesses, np.diff(self.cover.below(edges)), seq, time)
+
+    def sums(self, edges: Offsets) -> tuple[Offsets, Offsets]:
+        """Count bytes and accesses of each bin."""
         begun, over = self._starts.below(edges), self._ends.until(edges)
         wide = edges.astype(self._number, copy=False)
         below = begun * wide - self._starts_before[begun] - (over * wide - self._ends_before[over])
-        some = edges[1:] > edges[:-1]
-        accesses = np.where(some, begun[1:] - over[:-1], 0)
-        seq, time = self._events_of(np.where(some, self._first(edges, begun, over), NOBODY))
-        return Figures(np.diff(below), accesses, np.diff(self._cover.below(edges)), seq, time)
+        return np.diff(below), np.where(edges[1:] > edges[:-1], begun[1:] - over[:-1], 0)
 
-    def _first(self, edges: Offsets, begun: Offsets, over: Offsets) -> Labels:
+    def first(self, edges: Offsets) -> Labels:
+        """Give the rank of the first event in each bin, or `NOBODY`."""
         if not len(self):
             return np.full(len(edges) - 1, NOBODY, np.int32)
+        places = self.slices(edges)
+        slot = np.where(places.slot > 0, self._slots[np.maximum(places.slot, 1) - 1], NOBODY)
+        inside, ended = self._first_by_start.of(*places.started), self._first_by_end.of(*places.ended)
+        found: Labels = np.where(edges[1:] > edges[:-1], np.minimum(np.minimum(inside, ended), slot), NOBODY)
+        return found
+
+    def slices(self, edges: Offsets) -> Slices:
+        """Say where the extents that touch each bin are found; there must be at least one extent."""
+        begun, over = self._starts.below(edges), self._ends.until(edges[:-1])
         started = begun[:-1].copy()
         at_edge = np.flatnonzero(self._starts.values[np.minimum(started, len(self) - 1)] == edges[:-1])
         started[at_edge] = self._starts.until(edges[at_edge])
-        slot = np.where(started > 0, self._slots[np.maximum(started, 1) - 1], NOBODY)
         following = self._starts.values[np.minimum(started, len(self) - 1)]
         soon = np.where(started < len(self), self._ends.until(following), len(self))
-        inside = self._first_by_start.of(begun[:-1], begun[1:])
-        return np.minimum(np.minimum(inside, self._first_by_end.of(over[:-1], soon)), slot)
-
-    def _events_of(self, ranks: Labels) -> tuple[Offsets, Offsets]:
-        seq, time = np.full(len(ranks), LARGEST), np.full(len(ranks), LARGEST)
-        some = np.flatnonzero(ranks != NOBODY)
-        seq[some], time[some] = self.run.seq[ranks[some]], self.run.time[ranks[some]]
-        return seq, time
+        return Slices((begun[:-1], begun[1:]), (over, soon), started)
 
 
-def _kept(run: Run, mask: NDArray[np.bool_] | None) -> tuple[Offsets, Labels, Labels, Offsets, Labels]:
-    """Give starts, their ranks, their reach, ends, and their ranks, of the extents that `mask` keeps."""
-    if mask is None:
+class Answering(Protocol):
+    """What answers for the extents of a run that pass a filter."""
+
+    run: Run
+    total: int
+    cover: Cover
+
+    def __len__(self) -> int:
+        """Count the extents that are held for it."""
+
+    def figures(self, edges: Offsets) -> Figures:
+        """Answer for the bins between consecutive edges."""
+
+
+def without(cover: Cover, older: Sequence[Answering]) -> Cover:
+    """Leave out the bytes that other layers hold."""
+    for layer in older:
+        cover = cover.minus(layer.cover)
+    return cover
+
+
+def events_of(run: Run, ranks: Labels) -> tuple[Offsets, Offsets]:
+    """Give `seq` and time of events by rank."""
+    seq, time = np.full(len(ranks), LARGEST), np.full(len(ranks), LARGEST)
+    some = np.flatnonzero(ranks != NOBODY)
+    seq[some], time[some] = run.seq[ranks[some]], run.time[ranks[some]]
+    return seq, time
+
+
+def _kept(run: Run, chosen: Chosen | None) -> tuple[Offsets, Labels, Labels, Offsets, Labels]:
+    """Give starts, their ranks, their reach, ends, and their ranks, of the extents that are chosen."""
+    if chosen is None:
         return run.starts, run.by_start, run.reach, run.ends, run.by_end
-    with ThreadPoolExecutor(2) as both:
-        starting, ending = both.map(partial(_look_up, mask), (run.by_start, run.by_end))
-    chosen, over = np.flatnonzero(starting), np.flatnonzero(ending)
-    stayed = np.searchsorted(chosen, run.reach[chosen]).astype(np.int32)
-    return run.starts[chosen], run.by_start[chosen], stayed, run.ends[over], run.by_end[over]
-
-
-def _look_up(mask: NDArray[np.bool_], ranks: Labels) -> NDArray[np.bool_]:
-    """Give `mask[ranks]`, in pieces that stay in the cache: twice as fast as at once."""
-    found = np.empty(len(ranks), np.bool_)
-    for at in range(0, len(ranks), _CHUNK):
-        found[at : at + _CHUNK] = mask.take(ranks[at : at + _CHUNK])
-    return found
+    starting, over = np.flatnonzero(chosen.by_start), np.flatnonzero(chosen.by_end)
+    before = np.zeros(len(run) + 1, np.int32)
+    np.cumsum(chosen.by_start, out=before[1:])
+    stayed = before[run.reach[starting]]
+    return run.starts[starting], run.by_start[starting], stayed, run.ends[over], run.by_end[over]
 
 
 def _slots(reach: Labels, ranks: Labels) -> Labels:

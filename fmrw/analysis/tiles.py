@@ -27,8 +27,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from fmrw.analysis.chosen import Chosen
 from fmrw.analysis.layers import LARGEST, Figures, Layer, Offsets, Run
 from fmrw.analysis.ranges import TRANSFERS
+from fmrw.analysis.remainder import Remainder
 from fmrw.errors import BadInput, BadRange
 from fmrw.trace.schema import EVENTS
 
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from fmrw.analysis.layers import Answering
 
 BINS = pl.Schema(
     {
@@ -205,7 +209,7 @@ class Index:
 
     def __init__(self) -> None:
         self._runs: list[Run] = []
-        self._layers: OrderedDict[Filter, list[Layer]] = OrderedDict()
+        self._layers: OrderedDict[Filter, list[Answering]] = OrderedDict()
         self._lock = Lock()
 
     @classmethod
@@ -273,16 +277,25 @@ class Index:
             layers = self._layers_of(who)
         return _table(cuts, [layer.figures(cuts) for layer in layers], sum(layer.total for layer in layers))
 
-    def _layers_of(self, who: Filter) -> list[Layer]:
+    def _layers_of(self, who: Filter) -> list[Answering]:
         """Give one layer per run, keeping those that were made for the same run before."""
         known = self._layers.setdefault(who, [])
         self._layers.move_to_end(who)
         same = [layer for layer, run in zip(known, self._runs, strict=False) if layer.run is run]
         for run in self._runs[len(same) :]:
-            same.append(Layer(run, who.mask(run.events), same))
+            same.append(self._layer(run, who.mask(run.events), same))
         self._layers[who] = same
         self._forget()
         return same
+
+    def _layer(self, run: Run, mask: NDArray[np.bool_] | None, older: Sequence[Answering]) -> Answering:
+        """Make the layer of a filter; of one that leaves out few from the layer of all, where that is at hand."""
+        if mask is None:
+            return Layer(run, None, older)
+        for everybody in self._layers.get(Filter(), []):
+            if everybody.run is run and isinstance(everybody, Layer) and 2 * mask.sum() > len(run):
+                return Remainder(everybody, mask, older)
+        return Layer(run, Chosen.of(run, mask), older)
 
     def _forget(self) -> None:
         """Drop the filters longest unasked, so that together they hold half as many extents as the index."""

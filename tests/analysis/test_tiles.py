@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from fmrw.analysis.remainder import Remainder
 from fmrw.analysis.tiles import BINS, Index, accesses, hilbert, row_major, square_edges, window_edges
 from fmrw.errors import BadInput, BadRange
 from fmrw.trace.schema import EVENTS, transfers
@@ -143,6 +144,26 @@ def test_a_filter_equals_filtering_before(name: str, log: list[Event], edges: li
     assert index.bins(np.array(edges), **options).rows() == brute(events.filter(condition), edges)
 
 
+@pytest.mark.parametrize("longest", [6, 300])
+def test_leaving_few_out_equals_filtering_before(longest: int) -> None:
+    random = np.random.default_rng(6)
+    count, size = 240, 300
+    start, length = random.integers(0, size, count), random.integers(1, longest, count)
+    log = [
+        (int(a), int(a + n), "read", int(k))
+        for a, n, k in zip(start, length, random.integers(0, 4, count), strict=True)
+    ]
+    events, kept = frame(log), [who[:2] for who in WHO[:3]]
+    index = Index.build(events[:200])
+    first = index.bins((0, size, 40), processes=kept)
+    assert isinstance(index._layers[next(reversed(index._layers))][0], Remainder)
+    among = pl.col("handle") != WHO[3][3]
+    assert first.rows() == brute(events[:200].filter(among), window_edges(0, size, 40).tolist())
+    index.extend(events[200:])
+    cut = (37, size // 2, 40)
+    assert index.bins(cut, processes=kept).rows() == brute(events.filter(among), window_edges(*cut).tolist())
+
+
 def test_larger_logs_equal_numpy() -> None:
     random = np.random.default_rng(5)
     count, size = 3000, 50_000
@@ -242,8 +263,8 @@ def test_an_answer_is_remembered_and_forgotten() -> None:
         index.bins((0, 30, 3), handles=[handle])
     assert index._layers[next(reversed(index._layers))] == kept
     assert [who.handles for who in index._layers] == [None, (4,), (1,)]
-    index.bins((0, 30, 3), handles=[1, 2, 3])
-    assert [who.handles for who in index._layers] == [None, (1, 2, 3)]
+    index.bins((0, 30, 3), handles=[1, 2])
+    assert [who.handles for who in index._layers] == [None, (1, 2)]
     assert_frame_equal(index.bins((0, 30, 3), handles=[1]), first)
     assert_frame_equal(
         index.bins((0, 30, 3)),

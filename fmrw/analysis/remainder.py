@@ -1,0 +1,118 @@
+"""Layers of filters that keep nearly everybody, from the layer of all and from the few that are left out.
+
+Who keeps seven processes of eight need not sort seven eighths of the extents anew. Bytes and accesses are those of all less those of
+the few. The first event of a bin is the first of all, unless that is one of the few; in such a bin the others are looked for where
+`Layer.slices` says, and whoever covers a slot among the extents that start at most `span` before it. Only the bytes that
+*somebody* touched have no such shortcut: what the few touched, others may have touched too, so the many are merged.
+
+Limits. Where one extent covers the starts of very many others, looking before each slot is slower than a layer of their own: that
+is then made, at the first question that needs it.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fmrw.analysis.chosen import Chosen
+from fmrw.analysis.layers import Figures, Layer, events_of, without
+from fmrw.analysis.minima import NOBODY, RangeMinimum
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from fmrw.analysis.layers import Answering, Offsets, Run
+    from fmrw.analysis.minima import Labels
+
+_SHARE = 4  # a layer of its own takes about as long as looking at this part of the extents
+
+
+class Remainder:
+    """The extents of a run that `mask` keeps, by rank, when it leaves out only a few; answers as a `Layer` does.
+
+    Parameters
+    ----------
+    everybody
+        The layer of all extents of the run.
+    mask
+        Whom to keep, by rank.
+    older
+        The layers of the same filter for the runs before.
+    """
+
+    def __init__(self, everybody: Layer, mask: NDArray[np.bool_], older: Sequence[Answering]) -> None:
+        self.run: Run = everybody.run
+        self.total = everybody.total
+        self._everybody, self._mask = everybody, mask
+        self._left_out = Chosen.of(self.run, ~mask)
+        self._few = Layer(self.run, self._left_out, ())
+        self.cover = without(self._left_out.others.cover(self.run), older)
+
+    def __len__(self) -> int:
+        """Count the extents that are held for it; labels of all take as much as a fifth of them."""
+        return len(self._few) + len(self.run) // 5
+
+    def figures(self, edges: Offsets) -> Figures:
+        """Answer for the bins between consecutive edges, which must not decrease."""
+        (all_bytes, all_accesses), (few_bytes, few_accesses) = (
+            layer.sums(edges) for layer in (self._everybody, self._few)
+        )
+        seq, time = events_of(self.run, self._first(edges))
+        distinct = np.diff(self.cover.below(edges))
+        return Figures(all_bytes - few_bytes, all_accesses - few_accesses, distinct, seq, time)
+
+    def _first(self, edges: Offsets) -> Labels:
+        first = self._everybody.first(edges)
+        known = first != NOBODY
+        left_out = np.flatnonzero(known & ~self._mask[np.where(known, first, 0)])
+        if len(left_out):
+            first[left_out] = self._looked_for(edges, left_out)
+        return first
+
+    def _looked_for(self, edges: Offsets, bins: Offsets) -> Labels:
+        """Find the first of those kept in bins whose first is left out."""
+        places = self._everybody.slices(edges)
+        slot = places.slot[bins]
+        covering = _covering(self.run, np.maximum(slot - self._span, 0), slot)
+        if covering is None:
+            return self._apart.first(edges)[bins]
+        by_start, by_end = self._smallest
+        found = np.full(len(edges) - 1, NOBODY, np.int32)
+        which, ranks = covering
+        kept = self._mask[ranks]
+        np.minimum.at(found, bins[which[kept]], ranks[kept])
+        for smallest, (low, high) in ((by_start, places.started), (by_end, places.ended)):
+            found[bins] = np.minimum(found[bins], smallest.of(low[bins], high[bins]))
+        return found[bins]
+
+    @cached_property
+    def _smallest(self) -> tuple[RangeMinimum, RangeMinimum]:
+        """The smallest rank of those kept in any slice of either order."""
+        few, run = self._left_out, self.run
+        one, two = np.where(few.by_start, NOBODY, run.by_start), np.where(few.by_end, NOBODY, run.by_end)
+        return RangeMinimum(one.astype(np.int32, copy=False)), RangeMinimum(two.astype(np.int32, copy=False))
+
+    @cached_property
+    def _span(self) -> int:
+        """How many starts the extent that holds most of them does."""
+        reach = self.run.reach
+        return int((reach - np.arange(len(reach), dtype=np.int32)).max(initial=0))
+
+    @cached_property
+    def _apart(self) -> Layer:
+        return Layer(self.run, Chosen.of(self.run, self._mask), ())
+
+
+def _covering(run: Run, low: Offsets, high: Offsets) -> tuple[Offsets, Labels] | None:
+    """Look at starts [low, high) for extents that reach beyond start number `high`: for which pair, and their ranks; None if too many."""
+    lengths = high - low
+    if lengths.sum() > len(run) // _SHARE:
+        return None
+    which = np.repeat(np.arange(len(low)), lengths)
+    places = np.arange(len(which)) + np.repeat(low - (np.cumsum(lengths) - lengths), lengths)
+    reaching = run.reach[places] > high[which]
+    return which[reaching], run.by_start[places[reaching]]
