@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.text import Text
@@ -15,6 +15,8 @@ from fmrw.errors import UnknownPath
 from fmrw.text import visible
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from fmrw.analysis.compare import Run
 
 
@@ -49,15 +51,21 @@ def diff(a: str, b: str, path: str | None) -> Outcome:
 
     A and B are recordings, or RECORDING:PROCESS for one process of a recording.
     """
-    from fmrw.analysis import compare  # noqa: PLC0415 - heavy
-    from fmrw.show import differential_table  # noqa: PLC0415
+    from fmrw.show import differential_table  # noqa: PLC0415 - heavy
 
-    runs = {"A": _run_of(a, path), "B": _run_of(b, path)}
-    table = compare.differential(runs)
-    agreed = compare.agreement(runs).row(0, named=True)
-    order = compare.order_differences(runs["A"], runs["B"]).row(0, named=True)
+    table, agreed, order = compared(a, b, path)
     data = {"a": a, "b": b, "ranges": table.to_dicts(), "agreement": agreed, "order": order}
     return Outcome([differential_table(table, a, b, agreed, order)], data, value=table)
+
+
+def compared(a: str, b: str, path: str | None) -> tuple[pl.DataFrame, dict[str, Any], dict[str, Any]]:
+    """Give the ranges with who read them, how much two runs agree, and how their orders differ."""
+    from fmrw.analysis import compare  # noqa: PLC0415 - heavy
+
+    runs = {"A": _run_of(a, path), "B": _run_of(b, path)}
+    agreed = compare.agreement(runs).row(0, named=True)
+    order = compare.order_differences(runs["A"], runs["B"]).row(0, named=True)
+    return compare.differential(runs), agreed, order
 
 
 def _percent(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from fmrw.figures.look import Look
+    from fmrw.notebook.browse import Browser
+    from fmrw.notebook.explorer import Explorer
     from fmrw.session import Trace
 
 
@@ -126,12 +128,16 @@ def view(session: str, path: str | None) -> Outcome:
 
     A file in a directory that is monitored needs no SESSION.
     """
+    found = shown(*located(session, path))
+    return Outcome([cast("Any", found)], value=found)
+
+
+def shown(trace: Trace, path: str | None) -> Explorer | Browser:
+    """Give a view of one file, or of all."""
     from fmrw.notebook.browse import browse  # noqa: PLC0415 - heavy
     from fmrw.notebook.explorer import explore  # noqa: PLC0415
 
-    trace, chosen = located(session, path)
-    found = browse(trace) if chosen is None else explore(trace, chosen)
-    return Outcome([cast("Any", found)], value=found)
+    return browse(trace) if path is None else explore(trace, path)
 
 
 # coverage

@@ -11,7 +11,9 @@ import polars as pl
 import pytest
 
 import fmrw
+from fmrw import functions
 from fmrw.cli import main
+from fmrw.grammar import grammar
 from fmrw.sources import FrameSource
 from fmrw.trace import schema
 
@@ -222,3 +224,22 @@ def test_a_process_by_its_name(session: Path) -> None:
     assert list(~(trace["unzip"] | trace["peek"])) == [(0x2000, 0x6000)]
     with pytest.raises(fmrw.FmrwError, match="read nothing"):
         trace["nobody"]
+
+
+def test_every_question_is_a_function_too(session: Path, tmp_path: Path) -> None:
+    trace = fmrw.load(session)
+    for recording in (session, str(session), trace):
+        assert functions.coverage(recording, NAME)["gaps"] == [[0x2000, 0x6000]]
+        assert functions.gaps(recording)["start"].to_list() == [0x2000]
+    assert "explore" in type(functions.view(session, NAME)).__module__
+    assert "browse" in type(functions.view(trace)).__module__
+    readers = functions.diff(f"{session}:unzip", f"{session}:peek", NAME)["readers"].to_list()
+    assert readers == ["A, B", "A", "", "A"]
+    assert [
+        path.name for path in functions.report(trace, NAME, output=tmp_path / "out", formats=["csv"])
+    ] == [f"{NAME}.csv"]
+    assert any(finding.what == "Python" for finding in functions.doctor())
+    missing = (
+        set(grammar.commands) - set(dir(functions)) - {"mount", "unmount", "run", "status", "assert", "demo"}
+    )
+    assert not missing
