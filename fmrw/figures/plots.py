@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Across = Literal["time", "order"]
 
 _TITLES = {"time": "seconds since the first access", "order": "number of the access"}
+_STEPS: dict[str, dict[str, Any]] = {"time": {}, "order": {"tickMinStep": 1}}  # there is no half access
 _PARTING = 1.1
 _PROCESSES = 6
 _COLUMNS = ("seq", "time", "op", "start", "end", "fidelity", "handle", "pid", "process")
@@ -219,7 +220,7 @@ def _accesses(
             x=alt.X(
                 "x:Q",
                 scale=alt.Scale(domain=[0, plane.last], nice=False, padding=6),
-                axis=alt.Axis(title=_TITLES[plane.across], grid=False),
+                axis=alt.Axis(title=_TITLES[plane.across], grid=False, **_STEPS[plane.across]),
             ),
             x2="x2:Q",
             y=alt.Y("y:Q", scale=alt.Scale(domain=[0, plane.top], nice=False), axis=y_axis),
@@ -244,4 +245,5 @@ def _y_values(plane: _Plane) -> dict[str, Any]:
         return {}
     step = 1 << max(0, (plane.size // 4).bit_length() - 1)
     offsets = range(0, plane.size + 1, step)
-    return {"values": [low + offset for low in (0, plane.lift) for offset in offsets]}
+    values = [low + offset for low in (0, plane.lift) for offset in offsets]
+    return {"values": values, "tickCount": len(values)}  # or Vega drops every other value

@@ -21,6 +21,7 @@ from fmrw.figures.classes import Classes, Scale
 from fmrw.figures.look import SCREEN, Look
 from fmrw.figures.tracks import Span, Track
 from fmrw.offsets import human_size, range_text
+from fmrw.text import visible
 from fmrw.trace.schema import transfers
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _MOST_LEVELS = 3
 _MOST_LANES = 24
+_MOST_TOLD = 10  # lanes up to which a legend repeats their names; of more it would take half the page
 _PARTS = 2_000  # named ranges drawn per level
 
 
@@ -129,10 +131,17 @@ def lanes(
     only = [span for name, own in alone.items() for span in _spans(own, name, about.size, most)[0]]
     rows.append(Track("only this one", sorted(only)))
     rows.append(Track(_share("nobody", nobody, about.size), _spans(nobody, "nobody", about.size, most)[0]))
-    kinds = colours | {"nobody": look.palette.faint}
+    nobody_only, told = {"nobody": look.palette.faint}, len(named) <= _MOST_TOLD
     notes = [page.capture_text(about), wide.joined_note(widest)]
     return tracks.draw(
-        rows, kinds, about, look, what="who read which bytes", notes=notes, annotations=annotations
+        rows,
+        colours | nobody_only if told else nobody_only,
+        about,
+        look,
+        what="who read which bytes",
+        notes=notes,
+        hidden=None if told else {visible(name): colour for name, colour in colours.items()},
+        annotations=annotations,
     )
 
 

@@ -111,6 +111,11 @@ class _Layout:
     def centres(self) -> list[float]:
         return [round(top + track.height / 2, 3) for top, track in zip(self.tops, self.tracks, strict=True)]
 
+    def text(self, look: Look) -> float:
+        """Give the size in which every track's name has a line of its own."""
+        line = self.box.height / self.height * min(track.height + PARTING for track in self.tracks)
+        return round(min(look.text * 0.9, line / 1.05), 1)
+
     @property
     def height(self) -> float:
         return self.tops[-1] + self.tracks[-1].height
@@ -157,11 +162,12 @@ def _spans(
     zoom = alt.selection_interval(name="zoom", bind="scales", encodings=["x"])
     scale = alt.Scale(domain=list(colours), range=list(colours.values()))
     lookup = json.dumps(
-        {str(centre): name for centre, name in zip(layout.centres, layout.names, strict=True)}
+        {f"{centre:g}": name for centre, name in zip(layout.centres, layout.names, strict=True)}
     )
     y_axis = alt.Axis(
         values=layout.centres, labelExpr=f"{lookup}[datum.value]", title=None, domain=False, ticks=False, grid=False,
-        labelPadding=look.text * 0.6, labelLimit=0, labelOverlap=False,
+        labelPadding=look.text * 0.6, labelLimit=0, labelOverlap=False, labelFontSize=layout.text(look),
+        tickCount=len(layout.centres),  # or Vega drops every other value
     )  # fmt: skip
     chart: alt.Chart = (
         alt.Chart(marks.inline(rows))

@@ -78,6 +78,7 @@ def byte_axis(scale: str, title: str, **changes: Any) -> alt.Axis:  # noqa: ANN4
         "values": alt.expr(values),
         "labelExpr": "'0x' + format(datum.value, 'x')",
         "title": title,
+        "labelFlush": scale == "x",  # the last one would leave the page
     }
     return alt.Axis(**(usual | {"grid": False, "labelOverlap": "greedy"} | changes))
 

@@ -271,3 +271,10 @@ def test_a_legend_of_many_rows_stands_above_the_chart(events: Make, preset: str)
     rows_needed = -(-10 // legend["columns"])
     assert -legend["legendY"] >= rows_needed * PRESETS[preset].text * 1.3
     assert spec["padding"]["top"] + legend["legendY"] > PRESETS[preset].margin + PRESETS[preset].text * 2
+
+
+def test_every_lane_has_its_name_however_many_there_are(events: Make, words: Words) -> None:
+    frames = {f"run{n}": events(("read", n, n + 9)) for n in range(24)}
+    shown = words(render.pdf(lanes(frames, ABOUT, look=PRESETS["slide-16x9"])))
+    assert all(f"run{n}" in shown.split() for n in range(24))
+    assert {"nobody", "only"} <= set(shown.replace("\n", " ").split())
