@@ -29,13 +29,13 @@ import os
 import resource
 import select
 import signal
-import stat
 import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fmrw.capture import guards
 from fmrw.capture.journal import Journal
 from fmrw.errors import MountError
 
@@ -50,7 +50,6 @@ _READAHEAD = {"exact": 4096, "paged": 4096, "cached": None}
 _LOGGED = 1000
 _AGAIN_S = 0.5
 _M_ARENA_MAX = -8  # malloc.h
-_FEW = 256  # descriptors a worker has when it begins to serve, at most
 
 
 @dataclass(frozen=True)
@@ -108,6 +107,7 @@ class Worker:
         hold(self._session)
         self._root = os.open(settings.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._opened = [self._session, self._root]
+        self._guard: guards.Socket | None = None
 
     def run(self, started: Callable[[], None] = lambda: None) -> int:
         """Mount, serve until unmounted, close the journal; give libfuse's status."""
@@ -122,7 +122,10 @@ class Worker:
             own=self._own,
         )  # fmt: skip
 
+        before = {} if self._own else guards.sockets()
+
         def ready() -> None:
+            self._guard = None if self._own else guards.only_new(before, guards.sockets())
             self._mounted.set()
             started()
             self._say(json.dumps({"ready": os.getpid()}).encode() + b"\n")
@@ -147,9 +150,12 @@ class Worker:
         return folder
 
     def close(self) -> None:
-        """Close what was opened here; for a process that goes on."""
+        """Close what was opened here, libfuse's socket to its guard too; for a process that goes on."""
         while self._opened:
             os.close(self._opened.pop())
+        if self._guard is not None:
+            guards.let_go(self._guard)
+        self._guard = None
 
     def _makers(self) -> Mapping[bytes, Callable[[str], int]]:
         if not self.settings.renderer:
@@ -293,7 +299,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parent = _parent() if settings.attached else []
     threading.Thread(target=worker.watch, args=([wake, *parent],), daemon=True).start()
     try:
-        status = worker.run(lambda: _move_guard(low))
+        status = worker.run(lambda: guards.move(low))
     except (OSError, ImportError) as error:
         say(json.dumps({"error": str(error)}).encode() + b"\n")
         return 1
@@ -302,22 +308,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ):  # nobody else seals the session
         importlib.import_module(settings.renderer).finish(settings.session, ephemeral=settings.ephemeral)
     return status
-
-
-def _move_guard(low: int) -> None:
-    """Make sure that libfuse's `auto_unmount` helper hears of our end after the kernel has cut the connection.
-
-    The helper listens on a socket and then looks whether the mount is dead. The end of a process closes descriptors from
-    the lowest to the highest and lets go of what they refer to in the opposite order (task_work_run() in kernel/task_work.c),
-    so a socket above the connection is let go first: the helper's look then waits for us, fails with another error than
-    that of a dead mount, and a mount nobody serves stays. Seen in one kill of four while a program wrote.
-    """
-    for fd in range(low + 1, _FEW):
-        with contextlib.suppress(OSError):  # a number that is not in use
-            if stat.S_ISSOCK(os.fstat(fd).st_mode):
-                os.dup2(fd, low, inheritable=False)
-                os.close(fd)
-                return
 
 
 def _parent() -> list[int]:
