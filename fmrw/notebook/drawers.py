@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from fmrw.notebook.explorer import Explorer
 
 _STEPS = 1_000  # of the slider for time
+_TOLD = {
+    "filter": "Who, and when",
+    "look": "Layout, colours, overlays",
+    "mark": "Name the window, and go to what is named",
+    "export": "Write what is shown to a file",
+}
 _MOST_LISTED = 500  # threads or handles offered
 _LINKED = 4 << 20  # bytes of a file offered as a link in the page
 _TYPES = {
@@ -35,18 +41,28 @@ _TYPES = {
 
 
 def drawers(view: Explorer) -> w.VBox:
-    """Make the drawers; one is open at a time, none at first."""
+    """Make the drawers; one is open at a time, none at first, and its button shuts it again."""
     made = {"filter": filters(view), "look": looks(view), "mark": marks(view), "export": exports(view)}
-    chosen = w.ToggleButtons(options=["shut", *made], value="shut", style={"button_width": "70px"})
+    icons = {"filter": "filter", "look": "paint-brush", "mark": "bookmark", "export": "download"}
+    buttons = {
+        name: w.ToggleButton(
+            description=name, icon=icons[name], tooltip=_TOLD[name], layout=w.Layout(width="90px")
+        )
+        for name in made
+    }
     place = w.VBox([])
 
-    def opened(change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
-        place.children = [made[change["new"]]] if change["new"] in made else []
-        if change["new"] == "filter":
+    def turned(change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
+        if change["new"]:
+            for each in buttons.values():
+                each.value = each is change["owner"]
+        place.children = [made[name] for name, each in buttons.items() if each.value]
+        if buttons["filter"].value:
             view.prepare()
 
-    chosen.observe(opened, "value")
-    return w.VBox([chosen, place])
+    for each in buttons.values():
+        each.observe(turned, "value")
+    return w.VBox([w.HBox([*buttons.values()]), place])
 
 
 def bind(
@@ -94,8 +110,9 @@ def filters(view: Explorer) -> w.Widget:
     bind(view, ops, "ops", str, str)
     everything = w.Button(description="show everything", icon="undo")
     everything.on_click(lambda _: view.attempt(lambda: clear(view)))
-    row = w.HBox(list(lists.lists.values()))
-    return w.VBox([w.HBox([ops, everything]), row, playback(view)])
+    row = w.HBox(list(lists.lists.values()), layout=w.Layout(flex_flow="row wrap"))
+    hint = w.Label("none chosen: all are shown; Ctrl and click: several")
+    return w.VBox([w.HBox([ops, everything, hint]), row, playback(view)])
 
 
 def clear(view: Explorer) -> None:

@@ -78,20 +78,16 @@ class Explorer(State):
 
     Attributes
     ----------
-    recorded : Recorded
-        The file's events.
+    recorded, scene : Recorded, Scene
+        The file's events, and what was drawn last.
     width : int
         Of the picture on the screen, in pixels; follows the room there is.
-    scene : Scene
-        What was drawn last.
     seen : tuple of (pid, name)
         The processes there are, in order of their first access.
-    problem : str
-        What went wrong last, or "".
-    hover : str
-        What lies under the pointer.
+    problem, hover : str
+        What went wrong last, or ""; what lies under the pointer.
     playback : Playback
-        Lets the accesses pass by their own clock.
+        Moves the time that is shown.
     """
 
     width = traitlets.Int(WIDTH, min=320, max=4000)
@@ -104,6 +100,7 @@ class Explorer(State):
         self._panel: Any = None
         self._number = 0
         self._growing = False
+        self._dressed = "theme" in state  # by hand
         self._preparing: threading.Thread | None = None
         self.recorded = Recorded(trace, path)
         size = self.recorded.size
@@ -128,6 +125,11 @@ class Explorer(State):
         since, until = self.time_window or (None, None)
         pairs = self.recorded.pairs(self.processes)
         return Choice(self.ops, pairs, self.threads, self.handles, since, until)
+
+    def dress(self, theme: str) -> None:
+        """Take on the theme of the page, unless one was asked for when the view was made."""
+        if not self._dressed:
+            self.theme = theme
 
     @property
     def look(self) -> Look:
@@ -156,10 +158,9 @@ class Explorer(State):
     def chart(self, look: Look | None = None) -> alt.LayerChart:
         """Give the altair chart of what is shown, in any look."""
         scene = self.scene if look is None else self._drawn(look)
-        return canvas.chart(scene.canvas, self.recorded.about(), self._description())
-
-    def _description(self) -> str:
-        return f"reads and writes of {range_text(*self.window)}"
+        return canvas.chart(
+            scene.canvas, self.recorded.about(), f"reads and writes of {range_text(*self.window)}"
+        )
 
     def export(
         self, path: str | os.PathLike[str] = "", *, preset: str = "slide-16x9", scale: float = 2

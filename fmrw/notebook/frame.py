@@ -1,4 +1,4 @@
-"""What a container of widgets tells the kernel: keys pressed anywhere inside it, and how wide it may be.
+"""What a container of widgets tells the kernel: keys pressed anywhere inside it, how wide it may be, and whether the page is dark.
 
 While the container has the focus, the notebook's own shortcuts rest.
 """
@@ -21,6 +21,12 @@ KEYS = {
 }
 """Key → what it does."""
 
+HINT = (
+    "drag: show that range · click: closer · double click: back out · wheel: around the pointer · "
+    "keys: ← → move, + - zoom, 0 whole, n p gaps, e extents, ⌫ back"
+)
+"""What pointer and keys do, in one line."""
+
 INSIDE = "fmrw-explorer"
 """CSS class of the widget whose keys are meant."""
 
@@ -35,7 +41,7 @@ function render({ model, el }) {
     model.set("pressed", { key: event.key, at: Date.now() + Math.random() });
     model.save_changes();
   };
-  let timer;
+  let timer, watcher;
   const measured = (width) => {
     clearTimeout(timer);
     timer = setTimeout(() => {
@@ -55,10 +61,23 @@ function render({ model, el }) {
     box.style.outline = "none";
     box.dataset.lmSuppressShortcuts = "true";
     box.addEventListener("keydown", pressed);
+    const themed = () => {
+      const { jpThemeLight, vscodeThemeKind } = document.body.dataset;
+      const dark = jpThemeLight === "false" || (vscodeThemeKind ?? "").includes("dark");
+      const theme = dark ? "dark" : "light";
+      if (model.get("theme") !== theme) {
+        model.set("theme", theme);
+        model.save_changes();
+      }
+    };
+    themed();
+    watcher = new MutationObserver(themed);
+    watcher.observe(document.body, { attributes: true });
     measured(box.parentElement.clientWidth);
     new ResizeObserver((seen) => measured(seen[0].contentRect.width)).observe(box.parentElement);
   };
   begin(600);
+  return () => watcher?.disconnect();
 }
 export default { render };
 """
@@ -73,9 +92,12 @@ class Frame(anywidget.AnyWidget):
         `key`, and `at`, a number that differs each time.
     width : int
         Room for the container in pixels; 0 until a browser has shown it.
+    theme : str
+        "light" or "dark", as the page is; "" until a browser has shown it.
     """
 
     _esm = _SCRIPT.replace("INSIDE", INSIDE)
     known = traitlets.List(traitlets.Unicode(), list(KEYS)).tag(sync=True)
     pressed = traitlets.Dict().tag(sync=True)
     width = traitlets.Int(0).tag(sync=True)
+    theme = traitlets.Unicode("").tag(sync=True)

@@ -12,7 +12,7 @@ import ipywidgets as w  # type: ignore[import-untyped] # ships no types
 
 from fmrw.notebook import canvas
 from fmrw.notebook.drawers import button, drawers
-from fmrw.notebook.frame import INSIDE, Frame
+from fmrw.notebook.frame import HINT, INSIDE, Frame
 from fmrw.notebook.hexview import escaped
 from fmrw.notebook.offline import chart_class
 
@@ -66,22 +66,28 @@ class Panel:
 
     def _link(self) -> None:
         view = self.view
-        view.observe(lambda change: self._say(self.hover, change["new"], "#626b76"), "hover")
-        view.observe(lambda change: self._say(self.problem, change["new"], "#b3005e"), "problem")
-        self.frame.observe(
-            lambda change: view.attempt(lambda: press(view, change["new"].get("key"))), "pressed"
-        )
-        self.frame.observe(lambda change: view.attempt(lambda: self._fit(change["new"])), "width")
-        self._say(self.problem, view.problem, "#b3005e")
+        view.observe(lambda change: self._say(self.hover, change["new"] or HINT), "hover")
+        view.observe(lambda change: self._say(self.problem, change["new"], problem=True), "problem")
+        acts: dict[str, Callable[[Any], object]] = {
+            "pressed": lambda new: press(view, new.get("key")),
+            "width": self._fit,
+            "theme": view.dress,
+        }
+        for trait, act in acts.items():
+            self.frame.observe(lambda change, act=act: view.attempt(lambda: act(change["new"])), trait)
+        self._say(self.hover, view.hover or HINT)
+        self._say(self.problem, view.problem, problem=True)
 
     def _fit(self, room: int) -> None:
         """Draw as wide as there is room, within reason."""
         self.view.width = min(max(room - _EDGE, NARROWEST), WIDEST)
 
     @staticmethod
-    def _say(place: w.HTML, text: str, colour: str) -> None:
+    def _say(place: w.HTML, text: str, *, problem: bool = False) -> None:
+        """Write a line in a colour of the page's own theme, where it has one."""
+        colour = "var(--jp-error-color1, #b3005e)" if problem else "var(--jp-ui-font-color2, #626b76)"
         style = (
-            f"color:{colour};font:12px/1.5 'DejaVu Sans Mono',Menlo,Consolas,monospace;overflow-wrap:anywhere"
+            f"color:{colour};font:12px/1.4 'DejaVu Sans Mono',Menlo,Consolas,monospace;overflow-wrap:anywhere"
         )
         place.value = f"<div role='status' style=\"{style}\">{escaped(text)}</div>" if text else ""
 

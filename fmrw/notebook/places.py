@@ -76,11 +76,12 @@ class Places:
 
     def x(self, offset: int, panel: str = "stack") -> float:
         """Give where an offset stands, within the panel."""
-        box, (start, end) = self._strip(panel)
+        (start, end), box = self.strip(panel)
         return box.left + min(max((offset - start) / max(end - start, 1), 0.0), 1.0) * box.width
 
-    def _strip(self, panel: str) -> tuple[Box, Window]:
-        return (self.overview, (0, self.size)) if panel == "overview" else (self.stack, self.window)
+    def strip(self, panel: str) -> tuple[Window, Box]:
+        """Give the bytes along a panel, and its box."""
+        return ((0, self.size), self.overview) if panel == "overview" else (self.window, self.stack)
 
     def panel(self, x: float, y: float) -> str | None:
         """Name the panel at a point."""
@@ -101,7 +102,7 @@ class Places:
         if panel == "grid":
             found = self._cell((x - box.left) / box.width, share)
             return None if found is None else Spot(panel, *found, share)
-        start, end = self._strip(panel)[1]
+        start, end = self.strip(panel)[0]
         column, columns = int((x - box.left) / box.width * self.columns(panel)), self.columns(panel)
         low, high = (start + (end - start) * number // columns for number in (column, column + 1))
         return Spot(panel, low, max(high, low + 1), share)

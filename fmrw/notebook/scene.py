@@ -21,8 +21,8 @@ from fmrw.notebook.canvas import Canvas
 from fmrw.notebook.inks import colours, keys_of, spans
 from fmrw.notebook.places import Places
 from fmrw.notebook.recorded import OPS, Choice, Recorded
-from fmrw.notebook.tracks import Sheet, Stack
-from fmrw.offsets import hex_offset, range_text
+from fmrw.notebook.tracks import Sheet, Stack, axis
+from fmrw.offsets import range_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -183,17 +183,7 @@ class _Painter:
                 self.canvas.rect(x, top, x2, top + high - (number + 1 < len(self.ops)), keys[value - 1])
         self._marks()
         self._window()
-        for number in range(5):
-            offset = self.state.size * number // 4
-            align = "left" if number == 0 else "right" if number == 4 else "center"  # noqa: PLR2004 - the last
-            self.canvas.text(
-                box.left + box.width * number / 4,
-                box.bottom + text * 1.2,
-                hex_offset(offset),
-                "faint",
-                size=0.85,
-                align=align,
-            )
+        axis(self.canvas, self.places, "overview", box.bottom + text * 0.35)
 
     def _marks(self) -> None:
         """Mark annotations above the overview."""

@@ -174,17 +174,7 @@ class Stack:
             self.canvas.rect(box.left + a * unit, box.top, box.left + b * unit, box.bottom, "hn"[look - 1])
 
     def _ticks(self) -> None:
-        """Write offsets at multiples of a power of two."""
-        start, end = self.state.window
-        step = 1 << max(0, (max(end - start, 1) // 5).bit_length())
-        y, right = self.y + self.text * 0.75, -1e9
-        for offset in range(-(-start // step) * step, end + 1, step):
-            x, label = self.places.x(offset), hex_offset(offset)
-            wide = len(label) * self.text * 0.24
-            self.canvas.line(x, self.y - self.text * 0.25, x, self.y - self.text * 0.05, "faint", width=0.8)
-            if x - wide > right and x + wide < self.canvas.look.width:
-                self.canvas.text(x, y, label, "faint", size=0.85, align="center")
-                right = x + wide + self.text
+        axis(self.canvas, self.places, "stack", self.y - self.text * 0.2)
         self.y += self.text * 1.2
 
     def _kinds(self, rows: pl.DataFrame) -> dict[tuple[int, str], str]:
@@ -204,10 +194,14 @@ class Stack:
     def _lanes(self, rows: pl.DataFrame, kinds: dict[tuple[int, str], str]) -> None:
         """Draw which columns each process touched."""
         columns = max(1, self.places.columns("stack") // 2)
-        for (pid, name), key in kinds.items():
+        who = _numbered(rows, kinds)
+        for number, ((pid, name), key) in enumerate(kinds.items()):
             box = self._row(f"{name} [{pid}]", 0.95)
-            own = rows.filter(pl.col("pid") == pid, pl.col("process") == name)
-            self._touched(box, _covered(own, self.state.window, columns), key)
+            self._touched(box, _covered(rows.filter(who == number), self.state.window, columns), key)
+        more = len(self.recorded.processes) - len(kinds)
+        if more > 0:
+            box = self._row(f"{more} more", 0.95)
+            self._touched(box, _covered(rows.filter(who == len(kinds)), self.state.window, columns), "n")
 
     def _touched(self, box: Box, covered: NDArray[np.int64], key: str) -> None:
         unit = box.width / len(covered)
@@ -242,6 +236,29 @@ class Stack:
         if rows.height < total:
             note = f"lanes and time: {rows.height:,} of {total:,} accesses"
             self.canvas.text(box.right, stack.bottom + text * 1.3, note, "faint", size=0.85, align="right")
+
+
+def axis(canvas: Canvas, places: Places, panel: str, y: float) -> None:
+    """Write offsets at multiples of a power of two below a strip, and the end of the file where there is room."""
+    (start, end), box = places.strip(panel)
+    text, ticks = canvas.look.text, _ticks_of(start, end)
+    taken: list[tuple[float, float]] = []
+    for offset in [*ticks, *([end] if end == places.size and end not in ticks else [])]:
+        x, label = places.x(offset, panel), hex_offset(offset)
+        wide = len(label) * text * 0.24
+        middle = min(max(x, places.overview.left + wide), places.overview.right - wide)
+        if any(middle - wide < b + text and middle + wide > a - text for a, b in taken):
+            continue
+        canvas.line(x, y, x, y + text * 0.2, "faint", width=0.8)
+        canvas.text(middle, y + text * 0.95, label, "faint", size=0.85, align="center")
+        taken.append((middle - wide, middle + wide))
+    canvas.line(box.left, y, box.right, y, "faint", width=0.4)
+
+
+def _ticks_of(start: int, end: int) -> list[int]:
+    """Choose round offsets of a window: two to seven multiples of a power of two."""
+    step = 1 << max(0, (max(end - start, 1) // 5).bit_length())
+    return list(range(-(-start // step) * step, end + 1, step))
 
 
 def _span(microseconds: int) -> str:

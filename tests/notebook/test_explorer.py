@@ -22,7 +22,7 @@ from recordings import BEGIN, events
 from fmrw.errors import BadInput, BadRange, FigureError, UnknownPath
 from fmrw.figures import render
 from fmrw.notebook import canvas, notes, offline, pixels
-from fmrw.notebook.drawers import _Lists, clear, link
+from fmrw.notebook.drawers import _Lists, clear, drawers, link
 from fmrw.notebook.explorer import Explorer, explore
 from fmrw.notebook.panel import press
 from fmrw.notebook.state import State
@@ -558,6 +558,51 @@ def test_another_theme_is_another_chart(view: Explorer) -> None:
     assert panel.figure is not before
     assert panel.figure in panel.box.children
     assert before not in panel.box.children
+
+
+def test_the_theme_is_the_pages_unless_one_was_asked_for(
+    view: Explorer, trace: Callable[..., LiveTrace]
+) -> None:
+    view._shown().frame.theme = "dark"
+    assert view.theme == "dark"
+    chosen = explore(trace(events(("read", 0, 9))), "sample.bin", theme="light")
+    chosen._shown().frame.theme = "dark"
+    assert chosen.theme == "light"
+
+
+def test_pointer_and_keys_are_told_where_nothing_is_pointed_at(view: Explorer) -> None:
+    panel = view._shown()
+    assert "double click" in panel.hover.value
+    view.hover = "0x0"
+    assert "double click" not in panel.hover.value
+    view.hover = ""
+    assert "double click" in panel.hover.value
+
+
+def test_one_drawer_is_open_at_a_time_and_shuts(view: Explorer) -> None:
+    buttons, place = drawers(view).children
+    first, second = buttons.children[:2]
+    first.value = True
+    shown = place.children
+    second.value = True
+    assert place.children != shown
+    assert (len(place.children), first.value) == (1, False)
+    second.value = False
+    assert place.children == ()
+
+
+def test_offsets_on_the_axes_are_round(view: Explorer) -> None:
+    view.window = (100, 900)
+    texts = [row["t"] for row in view.scene.canvas.texts if row["t"].startswith("0x")]
+    assert "0x3e8" in texts  # the end of the file
+    assert {"0x100", "0x200", "0x300"} <= set(texts)
+    assert all(int(text, 16) % 0x100 == 0 for text in texts if text != "0x3e8" and "-" not in text)
+
+
+def test_processes_beyond_the_lanes_share_one(trace: Callable[..., LiveTrace]) -> None:
+    many = [events(("read", 10 * k, 10 * k + 10), first=k, pid=k, process=f"p{k}") for k in range(20)]
+    view = explore(trace(*many), "sample.bin")
+    assert any(row["t"] == "14 more" for row in view.scene.canvas.texts)
 
 
 def test_vega_lite_compiles_to_what_the_patch_expects(view: Explorer) -> None:
