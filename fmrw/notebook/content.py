@@ -39,6 +39,10 @@ class Content:
         found, reason = self.contents([(start, end)])
         return (found[0] if found else None), reason
 
+    def reason(self) -> str:
+        """Say why there are no bytes to show; "" where the file is what was recorded."""
+        return self.contents([])[1]
+
     def contents(self, windows: Sequence[tuple[int, int]]) -> tuple[list[bytes], str]:
         """Read several ranges through one descriptor; none at all if the file is not what was recorded."""
         fd = self._open()

@@ -74,7 +74,7 @@ def explore(trace: Recording, path: str | os.PathLike[str], **state: Any) -> Exp
 
 
 class Explorer(State):
-    """A view of one file; see the module and `State`.
+    """A view of one file; see `State`.
 
     Attributes
     ----------
@@ -252,6 +252,8 @@ class Explorer(State):
                 stale = self._parsed != self.recorded.size or self.recorded.file.structure is None
                 if stale and not self._parsing.is_alive():
                     self._begin_parsing()
+            elif self._panel is not None:
+                self._panel.look_again()  # the file may have gone without an event
         return live
 
     def _begin_parsing(self) -> None:
@@ -261,10 +263,7 @@ class Explorer(State):
         self._parsing.start()
 
     def _parse(self) -> None:
-        reason = self.recorded.file.parse()
-        if reason:
-            _log.debug("no structure: %s", reason)
-        elif "structure" in self.overlays:
+        if not self.recorded.file.parse() and "structure" in self.overlays:
             self._show()
 
     def prepare(self) -> None:
@@ -293,7 +292,7 @@ class Explorer(State):
         """Write the bytes of the window as HTML, or what to do to see them."""
         start, end = self.window
         if end - start > hexview.MOST or not self.size:
-            return hexview.message(f"Zoom to {hexview.MOST:,} bytes or fewer to see them.", self.theme)
+            return hexview.message(hexview.distant(self.recorded.file.reason()), self.theme)
         content, reason = self.recorded.file.content(start, end)
         if content is None:
             return hexview.message(f"No bytes to show: {reason}.", self.theme)

@@ -75,6 +75,12 @@ def message(text: str, theme: str = "light") -> str:
     return f"{style(theme)}<div class='fmrw-hex fmrw-{theme}'><p>{escaped(text)}</p></div>"
 
 
+def distant(reason: str) -> str:
+    """Say what to do to see bytes, and why there will be none."""
+    zoom = f"Zoom to {MOST:,} bytes or fewer to see them."
+    return f"{zoom} There are none to see now: {reason}." if reason else zoom
+
+
 def escaped(text: str) -> str:
     """Make any text harmless in HTML."""
     return html.escape(visible(text))

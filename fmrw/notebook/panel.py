@@ -102,6 +102,10 @@ class Panel:
             self._embed(scene)
         else:
             self._send()
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Show the bytes as they are now."""
         shown = self.view.bytes_html()
         if shown != self.bytes.value:
             self.bytes.value = shown

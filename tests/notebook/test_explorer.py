@@ -366,6 +366,33 @@ def test_content_that_changed_is_not_shown(view: Explorer, tmp_path: Path) -> No
     assert "78 78" in view.bytes_html()
 
 
+@pytest.mark.parametrize("window", [(0, 5000), (0, 16)])
+def test_a_file_that_changes_without_an_event_is_told_at_any_zoom(
+    trace: Callable[..., LiveTrace], tmp_path: Path, window: tuple[int, int]
+) -> None:
+    file, other = tmp_path / "sample.bin", tmp_path / "other"
+    file.write_bytes(b"x" * 5000)
+    view = explore(trace(events(("read", 0, 100), size=5000), live=True), "sample.bin", window=window)
+    view._ticker.stop()
+    panel = view._shown()
+    told = []
+    other.write_bytes(b"y" * 70)
+    for change in (
+        lambda: None,
+        lambda: other.rename(file),
+        file.unlink,
+        lambda: file.write_bytes(b"x" * 6000),
+    ):
+        change()
+        view.follow()
+        told.append(panel.bytes.value.split("</style>")[1])
+    assert "changed" not in told[0]
+    assert "it has 70 now" in told[1]
+    assert "not at hand" in told[2]
+    assert "it has 6,000 now" in told[3]
+    assert view.problem == ""
+
+
 def test_content_with_another_time_is_not_shown(trace: Callable[..., LiveTrace], tmp_path: Path) -> None:
     (tmp_path / "sample.bin").write_bytes(b"y" * 1000)
     made = trace(events(("read", 0, 100)), files={"sample.bin": {"size": 1000, "mtime_ns": 5}})
