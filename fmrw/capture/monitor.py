@@ -288,12 +288,14 @@ class Monitor(Passthrough):
     def _note_flush(self, handle: Handle) -> None:
         """Remember who closes: the release that follows comes from the kernel, without a thread."""
         tid = self.caller.context.pid
-        handle.closer = (tid, self._processes.identify(tid))
+        handle.closer = (tid, self._processes.known(tid))
 
     def _note_close(self, handle: Handle) -> None:
         status = os.fstat(handle.fd)
         self._note_file(handle.path, status)
         tid, process = handle.closer
+        if process is None:  # nobody waits any more
+            process = self._processes.identify(tid)
         if process != IGNORED:
             self._append(log.CLOSE, handle.path, 0, status.st_size, handle.number, process, 0, tid)
 

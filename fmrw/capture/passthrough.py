@@ -125,12 +125,9 @@ class Passthrough(Names):
             os.fchmod(fd, stat.S_IMODE(kept))
 
     def truncate(self, path: bytes, size: int) -> None:
-        fd = self._open_beneath(path, os.O_WRONLY)
-        try:
-            with self._as_caller():
-                os.ftruncate(fd, size)
-        finally:
-            os.close(fd)
+        """Truncate without opening: a close could fail (quota, NFS) where truncate(2) on the plain directory has none."""
+        with self._by_name(path) as target, self._as_caller():
+            os.truncate(target, size)
 
     def ftruncate(self, fh: int, size: int) -> None:
         with self._as_caller():

@@ -7,12 +7,14 @@ ESRCH once the thread is gone, so that a reused id is never taken for the old th
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import platform
 import struct
+import threading
 import weakref
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 _CACHED = 1024  # descriptors kept on comm files
 _LONGEST_COMMAND = 4096
+_PATIENCE_S = 1.0
 IGNORED = -1
 
 
@@ -99,6 +102,17 @@ class Processes:
 
     def identify(self, tid: int) -> int:
         """Give the number of the calling thread under its present name, or `IGNORED`."""
+        number = self.known(tid)
+        return self._look(tid) if number is None else number
+
+    def known(self, tid: int) -> int | None:
+        """Give that number if the thread has it already, without a look at its process.
+
+        A thread that closes files in `execve` waits for us, and holds the lock (exec_update_lock, begin_new_exec() in
+        fs/exec.c) that looking at `stat`, `exe` or `syscall` waits for: both would wait for ever.
+        """
+        if not tid:
+            return self._kernel
         known = self._known.get(tid)
         if known is not None:
             try:
@@ -107,7 +121,7 @@ class Processes:
             except OSError:
                 pass  # the thread is gone and its id belongs to another
             self._forget(tid)
-        return self._look(tid) if tid else self._kernel
+        return None
 
     def wanted(self, tid: int) -> tuple[int, bool] | None:
         """Tell how many bytes the read or write a thread waits in was called for, and whether it has several buffers.
@@ -208,6 +222,25 @@ def groups_of(tid: int) -> list[int]:
     return [int(group) for group in _status(tid, b"Groups:").split()]
 
 
+def call_itself(name: str) -> None:
+    """Give this process a name of at most 15 bytes."""
+    with open("/proc/self/comm", "w", encoding="ascii") as comm:  # noqa: PTH123
+        comm.write(name)
+
+
+def named(name: str) -> list[int]:
+    """Find the processes of a name by what can be read without waiting, even of one that is stuck."""
+    return [pid for pid in psutil.pids() if _comm(pid) == name]
+
+
+def _comm(pid: int) -> str | None:
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as comm:  # noqa: PTH123
+            return comm.read().removesuffix("\n")
+    except OSError:
+        return None
+
+
 def _status(tid: int, field: bytes) -> bytes:
     """Give a field of a thread's status; empty when it cannot be looked at."""
     try:
@@ -218,14 +251,27 @@ def _status(tid: int, field: bytes) -> bytes:
 
 
 def _facts(tid: int, pid: int, name: str) -> Identity:
-    """Look at a process once; what may not be read stays empty."""
+    """Look at a process once; what may not be read stays empty.
+
+    A look at `stat`, `exe` or `cmdline` waits for locks that the process may hold while it waits for us. So a thread looks,
+    and after `_PATIENCE_S` goes on without us.
+    """
+    found: list[dict[str, Any]] = []
+    looking = threading.Thread(target=_look_at, args=(pid, found), name="fmrw-look", daemon=True)
     try:
-        process = psutil.Process(pid)
-        facts = process.as_dict(["ppid", "exe", "cmdline"], ad_value=None)
-    except psutil.Error:
-        facts = {}
+        looking.start()
+        looking.join(_PATIENCE_S)
+    except RuntimeError:
+        pass  # no more threads to be had
+    facts = found[0] if found else {}
     command = " ".join(facts.get("cmdline") or [])[:_LONGEST_COMMAND]
     return Identity(tid, pid, facts.get("ppid") or 0, name, facts.get("exe") or "", command)
+
+
+def _look_at(pid: int, found: list[dict[str, Any]]) -> None:
+    """Add what is known of a process."""
+    with contextlib.suppress(psutil.Error):
+        found.append(psutil.Process(pid).as_dict(["ppid", "exe", "cmdline"], ad_value=None))
 
 
 def call_of(tid: int) -> Call | None:

@@ -37,6 +37,8 @@ from typing import TYPE_CHECKING, Any
 
 from fmrw.capture import guards
 from fmrw.capture.journal import Journal
+from fmrw.capture.process import call_itself
+from fmrw.capture.serving import NAME
 from fmrw.errors import MountError
 
 if TYPE_CHECKING:
@@ -235,7 +237,8 @@ def _bounded_log() -> logging.Handler:
 
 
 def _prepare_process() -> None:
-    """Raise the limits of open files and of file sizes, drop the umask, leave every directory, stay small, log."""
+    """Take a name, raise the limits of open files and of file sizes, drop the umask, leave every directory, stay small, log."""
+    call_itself(NAME)
     for limit in (
         resource.RLIMIT_NOFILE,
         resource.RLIMIT_FSIZE,

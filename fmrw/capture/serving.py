@@ -1,7 +1,7 @@
 """What is mounted now and who serves it, found out without asking a mount that may not answer.
 
 A worker may be stopped, or wait for a disk. Whoever looks at a path below its mount waits with it, beyond SIGKILL. So mounts come from
-the kernel's table, workers from command lines, their sessions through their own descriptors, and only a child process of
+the kernel's table, workers from names and command lines, their sessions through their own descriptors, and only a child process of
 its own, which is given up in time, ever touches a mount (`probe`).
 """
 
@@ -18,13 +18,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import psutil
 
-from fmrw.capture.process import descriptor_of, mount_table
+from fmrw.capture.process import descriptor_of, mount_table, named
 from fmrw.errors import MountError
 
 if TYPE_CHECKING:
     from typing import IO
 
 TYPE = "fuse.fmrw"
+NAME = "fmrw-worker"
+"""What a worker calls itself. Command lines are read of such processes only: that of a program stuck in a page fault makes one wait."""
 MODULE = "fmrw.capture.serve"
 """What a worker runs; its last two arguments are the descriptor and the name of its session's folder."""
 _PROBE_S = 2
@@ -81,13 +83,20 @@ def mounted_at(root: Path) -> MountPoint | None:
 def workers() -> list[Process]:
     """Find the running worker processes by their command lines, the newest first."""
     found = []
-    for process in psutil.process_iter(["cmdline", "ppid", "create_time"]):
-        command = process.info["cmdline"] or []
+    for pid in named(NAME):
+        facts = _facts(pid)
+        command = facts.get("cmdline") or []
         if MODULE in command[:-2] and command[-2].isdecimal():
-            folder = Path(descriptor_of(process.pid, int(command[-2])))
-            worker = Process(process.pid, process.info["ppid"] or 0, Path(command[-1]), folder)
-            found.append((process.info["create_time"], worker))
+            folder = Path(descriptor_of(pid, int(command[-2])))
+            found.append((facts["create_time"], Process(pid, facts["ppid"] or 0, Path(command[-1]), folder)))
     return [worker for _time, worker in sorted(found, key=lambda each: each[0] or 0, reverse=True)]
+
+
+def _facts(pid: int) -> dict[str, Any]:
+    try:
+        return psutil.Process(pid).as_dict(["cmdline", "ppid", "create_time"])
+    except psutil.Error:
+        return {}
 
 
 def worker_of(root: Path) -> Process | None:
