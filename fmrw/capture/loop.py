@@ -9,8 +9,8 @@ The kernel's first request, INIT, is answered through a channel of our own, whic
 - `FUSE_POSIX_ACL`, where others are let in: the kernel reads access control lists through `getxattr` and decides by them. With
   `default_permissions` alone it decides by the mode, whose group bits are only the mask of such a list: who is shut out by name
   would be let in;
-- `FUSE_MAX_PAGES` (Linux 4.20), when `_READ` is larger than 32 pages: most calls are then one request, and a smaller one is
-  known to be a whole call without a look at the caller. Off until a run of git on such a mount that hung is explained.
+- `FUSE_MAX_PAGES` (Linux 4.20): a request carries up to 1 MiB instead of 32 pages. So most calls are one request, and a
+  request that is smaller than such a one is known to be a whole call without a look at the caller.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _OFFERED_AT = 52  # flags in struct fuse_init_in, behind the header
 _ANSWER_FLAGS_AT, _MAX_WRITE_AT, _MAX_PAGES_AT = 12, 20, 28  # in struct fuse_init_out
 _ANSWER_SIZE = 64  # of it since protocol 7.23
 _HEADER_SIZE = 16  # of struct fuse_out_header, which begins with the length of all
-_READ = 1 << 17  # bytes of a request; 1 << 20 asks for large ones, see the module's docstring
+_READ = 1 << 20  # bytes of a request, at most
 _WRITE = 1 << 18  # less, since every thread holds room for it
 _WITHDRAWN = (errno.ENOENT, errno.EAGAIN)  # who asked was killed before the request was taken
 _MOST_THREADS = 256
