@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fmrw.errors import FmrwError as FmrwError
+    from fmrw.functions import coverage as coverage
+    from fmrw.functions import diff as diff
+    from fmrw.functions import doctor as doctor
+    from fmrw.functions import gaps as gaps
+    from fmrw.functions import report as report
+    from fmrw.functions import view as view
     from fmrw.mounting import Mount as Mount
     from fmrw.mounting import mount as mount
     from fmrw.notebook.browse import browse as browse
@@ -31,13 +37,19 @@ _HOMES = {
     "Run": "fmrw.running",
     "Trace": "fmrw.session",
     "browse": "fmrw.notebook.browse",
+    "coverage": "fmrw.functions",
+    "diff": "fmrw.functions",
+    "doctor": "fmrw.functions",
     "explore": "fmrw.notebook.explorer",
     "export_perfetto": "fmrw.trace.perfetto",
+    "gaps": "fmrw.functions",
     "load": "fmrw.session",
     "mount": "fmrw.mounting",
+    "report": "fmrw.functions",
     "run": "fmrw.running",
     "status": "fmrw.overview",
     "unmount": "fmrw.overview",
+    "view": "fmrw.functions",
 }
 
 __all__ = sorted([*_HOMES, "__version__"])  # noqa: PLE0605 - computed, so that it cannot go stale

@@ -300,7 +300,7 @@ def demo(output: Path | None) -> Outcome:
 @json_option
 def doctor(fix: bool) -> Outcome:
     """Check what this machine needs, and print the command that cures what is missing."""
-    from fmrw import doctor as clinic  # noqa: PLC0415 - heavy
+    from fmrw import diagnosis as clinic  # noqa: PLC0415 - heavy
 
     healed = clinic.fix() if fix else []
     findings = clinic.examine()

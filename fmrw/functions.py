@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from fmrw.doctor import Finding
+    from fmrw.diagnosis import Finding
     from fmrw.notebook.browse import Browser
     from fmrw.notebook.explorer import Explorer
     from fmrw.offsets import Annotation
@@ -72,7 +72,7 @@ def diff(a: str, b: str, path: str | None = None) -> pl.DataFrame:
 
 def doctor() -> list[Finding]:
     """Check what this machine needs; a finding that is not well ends with its cure."""
-    from fmrw.doctor import examine  # noqa: PLC0415 - heavy imports only where needed
+    from fmrw.diagnosis import examine  # noqa: PLC0415 - heavy imports only where needed
 
     return examine()
 

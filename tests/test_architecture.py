@@ -88,4 +88,4 @@ def test_proc_only_in_process_and_fusermount_only_in_mount() -> None:
                 if text.startswith("/proc"):
                     assert relative == "capture/process.py", f"{relative} names {text}"
                 if text.startswith("fusermount"):
-                    assert relative in {"capture/mount.py", "doctor.py"}, f"{relative} names {text}"
+                    assert relative in {"capture/mount.py", "diagnosis.py"}, f"{relative} names {text}"

@@ -15,13 +15,19 @@ NAMES = [
     "Run",
     "Trace",
     "browse",
+    "coverage",
+    "diff",
+    "doctor",
     "explore",
     "export_perfetto",
+    "gaps",
     "load",
     "mount",
+    "report",
     "run",
     "status",
     "unmount",
+    "view",
 ]
 HEAVY = ("polars", "altair", "vl_convert", "numpy", "IPython")
 

@@ -17,7 +17,7 @@ from conftest import Cast, eventually, fmrw, gone, kill, mounted
 from test_kills import check_file
 
 import fmrw as package
-from fmrw import doctor, overview
+from fmrw import diagnosis, overview
 from fmrw.capture import mount as kernel_mounts
 from fmrw.errors import AlreadyMounted, Busy, MountError, NotMounted
 from fmrw.session import load
@@ -65,9 +65,9 @@ def by_mount(folder: Path) -> None:
 
 
 def by_doctor(folder: Path) -> None:
-    findings = {finding.found: finding for finding in doctor.examine() if not finding.well}
+    findings = {finding.found: finding for finding in diagnosis.examine() if not finding.well}
     assert findings[str(folder)].cure == "fmrw doctor --fix"
-    assert f"the dead mount on {folder}" in doctor.fix()
+    assert f"the dead mount on {folder}" in diagnosis.fix()
 
 
 def by_unmount(folder: Path) -> None:
@@ -120,8 +120,8 @@ def test_a_worker_that_is_stopped_is_not_taken_for_dead(cast: Cast, folder: Path
     owner = cast.owner(folder)
     kill(owner.worker, signal.SIGSTOP)
     assert not kernel_mounts.heal(folder)
-    assert doctor.fix() == []
-    (finding,) = [finding for finding in doctor.examine() if finding.found == str(folder)]
+    assert diagnosis.fix() == []
+    (finding,) = [finding for finding in diagnosis.examine() if finding.found == str(folder)]
     assert finding.cure == f"fmrw unmount --abort {folder}"
     assert mounted(folder)
     kill(owner.worker, signal.SIGCONT)
