@@ -21,6 +21,7 @@ from fmrw.errors import SessionError
 from fmrw.text import visible
 from fmrw.trace import schema, store
 from fmrw.trace.follow import Follower
+from fmrw.trace.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +70,7 @@ class FolderSource:
 
     def lazy(self) -> pl.LazyFrame:
         """Scan the session's events."""
-        return store.scan(self.session) if self._growing is None else self._growing.frame().lazy()
+        return store.scan(self.session) if self._growing is None else self._growing.lazy()
 
     def processes(self) -> pl.DataFrame:
         """Read the session's processes."""
@@ -101,7 +102,7 @@ class Growing:
         fds.append(_directory(self._path / store.JOURNAL, folder))
         self._follower: Follower | None = Follower(fds[1])
         self._closing = weakref.finalize(self, self._follower.close)
-        self._frames = [schema.empty()]
+        self._events = Spool()
         self._processes = pl.DataFrame(schema=schema.PROCESSES)
         self._counts: dict[str, Any] = {}
         self._lock = threading.RLock()
@@ -128,13 +129,11 @@ class Growing:
         """The folder, whatever is mounted over its name, and whoever removed that."""
         return Path(descriptor_path(self._fd))
 
-    def frame(self) -> pl.DataFrame:
+    def lazy(self) -> pl.LazyFrame:
         """Give all events up to now."""
         with self._lock:
             self._read()
-            if len(self._frames) > 1:
-                self._frames = [pl.concat(self._frames)]
-            return self._frames[0]
+            return self._events.lazy()
 
     def processes(self) -> pl.DataFrame:
         """Give the processes up to now."""
@@ -158,9 +157,9 @@ class Growing:
         follower, active = self._follower, self.active
         if follower is None:
             return
-        self._frames += [frame for frame in follower.batches() if frame.height]
+        self._events.extend(follower.batches())
         if not active:
-            self._frames += [frame for frame in follower.flush() if frame.height]
+            self._events.extend(follower.flush())
             self._finish(follower)
 
     def _finish(self, follower: Follower) -> None:
@@ -174,9 +173,9 @@ class Growing:
 
     def _sealed(self) -> None:
         """Take from the sealed session what its journal was removed too early for."""
-        known = pl.concat(self._frames)
-        rest = store.scan(self._path).join(known.lazy().select("seq"), on="seq", how="anti").collect()
-        self._frames = [known, rest.sort("seq")]
+        known = self._events.lazy().select("seq")
+        rest = store.scan(self._path).join(known, on="seq", how="anti").collect()
+        self._events.extend([rest.sort("seq")])
         self._processes, self._counts = store.processes(self._path), store.read_facts(self._path)
 
 
