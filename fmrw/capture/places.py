@@ -63,4 +63,4 @@ class Handle:
         self.path = path
         self.append = bool(flags & os.O_APPEND)
         self.inode = os.fstat(fd).st_ino
-        self.closer = (0, 0)  # thread and process of the last flush
+        self.closer: tuple[int, int | None] = (0, 0)  # thread and process of the last flush
