@@ -78,7 +78,7 @@ def _percent(_context: click.Context, _parameter: click.Parameter, value: float 
 @grammar.command(
     "assert", epilog=example("fmrw assert out a.zip --reads 0x0-0x20 --never 0x400-0x800 --fail-under 90")
 )
-@click.argument("session", type=click.Path())
+@click.argument("session")
 @click.argument("path")
 @click.option(
     "--reads",

@@ -59,9 +59,10 @@ class Door:
     def mount(self, root: Path, output: Path | None, options: dict[str, Any], *, foreground: bool) -> Outcome:
         """Mount with a worker that outlives the shell's command."""
         from fmrw import mounting, overview  # noqa: PLC0415 - heavy
+        from fmrw.capture.serving import resolved  # noqa: PLC0415
         from fmrw.show import mounted_text  # noqa: PLC0415
 
-        session = (output or default_session(root)).resolve()
+        session = resolved(output or default_session(root))
         worker = mounting.start_background(root, session, **options)
         data = {"root": str(root), "session": str(session), "worker": worker, **options}
         shown = mounted_text(root, session, options)
@@ -127,9 +128,10 @@ def default_session(root: Path) -> Path:
 
 def recording(name: str | os.PathLike[str]) -> Trace:
     """Open what a user names: a directory this process monitors or has monitored, or whatever `fmrw.load` takes."""
-    from fmrw.session import load  # noqa: PLC0415 - heavy imports only where needed
+    from fmrw.capture.serving import resolved  # noqa: PLC0415 - heavy imports only where needed
+    from fmrw.session import load  # noqa: PLC0415
 
-    return door().traces().get(Path(os.path.realpath(name))) or load(name)
+    return door().traces().get(resolved(name)) or load(name)
 
 
 def located(name: str, path: str | None) -> tuple[Trace, str | None]:
@@ -140,11 +142,16 @@ def located(name: str, path: str | None) -> tuple[Trace, str | None]:
     SessionError, BadInput, UnknownPath
         There is no such recording, or no such file in it.
     """
-    from fmrw.errors import UnknownPath  # noqa: PLC0415 - heavy imports only where needed
+    from fmrw.capture.serving import mounted_at, resolved  # noqa: PLC0415 - heavy imports only where needed
+    from fmrw.errors import UnknownPath  # noqa: PLC0415
 
-    if path is not None or Path(name).is_dir():
+    place = resolved(name)
+    if path is not None or mounted_at(place) is not None:
         return recording(name), path
-    for trace in [*door().traces().values(), *_around(Path(os.path.realpath(name)))]:
+    around = [*door().traces().values(), *_around(place)]
+    if not around and Path(name).is_dir():
+        return recording(name), None
+    for trace in around:
         for candidate in (name, os.path.abspath(name)):  # noqa: PTH100 - links are the trace's affair
             with contextlib.suppress(UnknownPath):
                 return trace, trace.resolve(candidate)

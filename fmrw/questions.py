@@ -49,7 +49,7 @@ def _look(preset: str, options: dict[str, Any]) -> Look:
         "fmrw report out polyglot.pdf --annotate 0x4444-0xadfd=ZIP",
     )
 )
-@click.argument("session", type=click.Path())
+@click.argument("session")
 @click.argument("paths", nargs=-1)
 @click.option("-o", "--output", type=DIRECTORY, default=Path(), help="Folder to write into  [default: here]")
 @click.option(
@@ -121,7 +121,7 @@ def report(session: str, paths: tuple[str, ...], output: Path, **options: Any) -
 
 
 @grammar.command(epilog=example("fmrw view out debian.iso", "%fmrw view samples/debian.iso"))
-@click.argument("session", type=click.Path())
+@click.argument("session")
 @click.argument("path", required=False)
 def view(session: str, path: str | None) -> Outcome:
     """Explore PATH of SESSION, or choose among its files. In a notebook a widget, elsewhere a strip of text.
@@ -144,7 +144,7 @@ def shown(trace: Trace, path: str | None) -> Explorer | Browser:
 
 
 @grammar.command(epilog=example("fmrw coverage out debian.iso --json"))
-@click.argument("session", type=click.Path())
+@click.argument("session")
 @click.argument("path", required=False)
 @json_option
 def coverage(session: str, path: str | None) -> Outcome:
@@ -198,7 +198,7 @@ def content_of(trace: Trace, path: str) -> Iterator[str | None]:
 
 
 @grammar.command(epilog=example("fmrw gaps out polyglot.pdf", "fmrw gaps out polyglot.pdf --structure"))
-@click.argument("session", type=click.Path())
+@click.argument("session")
 @click.argument("path", required=False)
 @click.option(
     "--structure",

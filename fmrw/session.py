@@ -116,7 +116,7 @@ class Trace:
     def _relative(self, text: str) -> str:
         normal = os.path.normpath(text)
         if self.root is not None and os.path.isabs(normal):  # noqa: PTH117 - text, with escapes
-            return os.path.relpath(os.path.realpath(normal), self.root)
+            return os.path.relpath(mounting.resolved(normal), self.root)
         return normal
 
     def of(self, path: str | os.PathLike[str]) -> pl.DataFrame:
@@ -265,7 +265,11 @@ def load(recording: str | os.PathLike[str], *, root: str | os.PathLike[str] | No
         It is nothing that can be read.
     """
     name = os.fspath(recording)
-    path = Path(name)
+    path, place = Path(name), mounting.resolved(name)
+    live = mounting.session_of(place)
+    if live is not None:  # before anything looks at the mount, whose worker may be stopped
+        return Trace(FolderSource(live))
+    mounting.require_answer(place)
     if not path.exists() and glob.has_magic(name):
         return _set([Path(found) for found in sorted(glob.glob(name))], name)  # noqa: PTH207 - a user's pattern
     if not path.exists():
@@ -276,9 +280,6 @@ def load(recording: str | os.PathLike[str], *, root: str | os.PathLike[str] | No
 
 
 def _folder(path: Path) -> Trace:
-    live = mounting.session_of(path.resolve())
-    if live is not None:
-        return Trace(FolderSource(live))
     inside = (
         []
         if (path / store.FACTS).exists()
