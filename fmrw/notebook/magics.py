@@ -10,11 +10,9 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
-import os
 import re
 import shlex
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,6 +24,7 @@ from rich.console import Console
 
 from fmrw import mounting, running
 from fmrw.capture import mount as kernel_mounts
+from fmrw.capture.serving import resolved
 from fmrw.celldoor import CellDoor
 from fmrw.commands import wants_json
 from fmrw.doors import Outcome
@@ -38,6 +37,7 @@ from fmrw.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
     from types import CodeType
 
     from IPython.core.completer import CompletionContext, SimpleMatcherResult
@@ -250,7 +250,7 @@ class _Known:
 
     def recorded(self, name: str) -> list[str]:
         traces = _Session.door.traces()
-        chosen = traces.get(Path(os.path.realpath(name))) if name else None
+        chosen = traces.get(resolved(name)) if name else None
         asked = list(traces.values()) if chosen is None else [chosen]
         return sorted({visible(path) for trace in asked for path in trace.files["path"]})
 

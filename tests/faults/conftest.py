@@ -42,9 +42,13 @@ def eventually(condition: Callable[[], object], what: str, within_s: float = DEA
 
 
 def gone(pid: int) -> bool:
-    """Tell whether a process has ended; one that nobody has waited for has."""
+    """Tell whether a process has ended with its last thread; one that nobody has waited for has.
+
+    A thread that is being killed may still take a request, and ends it with EIO.
+    """
     try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        process = psutil.Process(pid)
+        return process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
     except psutil.NoSuchProcess:
         return True
 
