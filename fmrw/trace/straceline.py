@@ -36,7 +36,8 @@ _TOOK = re.compile(r"<(\d+\.\d+)>\s*$")
 _SUPERSEDED = re.compile(r"\+\+\+ superseded by execve in pid (\d+)")
 LARGEST = 2**63 - 1
 _ATTACHED = re.compile(r"strace: Process \d+ attached(?: \(.*\))?\s*$")
-_UNFINISHED = " <unfinished ...>"
+_UNFINISHED = re.compile(r" <(?:unfinished|pid changed to \d+) \.\.\.>$")
+"""A line that goes on later: another thread spoke, or, in strace's own words, execve gave the thread the first one's id."""
 
 
 @dataclass(frozen=True)
@@ -181,8 +182,9 @@ class _Joiner:
                 return None
             text = begun.text + text[resumed.end() :]
             here = here._replace(entered=begun.entered)
-        here = here._replace(name=name[1], text=text.removesuffix(_UNFINISHED))
-        if text.endswith(_UNFINISHED):
+        unfinished = _UNFINISHED.search(text)
+        here = here._replace(name=name[1], text=text[: unfinished.start()] if unfinished else text)
+        if unfinished:
             self._begun[here.tid] = here
             return here
         call = _finished(here, was_split=resumed is not None)
