@@ -104,6 +104,11 @@ class Feed:
                 os.close(self._journal)
                 self._journal = -1
 
+    def is_closed(self) -> bool:
+        """Tell whether the worker has recorded its last event; it looks only then who finishes the session."""
+        with self._lock:
+            return self._journal < 0 or bool(self._follower.head.counter("closed"))
+
     def join(self, timeout_s: float) -> bool:
         """Wait for the end; tell whether it came."""
         self._hurry.set()

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 CaptureMode = Literal["exact", "paged", "cached"]
 ReportMode = Literal["beside", "hidden", "aside", "off"]
 RENDERER = "fmrw.reports"
+GRACE_S = 1
+"""How long a detached worker may take before it is left alone."""
 
 
 class Mount:
@@ -137,7 +139,7 @@ class Mount:
                 os.chdir(outside)
         if abort:
             self._runner.end()
-        ended = self._feed.join(1 if force else END_S)
+        ended = self._feed.join(GRACE_S if force else END_S)
         if (
             not ended and self._recorded.is_set()
         ):  # what is left is sealing, which takes as long as there are events
@@ -156,9 +158,11 @@ class Mount:
     def _ended(self) -> None:
         """Finish the session: seal a kept one, drop a temporary one."""
         try:
-            self._runner.wait()
+            is_finished = self._runner.wait()
             self._recorded.set()
             mounting.heal(self.root)  # a worker that was killed together with its guard
+            if is_finished:
+                return
             if self.settings.ephemeral:
                 self.session = None
                 shutil.rmtree(self.settings.session, ignore_errors=True)
@@ -167,6 +171,21 @@ class Mount:
         finally:
             os.close(self._folder)
             self._beneath.close()
+
+    def leave(self) -> None:
+        """Unmount at the interpreter's end, which stops the thread that finishes the session; a worker that goes on does that then."""
+        try:
+            self.unmount()
+        except FmrwError:  # busy, or slow
+            try:
+                self.unmount(force=True)
+            finally:
+                if self._feed.thread.is_alive():
+                    self._runner.hand_over()
+                    if (
+                        self._feed.is_closed()
+                    ):  # before we said so, perhaps: then it leaves that to us, and ends
+                        self._feed.thread.join()
 
     def _step_inside(self) -> None:
         """Look this process's working directory up again, so that it lies on the mount and not beneath."""
@@ -213,8 +232,8 @@ _live: weakref.WeakSet[Mount] = weakref.WeakSet()
 def _unmount_all() -> None:
     """Leave nothing mounted when the interpreter ends."""
     for mount_ in list(_live):
-        with contextlib.suppress(FmrwError):  # a busy mount was detached; its worker finishes alone
-            mount_.unmount(force=True)
+        with contextlib.suppress(FmrwError):
+            mount_.leave()
 
 
 def live() -> list[Mount]:

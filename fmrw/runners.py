@@ -10,7 +10,7 @@ from pathlib import Path
 from fmrw import reports
 from fmrw.capture import libc
 from fmrw.capture import mount as mounting
-from fmrw.capture.serve import Settings, Worker
+from fmrw.capture.serve import FINISHED, Settings, Worker
 from fmrw.errors import MountError, NotMounted
 from fmrw.text import visible
 
@@ -48,10 +48,16 @@ class InProcess:
         if self._running.runs:
             mounting.end(self.pid)
 
-    def wait(self) -> None:
-        """Wait for the worker's end."""
-        if self._running.wait(END_S) is None:
+    def hand_over(self) -> None:
+        """Leave the session to the worker."""
+        self._running.hand_over()
+
+    def wait(self) -> bool:
+        """Wait for the worker's end; tell whether it has finished the session."""
+        status = self._running.wait(END_S)
+        if status is None:
             raise MountError(f"the worker {self.pid} does not end after its mount; `kill {self.pid}`.")
+        return status == FINISHED
 
 
 def _cure(said: str, error: str = "") -> str:
@@ -110,13 +116,17 @@ class InThread:
                 libc.default_signal(number)
         self._ready.set()
 
-    def wait(self) -> None:
-        """Wait for the thread's end, and close what it used."""
+    def hand_over(self) -> None:
+        """Do nothing: a thread ends with its process."""
+
+    def wait(self) -> bool:
+        """Wait for the thread's end, and close what it used; a thread finishes no session."""
         self._thread.join(END_S)
         os.close(self.bell)
         mounting.end_guards(self._root)
         reports.close()
         self._worker.close()
+        return False
 
     def wake(self) -> None:
         """Do nothing: a thread stops with its process."""

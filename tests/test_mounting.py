@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -45,6 +46,18 @@ def python(program: str, *arguments: object, **options: object) -> subprocess.Co
         [sys.executable, "-c", textwrap.dedent(program), *map(str, arguments)],
         capture_output=True, text=True, timeout=_LIMIT_S, check=False, **options,
     )  # fmt: skip
+
+
+def wait_for(pid: int) -> None:
+    """Wait for the end of a process that is nobody's child here."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        assert select.select([fd], [], [], _LIMIT_S)[0], f"{pid} goes on"
+    finally:
+        os.close(fd)
 
 
 @pytest.fixture
@@ -322,6 +335,27 @@ def test_the_interpreter_ends_while_a_file_is_open(directory: Path, tmp_path: Pa
     assert done.returncode == 0, done.stderr
     assert not is_mounted(directory)
     assert fmrw.load(tmp_path / "out").events.height >= 2
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_whoever_is_there_last_finishes_the_session(directory: Path, tmp_path: Path, *, kept: bool) -> None:
+    """The interpreter waits for no worker here, so that each time one of the two is the last, seldom the same."""
+    program = """
+        import sys, fmrw
+        from fmrw import mounting
+        mounting.END_S = mounting.GRACE_S = 0
+        mount = fmrw.mount(sys.argv[1], output=sys.argv[2] or None)
+        open(sys.argv[1] + "/polyglot.pdf", "rb").read(5)
+        print(mount.worker_pid, mount.session)
+        """
+    for number in range(5):
+        done = python(program, directory, tmp_path / f"out{number}" if kept else "")
+        assert (done.returncode, done.stderr) == (0, "")
+        worker, session = done.stdout.split()
+        wait_for(int(worker))
+        assert not is_mounted(directory)
+        assert Path(session).exists() == kept
+        assert not kept or (Path(session) / store.EVENTS).exists(), "sealed"
 
 
 def test_an_uncaught_exception_ends_the_mount(directory: Path) -> None:

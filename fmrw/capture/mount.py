@@ -84,6 +84,11 @@ class Running:
                 pipe.close()
         return status
 
+    def hand_over(self) -> None:
+        """Leave the session to the worker, which takes this for our end; its exit status tells whether it was in time."""
+        if self._child.stdin is not None:
+            self._child.stdin.close()
+
     def release(self) -> None:
         """Let a worker that is not attached go on by itself."""
         for pipe in (self._child.stdin, self._child.stdout):
