@@ -10,13 +10,14 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import platform
 import struct
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
+
+from fmrw.capture.syscalls import makes_name, removes_name, transfer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,32 +37,6 @@ class Identity(NamedTuple):
     name: str
     exe: str
     cmdline: str
-
-
-class Call(NamedTuple):
-    """A system call in progress: what it does and its arguments."""
-
-    kind: str
-    arguments: tuple[int, ...]
-
-
-_X86_64 = {
-    0: "read", 17: "read", 1: "write", 18: "write",
-    19: "readv", 295: "readv", 327: "readv", 20: "writev", 296: "writev", 328: "writev",
-    2: "open", 257: "openat", 437: "openat2", 85: "creat",
-    82: "make", 264: "make", 316: "make", 86: "make", 265: "make", 88: "make", 266: "make",
-    83: "make", 258: "make", 133: "make", 259: "make",
-    87: "remove", 263: "remove",
-}  # fmt: skip  # arch/x86/entry/syscalls/syscall_64.tbl
-_AARCH64 = {
-    63: "read", 67: "read", 64: "write", 68: "write",
-    65: "readv", 69: "readv", 286: "readv", 66: "writev", 70: "writev", 287: "writev",
-    56: "openat", 437: "openat2",
-    38: "make", 276: "make", 37: "make", 36: "make", 34: "make", 33: "make", 35: "remove",
-}  # fmt: skip  # include/uapi/asm-generic/unistd.h
-_CALLS = {"x86_64": _X86_64, "aarch64": _AARCH64}.get(platform.machine(), {})
-_KINDS = {b"%d" % number: kind for number, kind in _CALLS.items()}  # as `/proc/<tid>/syscall` writes them
-_COUNT_AT = 3
 
 
 def descriptor_path(fd: int) -> str:
@@ -132,17 +107,14 @@ class Processes:
         last = self._lines.get(tid)
         if last is not None and last[0] == line:  # programs read in loops
             return last[1]
-        words = line.split(None, 4)  # number, descriptor, buffer or vector, count, …
-        kind = _KINDS.get(words[0]) if len(words) > _COUNT_AT else None
-        if kind in ("read", "write"):
-            looked = (int(words[_COUNT_AT], 16), False)
-            self._lines[tid] = (line, looked)
-            return looked
-        if kind in ("readv", "writev"):
-            count = int(words[_COUNT_AT], 16)
-            total = _vector_bytes(tid, int(words[2], 16), count)
-            return None if total is None else (total, count > 1)
-        return None
+        asked = transfer(line)
+        if asked is None:
+            return None
+        if asked.vector is not None:
+            total = _vector_bytes(tid, asked.vector, asked.amount)
+            return None if total is None else (total, asked.amount > 1)
+        looked = self._lines[tid] = line, (asked.amount, False)
+        return looked[1]
 
     def _waits_in(self, tid: int) -> bytes:
         """Look at a thread's system call through a descriptor that is kept as long as the one on its name."""
@@ -274,11 +246,6 @@ def _look_at(pid: int, found: list[dict[str, Any]]) -> None:
         found.append(psutil.Process(pid).as_dict(["ppid", "exe", "cmdline"], ad_value=None))
 
 
-def call_of(tid: int) -> Call | None:
-    """Tell which call a waiting thread makes; None when it may not be looked at or the call is none we know."""
-    return _parsed(_line(tid))
-
-
 def _line(tid: int) -> bytes:
     """Give what the kernel says about a thread's call; empty when it may not be looked at."""
     try:
@@ -286,16 +253,6 @@ def _line(tid: int) -> bytes:
             return line.read()
     except OSError:
         return b""
-
-
-def _parsed(line: bytes) -> Call | None:
-    """Read a line of `/proc/<tid>/syscall`: number, six arguments, stack and instruction pointer (proc(5))."""
-    words = line.split(None, 7)
-    try:
-        kind = _CALLS.get(int(words[0]))
-        return Call(kind, tuple([int(word, 16) for word in words[1:7]])) if kind else None
-    except (ValueError, IndexError):  # "running", or "-1" with two words
-        return None
 
 
 def _vector_bytes(tid: int, address: int, count: int) -> int | None:
@@ -313,21 +270,12 @@ def _vector_bytes(tid: int, address: int, count: int) -> int | None:
 
 def creates(tid: int) -> bool | None:
     """Tell whether a waiting thread wants to make a name (True), not (False), or cannot be looked at (None)."""
-    call = call_of(tid)
-    if call is None:
-        return False if _line(tid) else None
-    if call.kind in ("make", "creat"):
-        return True
-    if call.kind == "openat2":
-        return None
-    flags = {"open": 1, "openat": 2}.get(call.kind)
-    return flags is not None and bool(call.arguments[flags] & os.O_CREAT)
+    return makes_name(_line(tid))
 
 
 def removes(tid: int) -> bool:
     """Tell whether a waiting thread is in unlink(2)."""
-    call = call_of(tid)
-    return call is not None and call.kind == "remove"
+    return removes_name(_line(tid))
 
 
 def holders(mount: int, root: str) -> list[tuple[int, str]]:
