@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,3 +48,13 @@ def test_runs_from_top_to_bottom(path: Path, tmp_path: Path) -> None:
     assert [data for data in shown if "image/png" in data]
     assert not [data for data in shown if WIDGET in data and not {"image/png", "text/html"} & data.keys()]
     assert not [point for point in kernel_mounts.mounts() if "notebook-" in str(point.root)]
+
+
+def test_a_page_shows_pictures_that_move() -> None:
+    render = runpy.run_path(str(FOLDER / "render.py"))
+    cell = nbformat.v4.new_code_cell("picture")
+    cell.outputs = [
+        nbformat.v4.new_output("display_data", {"image/gif": "R0lGODlh", "text/plain": "<a picture>"})
+    ]
+    page = render["page"](nbformat.v4.new_notebook(cells=[cell]), "moving")
+    assert 'src="data:image/gif;base64,R0lGODlh"' in page
