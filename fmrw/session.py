@@ -167,7 +167,11 @@ class Trace:
 
     def content(self, path: str | os.PathLike[str]) -> int | None:
         """Open the content of a file without adding events; the caller closes the descriptor."""
-        return self._source.open(path_bytes(self.resolve(path)))
+        try:
+            name = self.resolve(path)
+        except UnknownPath:  # nothing touched it yet
+            name = self._relative(os.fspath(path))
+        return self._source.open(path_bytes(name))
 
     def chart(self, path: str | os.PathLike[str], name: str = "heatmap", **options: Any) -> LayerChart:  # noqa: ANN401 - the chart's own
         """Draw a chart of one file: heatmap, strip, timeline, lanes, access-order, entropy or crosstab.

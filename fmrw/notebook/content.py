@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from fmrw.notebook.recorded import Recorded
 
 
+_GONE = "the file is not at hand; put it back to see its bytes"
+
+
 class Content:
     """The file behind a recorded one."""
 
@@ -47,7 +50,7 @@ class Content:
         """Read several ranges through one descriptor; none at all if the file is not what was recorded."""
         fd = self._open()
         if fd is None:
-            return [], "the file is not at hand"
+            return [], _GONE
         try:
             reason = self._changed(os.fstat(fd))
             return ([] if reason else [os.pread(fd, end - start, start) for start, end in windows]), reason
@@ -82,7 +85,7 @@ class Content:
         """Look for a format in the file; give the reason if that cannot be done."""
         fd = self._open()
         if fd is None:
-            return "the file is not at hand"
+            return _GONE
         try:
             reason = self._changed(os.fstat(fd))
             if not reason:

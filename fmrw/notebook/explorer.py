@@ -292,7 +292,7 @@ class Explorer(State):
         """Write the bytes of the window as HTML, or what to do to see them."""
         start, end = self.window
         if end - start > hexview.MOST or not self.size:
-            return hexview.message(hexview.distant(self.recorded.file.reason()), self.theme)
+            return hexview.message(hexview.distant(self.size, self.recorded.file.reason()), self.theme)
         content, reason = self.recorded.file.content(start, end)
         if content is None:
             return hexview.message(f"No bytes to show: {reason}.", self.theme)

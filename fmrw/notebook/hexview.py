@@ -75,8 +75,10 @@ def message(text: str, theme: str = "light") -> str:
     return f"{style(theme)}<div class='fmrw-hex fmrw-{theme}'><p>{escaped(text)}</p></div>"
 
 
-def distant(reason: str) -> str:
-    """Say what to do to see bytes, and why there will be none."""
+def distant(size: int, reason: str) -> str:
+    """Say what to do to see bytes of a file of `size`, and why there will be none."""
+    if not size and not reason:
+        return "The file is empty; its bytes appear here once there are some."
     zoom = f"Zoom to {MOST:,} bytes or fewer to see them."
     return f"{zoom} There are none to see now: {reason}." if reason else zoom
 

@@ -165,3 +165,17 @@ def test_annotations_reach_the_disk_as_text(directory: Path, tmp_path: Path) -> 
         view.annotate("<b>\x1b", 0, 4)
     kept = json.loads((tmp_path / "session" / "annotations.json").read_text())
     assert kept == {FILE: [[0, 4, "<b>\x1b"]]}
+
+
+def test_the_bytes_of_a_file_that_nobody_touched_yet(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"nobody")
+    (tmp_path / "empty").touch()
+    with fmrw.mount(tmp_path) as mounted:
+        view, empty = (mounted.trace.explore(name) for name in ("file", "empty"))
+        view.window = (0, 6)
+        assert "6e 6f 62 6f 64 79" in view.bytes_html()
+        assert "The file is empty" in empty.bytes_html()
+        assert mounted.trace.events.height == 0
+        with pytest.raises(UnknownPath):
+            mounted.trace.size("file")
+        assert mounted.trace.content("../outside") is None
