@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 COLUMNS = ("seq", "time", "op", "start", "end", "size", "fidelity", "handle", "pid", "tid", "process")
 OPS = {"both": ("read", "write"), "read": ("read",), "write": ("write",)}
 _WITHOUT_SIZE = ("unlink", "rename")
+_NAMED = 3  # of those a filter lets pass
+_TIME = "%H:%M:%S.%f"
 _KEPT, _BINS = 4, 16  # masks and sets, answers
 
 Window = tuple[int, int]
@@ -82,10 +84,34 @@ class Choice(NamedTuple):
     since: datetime | None = None
     until: datetime | None = None
 
+    def told(self) -> str:
+        """Say what is left out, for those who see the picture and not the filter; "" where nothing is."""
+        processes = [f"{visible(name)} [{pid}]" for pid, name in self.processes or ()]
+        parts = [
+            "" if self.ops == "both" else f"{self.ops}s",
+            _some("", processes, self.processes),
+            _some("thread ", self.threads or (), self.threads),
+            _some("handle ", self.handles or (), self.handles),
+            f"from {self.since:{_TIME}}" if self.since else "",
+            f"until {self.until:{_TIME}}" if self.until else "",
+        ]
+        said = ", ".join(part for part in parts if part)
+        return f"only {said}" if said else ""
+
     def who(self) -> dict[str, Any]:
         """Give it as arguments of `Index.bins` and `Filter.of`, without the operation."""
         named = {"processes": self.processes, "tids": self.threads, "handles": self.handles}
         return named | {"since": self.since, "until": self.until}
+
+
+def _some(what: str, names: Sequence[object], chosen: object | None) -> str:
+    """Name the first of those that were chosen; "" where nobody chose."""
+    if chosen is None:
+        return ""
+    more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
+    return (
+        " and ".join([f"{what}{name}" for name in names[:_NAMED]] + more) or f"no {what or 'process'}".strip()
+    )
 
 
 class Recorded:

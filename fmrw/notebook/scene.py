@@ -138,7 +138,8 @@ class _Painter:
         whole = places.length == self.state.size
         shown = "the whole file" if whole else f"{range_text(start, end)} · {size_text(end - start)} shown"
         self.canvas.text(right, y, shown, "a", size=1.15, align="right", bold=True)
-        self.canvas.text(left, y + text * 1.5, " · ".join(self._facts()), "faint", size=0.95)
+        facts = shorten(" · ".join(self._facts()), right - left, text * 0.95)
+        self.canvas.text(left, y + text * 1.5, facts, "faint", size=0.95)
 
     def _facts(self) -> list[str]:
         """Give what is known of the window in numbers."""
@@ -156,6 +157,8 @@ class _Painter:
             facts = [facts[0], "nothing recorded yet"]
         if self.recorded.page:
             facts.append("page-granular: ranges are whole pages")
+        if said := self.choice.told():
+            facts.append(said)
         return facts
 
     def overview(self) -> None:

@@ -25,6 +25,7 @@ from fmrw.notebook import canvas, notes, offline, pixels
 from fmrw.notebook.drawers import _Lists, clear, drawers, link
 from fmrw.notebook.explorer import Explorer, explore
 from fmrw.notebook.panel import press
+from fmrw.notebook.recorded import Choice
 from fmrw.notebook.state import State
 from fmrw.trace.csvlog import read_csv
 
@@ -839,3 +840,17 @@ def test_the_picture_shows_what_the_chart_shows(view: Explorer) -> None:
             near = {theirs.getpixel((int(x) + dx, int(y) + dy)) for dx in (-1, 0, 1) for dy in (-1, 0, 1)}
             flat = len(near) == 1
             assert not flat or max(abs(a - b) for a, b in zip(*colours, strict=True)) <= 12, (panel, x, y)
+
+
+def test_a_picture_says_what_was_left_out(view: Explorer) -> None:
+    assert view.choice.told() == ""
+    assert "only" not in json.dumps(view.chart().to_dict())
+    hostile = "\x1b[31m\u202eevil"
+    view.processes = [view.recorded.processes[0]]
+    pid, name = view.recorded.processes[0]
+    assert f"only {name} [{pid}]" in json.dumps(view.chart().to_dict())
+    choice = Choice(ops="read", processes=tuple((n, hostile) for n in range(5)), threads=(), handles=(7,))
+    assert choice.told().count("evil") == 3
+    assert choice.told().startswith("only reads, ")
+    assert choice.told().endswith(" and 2 more, no thread, handle 7")
+    assert not set("\x1b\u202e") & set(choice.told())
