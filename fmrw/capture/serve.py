@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 UNFINISHED = ".report-"
 """How names of reports begin that are being made in a session's folder."""
 FINISHED = 3
-"""Exit status of a worker whose owner was gone or had left the session to it."""
+"""Exit status of an attached worker whose owner was gone or had left the session to it."""
 _READAHEAD = {"exact": 4096, "paged": 4096, "cached": None}
 _LOGGED = 1000
 _AGAIN_S = 0.5
@@ -312,7 +312,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         not parent or select.select(parent, [], [], 0)[0]
     ):  # nobody else seals the session
         importlib.import_module(settings.renderer).finish(settings.session, ephemeral=settings.ephemeral)
-        return FINISHED
+        return FINISHED if parent else status
     return status
 
 
