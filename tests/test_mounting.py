@@ -20,6 +20,7 @@ import pytest
 
 import fmrw
 from fmrw import mounting, writing
+from fmrw.capture import claims, serving
 from fmrw.capture import mount as kernel_mounts
 from fmrw.errors import AlreadyMounted, Busy, FuseMissing, MountError, NotMounted, SessionError, SessionExists
 from fmrw.trace import store
@@ -453,6 +454,43 @@ def test_what_is_no_directory(tmp_path: Path) -> None:
         fmrw.mount(tmp_path / "missing")
     with pytest.raises(MountError, match=rf"is a file; monitor its directory {tmp_path} instead\.$"):
         fmrw.mount(tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    "name", ["/", "/proc", "/proc/self/", "/proc/version", "/sys", "/sys/fs", "/dev", "/dev/null", "/dev/pts"]
+)
+def test_what_every_program_needs_is_left_alone(name: str) -> None:
+    """As root nothing else would refuse them, and a machine without them is lost."""
+    with pytest.raises(MountError, match=r"monitor (another directory|a directory in it instead)\.$"):
+        fmrw.mount(name)
+    assert not is_mounted(serving.resolved(name))
+
+
+@pytest.mark.parametrize(
+    ("types", "refused"),
+    [
+        ([("/", "ext4"), ("/dev", "tmpfs")], True),  # a container
+        ([("/", "ext4"), ("/dev", "devtmpfs"), ("/dev/shm", "tmpfs")], False),  # noqa: S108
+        ([("/", "ext4"), ("/sys", "sysfs"), ("/sys/fs/cgroup", "tmpfs")], True),
+        ([("/", "overlay"), ("/srv/jail/proc", "proc")], True),
+        ([("/", "ext4"), ("/home", "ext4")], False),
+    ],
+    ids=lambda value: value[-1][0] if isinstance(value, list) else "",
+)
+def test_the_kernels_file_systems_are_known_by_their_type(
+    types: list[tuple[str, str]],
+    refused: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    listed = [f"1 1 0:1 / {point} rw - {kind} {kind} rw\n" for point, kind in types]
+    monkeypatch.setattr(serving, "mount_table", lambda: listed)
+    place = Path(types[-1][0], "below")
+    if refused:
+        with pytest.raises(MountError, match=rf"{place} holds no files"):
+            claims.check_directory(place)
+    else:
+        with pytest.raises(MountError, match="no such directory"):
+            claims.check_directory(place)
 
 
 def test_a_directory_of_somebody_else() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fmrw.capture.mount import heal, require_fusermount
-from fmrw.capture.serving import mounts, session_facts, worker_of
+from fmrw.capture.serving import mounts, session_facts, types_over, worker_of
 from fmrw.errors import AlreadyMounted, FuseMissing, MountError
 from fmrw.text import visible
 
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 
 _START_S = 10  # as long as another may take to mount
 _LOCK_S = 0.05
+_KERNELS = frozenset({
+    "autofs", "bdev", "binder", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "cpuset", "debugfs", "devpts", "devtmpfs",
+    "efivarfs", "fusectl", "hugetlbfs", "mqueue", "nfsd", "nsfs", "proc", "pstore", "resctrl", "rpc_pipefs", "securityfs", "selinuxfs",
+    "smackfs", "sysfs", "tracefs",
+})  # fmt: skip
+"""Types of file systems in which there are no files, only what the kernel says."""
+_THROUGHOUT = frozenset({"proc", "sysfs"})
+"""Those of them in which nothing of a user's is ever mounted."""
+_DEVICES = Path("/dev")  # a tmpfs in containers
 
 
 def check_machine() -> None:
@@ -36,6 +45,7 @@ def check_machine() -> None:
 
 def check_directory(root: Path) -> None:
     """Raise a MountError where a directory cannot be monitored; a dead mount on it is taken away first."""
+    _check_needed(root)
     heal(root)
     for point in mounts():
         if point.root == root:
@@ -53,10 +63,29 @@ def check_directory(root: Path) -> None:
     if not root.exists():
         raise MountError(f"{_shown(root)}: no such directory; check the name.")
     if not root.is_dir():
-        raise MountError(f"{_shown(root)} is a file; monitor its directory {_shown(root.parent)} instead.")
+        above = (
+            f"its directory {_shown(root.parent)}"
+            if root.parent != Path("/")
+            else "a directory with a copy of it"
+        )
+        raise MountError(f"{_shown(root)} is a file; monitor {above} instead.")
     if not os.access(root, os.R_OK | os.X_OK) or (os.geteuid() and not os.access(root, os.W_OK)):
         raise MountError(
             f"{_shown(root)}: FUSE lets you mount only over a directory you may write; `sudo fmrw …`, or monitor a copy of your own."
+        )
+
+
+def _check_needed(root: Path) -> None:
+    """Refuse what every program of the machine needs, ourselves included, and what only looks like files."""
+    if root == root.parent:
+        raise MountError(
+            f"{_shown(root)} holds all there is, and a mount over it would cover it for every program; monitor a directory in it instead."
+        )
+    over = types_over(root)
+    point, kind = over[-1] if over else (root, "")
+    if kind in _KERNELS or point == _DEVICES or any(each in _THROUGHOUT for _point, each in over):
+        raise MountError(
+            f"{_shown(root)} holds no files but what the kernel shows there ({visible(kind)}), and every program needs that; monitor another directory."
         )
 
 

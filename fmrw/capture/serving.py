@@ -70,6 +70,17 @@ def mounts() -> list[MountPoint]:
     return found
 
 
+def types_over(path: Path) -> list[tuple[Path, str]]:
+    """Give mount point and type of the file systems a path lies in, from the root's to its own (proc(5))."""
+    found = []
+    for line in mount_table():
+        left, _, right = line.partition(" - ")
+        point = Path(_unescaped(left.split(" ")[4]))
+        if point == path or point in path.parents:
+            found.append((point, right.split(" ")[0]))
+    return sorted(found, key=lambda each: len(each[0].parts))  # stable: of two at one place, the later covers
+
+
 def _unescaped(text: str) -> str:
     """Undo the kernel's octal escapes of space, tab, newline and backslash."""
     return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
