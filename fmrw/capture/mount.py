@@ -1,27 +1,19 @@
-"""Mounting, unmounting and what to do when either goes wrong; `fusermount` is known here only.
+"""Mounting: `start` brings a worker up over a directory and returns when the kernel has accepted the mount.
 
-`start` brings a worker up over a directory and returns when the kernel has accepted the mount. `unmount` takes it away without
-hurting anybody: a busy mount is refused with the names of who holds it, `force` detaches it lazily (files that are
-open go on working), `abort` breaks the connection for a worker that does not answer.
+What else there is to do with mounts and workers is offered from here too: `fmrw.capture.unmounting` takes them away,
+`fmrw.capture.serving` finds them.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import select
-import shutil
-import signal
 import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
-from fmrw.capture.process import holders
 from fmrw.capture.serve import open_session
 from fmrw.capture.serving import (
     MODULE,
@@ -37,7 +29,21 @@ from fmrw.capture.serving import (
     worker_of,
     workers,
 )
-from fmrw.errors import Busy, FuseMissing, MountError, NotMounted
+from fmrw.capture.unmounting import (
+    await_end,
+    break_connection,
+    detach,
+    end,
+    end_guards,
+    find_fusermount,
+    heal,
+    readable,
+    require_answer,
+    require_fusermount,
+    unmount,
+    wake,
+)
+from fmrw.errors import MountError, NotMounted
 from fmrw.text import visible
 
 if TYPE_CHECKING:
@@ -52,8 +58,6 @@ __all__ = [
 ]  # fmt: skip
 
 _START_S = 10
-_ABORT_S = 10
-_CONNECTIONS = Path("/sys/fs/fuse/connections")
 
 
 class Running:
@@ -101,9 +105,6 @@ def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
     if stream is None:
         raise MountError("the worker has no pipe; report this as a defect")
     return stream
-
-
-# Mounting
 
 
 def start(settings: Settings, log: IO[bytes]) -> Running:
@@ -154,179 +155,3 @@ def _await_ready(child: subprocess.Popen[bytes], root: Path) -> None:
 
 def _shown(path: Path) -> str:
     return visible(str(path))
-
-
-# Unmounting
-
-
-def find_fusermount() -> str | None:
-    """Find the program that mounts and unmounts for users."""
-    return shutil.which("fusermount3") or shutil.which("fusermount")
-
-
-def require_fusermount() -> str:
-    """Give that program; raise FuseMissing, with the command that brings it, where it is missing."""
-    program = find_fusermount()
-    if program is None:
-        raise FuseMissing("fusermount is missing; try `sudo apt-get install fuse3`.")
-    return program
-
-
-def _fusermount_u(root: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    program = require_fusermount()
-    return subprocess.run(
-        [program, "-u", *flags, "--", root], capture_output=True, text=True, errors="replace", check=False
-    )
-
-
-def unmount(root: Path, *, force: bool = False, abort: bool = False) -> None:
-    """Take an fmrw mount away.
-
-    Parameters
-    ----------
-    root : Path
-        Absolute and real.
-    force : bool
-        Detach a busy mount: it is gone for everybody who looks from now on, open files go on until closed.
-    abort : bool
-        Break the connection first: everybody who waits for a worker that does not answer gets an error.
-
-    Raises
-    ------
-    NotMounted, Busy
-    """
-    if not force and not abort and heal(root):
-        return
-    point = mounted_at(root)
-    if point is None:
-        known = ", ".join(_shown(other.root) for other in mounts()) or "nothing"
-        raise NotMounted(f"{_shown(root)} is not monitored; monitored now: {known}.")
-    if abort:
-        break_connection(point)
-        detach(root)
-        return
-    if not force:
-        done = _fusermount_u(root)
-        if done.returncode == 0:
-            return
-        if "busy" not in done.stderr:
-            raise MountError(
-                f"{_shown(root)}: {visible(done.stderr.strip())}; `fmrw unmount --force {_shown(root)}` detaches it."
-            )
-        raise Busy(
-            f"{_shown(root)} is in use by {_holders(point)}; end that, or `fmrw unmount --force {_shown(root)}` (open files go on working)."
-        )
-    detach(root)
-
-
-def _holders(point: MountPoint) -> str:
-    found = [f"{visible(name)} ({pid})" for pid, name in holders(point.id, str(point.root))]
-    return ", ".join(found) or "a process that cannot be looked at"
-
-
-def detach(root: Path) -> None:
-    """Detach a mount lazily; nothing happens when it is gone already."""
-    if mounted_at(root) is None:
-        return
-    done = _fusermount_u(root, "-z")
-    if done.returncode and mounted_at(root) is not None:
-        raise MountError(
-            f"{_shown(root)}: {visible(done.stderr.strip())}; `sudo fmrw unmount --force {_shown(root)}`."
-        )
-
-
-def break_connection(point: MountPoint) -> None:
-    """Abort a FUSE connection through its control file (Documentation/filesystems/fuse in the kernel's tree)."""
-    control = _CONNECTIONS / str(point.minor) / "abort"
-    ours = not control.exists() and os.geteuid() == 0
-    if ours:
-        subprocess.run(["mount", "-t", "fusectl", "fusectl", _CONNECTIONS], capture_output=True, check=False)
-    try:
-        control.write_text("1")
-    except OSError as error:
-        raise MountError(
-            f"{_shown(point.root)}: cannot abort its connection ({error.strerror}); `sudo fmrw unmount --abort {_shown(point.root)}`."
-        ) from error
-    finally:
-        if ours:
-            subprocess.run(["umount", _CONNECTIONS], capture_output=True, check=False)
-
-
-def wake(pid: int) -> None:
-    """Let a worker go on that was stopped, since a stopped one can neither answer nor end."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, signal.SIGCONT)
-
-
-def end(pid: int) -> None:
-    """Wait for a worker whose connection is broken; one that does not end by itself is killed."""
-    wake(pid)
-    if not await_end(pid, _ABORT_S):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
-        await_end(pid, _ABORT_S)
-
-
-def end_guards(root: Path) -> None:
-    """End the helpers by which libfuse's `auto_unmount` watches over a mount that is gone; they would stay as long as we."""
-    for child in psutil.Process().children():
-        with contextlib.suppress(psutil.Error):
-            if child.name().startswith("fusermount") and child.cmdline()[-1:] == [str(root)]:
-                child.kill()
-                child.wait()
-
-
-def heal(root: Path) -> bool:
-    """Take a mount away whose worker is gone; tell whether there was one."""
-    if mounted_at(root) is None or probe(root) != "dead":
-        return False
-    try:
-        detach(root)
-    except MountError:  # somebody else's
-        return False
-    return True
-
-
-def require_answer(path: Path) -> None:
-    """Raise where a path lies in a mount of ours that does not answer: whoever looks at it would wait, beyond SIGKILL.
-
-    Parameters
-    ----------
-    path : Path
-        As `resolved` gives it.
-
-    Raises
-    ------
-    MountError
-    """
-    for point in mounts():
-        if point.root == path or point.root in path.parents:
-            state = probe(point.root)
-            shown = _shown(point.root)
-            if state == "silent":
-                raise MountError(
-                    f"{_shown(path)}: the worker that monitors {shown} does not answer; `fmrw unmount --abort {shown}` frees who waits."
-                )
-            if state == "dead":
-                raise MountError(
-                    f"{_shown(path)}: the worker that monitored {shown} is gone; `fmrw doctor --fix` takes the mount away."
-                )
-
-
-def readable(fd: int, timeout_s: float | None) -> bool:
-    """Wait until a descriptor, however high its number, has something to read; tell whether it has."""
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    return bool(poll.poll(None if timeout_s is None else timeout_s * 1000))
-
-
-def await_end(pid: int, timeout_s: float | None) -> bool:
-    """Wait until a process that need not be a child has ended; tell whether it has."""
-    try:
-        fd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return readable(fd, timeout_s)
-    finally:
-        os.close(fd)

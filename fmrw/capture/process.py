@@ -1,4 +1,4 @@
-"""Who it was: from the thread id FUSE gives to a process and its name. `/proc` is known here and nowhere else.
+"""Who it was: from the thread id FUSE gives to a process and its name. `/proc` is known here and in `fmrw.capture.holders` only.
 
 An open descriptor on `/proc/<tid>/comm`, read again for every event, costs about 1 µs, follows `exec`, and fails with
 ESRCH once the thread is gone, so that a reused id is never taken for the old thread. While a thread waits for our answer,
@@ -276,48 +276,6 @@ def creates(tid: int) -> bool | None:
 def removes(tid: int) -> bool:
     """Tell whether a waiting thread is in unlink(2)."""
     return removes_name(_line(tid))
-
-
-def holders(mount: int, root: str) -> list[tuple[int, str]]:
-    """Find who keeps a mount busy: (process, name) of everybody with an open file, a mapping or a directory there.
-
-    Only texts under `/proc` are read; the file system itself, whose worker may be stopped, is asked nothing.
-
-    Parameters
-    ----------
-    mount : int
-        The mount's id as in `/proc/self/mountinfo`.
-    root : str
-        Where it is mounted.
-    """
-    return [
-        (process.pid, str(process.info["name"] or "?"))
-        for process in psutil.process_iter(["name"])
-        if mount in _open_mounts(process.pid) or _dwells(process.pid, root)
-    ]
-
-
-def _open_mounts(pid: int) -> set[int]:
-    """Give the mount ids of all descriptors of a process."""
-    found: set[int] = set()
-    try:
-        for name in os.listdir(f"/proc/{pid}/fdinfo"):  # noqa: PTH208 - the same
-            with open(f"/proc/{pid}/fdinfo/{name}", "rb") as info:  # noqa: PTH123 - many small reads
-                found.update(int(line[7:]) for line in info if line.startswith(b"mnt_id:"))
-    except OSError:
-        pass  # gone meanwhile, or not ours to look at
-    return found
-
-
-def _dwells(pid: int, root: str) -> bool:
-    """Tell whether a process works, is rooted, runs from or maps a file at or below a path."""
-    try:
-        links = [os.readlink(f"/proc/{pid}/{name}") for name in ("cwd", "root", "exe")]  # noqa: PTH115
-        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="surrogateescape") as maps:  # noqa: PTH123
-            links += [fields[5].rstrip("\n") for line in maps if len(fields := line.split(maxsplit=5)) > 5]  # noqa: PLR2004
-    except OSError:
-        return False
-    return any(link == root or link.startswith(root + "/") for link in links)
 
 
 def ptrace_scope() -> int:

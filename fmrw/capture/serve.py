@@ -287,7 +287,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     The first argument is the descriptor of the session's folder, the second its name; `fmrw status` finds both in the
     process's command line.
     """
-    from fmrw.capture.mount import detach  # noqa: PLC0415 - only the process detaches, a thread's owner unmounts
+    from fmrw.capture.unmounting import detach  # noqa: PLC0415 - only the process detaches, a thread's owner unmounts
 
     session = int((sys.argv[1:] if arguments is None else arguments)[0])
     os.set_inheritable(session, False)  # noqa: FBT003 - or fusermount, which outlives us, would hold the lock
