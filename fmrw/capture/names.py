@@ -12,12 +12,13 @@ import logging
 import os
 import re
 import stat
+from ctypes import c_uint64
 from typing import TYPE_CHECKING
 
 from fmrw.capture import libc, loop
 from fmrw.capture.acting import Actor
 from fmrw.capture.adapter import Caller, Stat
-from fmrw.capture.places import Pinned, Place
+from fmrw.capture.places import Pinned, Place, identity, told_apart
 from fmrw.capture.process import descriptor_path
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _HIDDEN = re.compile(rb"(?:^|/)\.fuse_hidden[0-9a-f]{16}$")  # libfuse 2.9, hidden_name(): "%08x%08x"
+_DEVICE = Stat.st_dev.offset
 _SET_ID = stat.S_ISUID | stat.S_ISGID
 _ACCESS_LISTS = (b"system.posix_acl_access", b"system.posix_acl_default")
 
@@ -44,6 +46,7 @@ class Names:
 
     def __init__(self, root: int, *, grain: int = 0, chown_new: bool = False) -> None:
         self.root = root
+        self.device = os.fstat(root).st_dev
         self.caller = Caller()
         self.handles: dict[int, Handle] = {}
         self._grain = grain
@@ -96,11 +99,17 @@ class Names:
         else:
             libc.fstat_into(parked, buffer)
             Stat.from_address(buffer).st_nlink += 1  # libfuse takes its hidden name off
-        if self._grain:
-            self._set_grain(buffer)
+        self._adapt(buffer)
 
     def fgetattr(self, fh: int, buffer: int) -> None:
         libc.fstat_into(self.handles[fh].fd, buffer)
+        self._adapt(buffer)
+
+    def _adapt(self, buffer: int) -> None:
+        """Say what differs on a mount: the numbers of files of other file systems, and the grain."""
+        if c_uint64.from_address(buffer + _DEVICE).value != self.device:
+            status = Stat.from_address(buffer)
+            status.st_ino = told_apart(status.st_dev, status.st_ino)
         if self._grain:
             self._set_grain(buffer)
 
@@ -169,8 +178,8 @@ class Names:
         if not _HIDDEN.search(new) or old.rpartition(b"/")[0] != new.rpartition(b"/")[0]:
             return False
         with self.place(old) as (directory, name):
-            inode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_ino
-        return any(handle.inode == inode for handle in list(self.handles.values()))
+            wanted = identity(os.stat(name, dir_fd=directory, follow_symlinks=False))
+        return any(handle.identity == wanted for handle in list(self.handles.values()))
 
     def _makes_room(self, old: bytes, new: bytes) -> bool:
         """Tell libfuse's hiding of an open file that a rename is about to replace."""

@@ -27,6 +27,7 @@ aligned for it).
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import resource
 import stat
@@ -34,7 +35,7 @@ from typing import TYPE_CHECKING
 
 from fmrw.capture import libc
 from fmrw.capture.names import Names
-from fmrw.capture.places import Handle
+from fmrw.capture.places import Handle, identity, told_apart
 from fmrw.capture.process import descriptor_path, groups_of
 
 if TYPE_CHECKING:
@@ -163,18 +164,24 @@ class Passthrough(Names):
     def readdir(self, fh: int) -> Iterator[tuple[bytes, int, int]]:
         """Give (name, inode number, type bits of the mode) of every entry, `.` and `..` included."""
         fd = self._directories[fh]
-        yield b".", os.fstat(fd).st_ino, stat.S_IFDIR
+        device, inode = identity(os.fstat(fd))
+        number = _unchanged if device == self.device else functools.partial(told_apart, device)
+        yield b".", number(inode), stat.S_IFDIR
         above = libc.parent_inode(fd)
-        yield b"..", os.fstat(self.root).st_ino if above is None else above, stat.S_IFDIR
+        yield b"..", os.fstat(self.root).st_ino if above is None else number(above), stat.S_IFDIR
         with os.scandir(fd) as entries:
             for entry in entries:
-                yield os.fsencode(entry.name), entry.inode(), _type(entry)
+                yield os.fsencode(entry.name), number(entry.inode()), _type(entry)
 
     def releasedir(self, fh: int) -> None:
         os.close(self._directories.pop(fh))
 
     def fsyncdir(self, fh: int, datasync: int) -> None:
         (os.fdatasync if datasync else os.fsync)(self._directories[fh])
+
+
+def _unchanged(inode: int) -> int:
+    return inode
 
 
 def _type(entry: os.DirEntry[str]) -> int:

@@ -10,6 +10,23 @@ from fmrw.capture.process import descriptor_path
 if TYPE_CHECKING:
     from types import TracebackType
 
+_FOREIGN = 1 << 62  # above the numbers of any file system here, below the bit that marks reports
+_SPREAD = 0x9E3779B97F4A7C15  # 2**64 / golden ratio: multiples of it lie far apart (Knuth, TAOCP 3, 6.4)
+
+
+def identity(status: os.stat_result) -> tuple[int, int]:
+    """Give what tells a file from all others: its device and its inode number there."""
+    return status.st_dev, status.st_ino
+
+
+def told_apart(device: int, inode: int) -> int:
+    """Give the inode number under which a mount shows a file of another file system than that of its directory.
+
+    A mount has one device number. So files of two file systems below it that have the same inode number would be one file, by two
+    names, for everybody who compares both numbers: `tar` and `cp -a` would keep the content of one.
+    """
+    return _FOREIGN | (inode + device * _SPREAD) & (_FOREIGN - 1)
+
 
 class Place:
     """A name in an opened directory; what was opened for it is closed on leaving."""
@@ -55,12 +72,12 @@ class Pinned:
 class Handle:
     """An open file: its descriptor, its present path, and its number, which is never given twice."""
 
-    __slots__ = ("append", "closer", "fd", "inode", "number", "path")
+    __slots__ = ("append", "closer", "fd", "identity", "number", "path")
 
     def __init__(self, number: int, fd: int, path: bytes, flags: int) -> None:
         self.number = number
         self.fd = fd
         self.path = path
         self.append = bool(flags & os.O_APPEND)
-        self.inode = os.fstat(fd).st_ino
+        self.identity = identity(os.fstat(fd))
         self.closer: tuple[int, int | None] = (0, 0)  # thread and process of the last flush
