@@ -266,7 +266,8 @@ class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
         self.operations.setxattr(path, name, ctypes.string_at(value, size) if size else b"", flags)
 
     def _c_getxattr(self, path: bytes, name: bytes, buffer: int, size: int) -> int:
-        return _give(self.operations.getxattr(path, name), buffer, size)
+        value = self.operations.getxattr(path, name)
+        return -errno.ENODATA if value is None else _give(value, buffer, size)
 
     def _c_listxattr(self, path: bytes, buffer: int, size: int) -> int:
         return _give(b"".join(name + b"\0" for name in self.operations.listxattr(path)), buffer, size)

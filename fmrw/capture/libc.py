@@ -58,6 +58,7 @@ _fallocate = _function("fallocate", c_int, c_int, c_int64, c_int64)
 _syscall = _function("syscall", c_long, c_int, c_char_p, c_void_p, c_size_t, result=c_long)
 _signal = _function("signal", c_int, c_void_p, result=c_void_p)
 _getxattr = _function("getxattr", c_char_p, c_char_p, c_void_p, c_size_t, result=c_long)
+_lgetxattr = _function("lgetxattr", c_char_p, c_char_p, c_void_p, c_size_t, result=c_long)
 _setfsuid = _function("setfsuid", c_uint)
 _setfsgid = _function("setfsgid", c_uint)
 _unshare = _function("unshare", c_int)
@@ -151,6 +152,19 @@ def chown(directory: int, name: bytes, uid: int, gid: int) -> None:
 def fallocate(fd: int, mode: int, offset: int, length: int) -> None:
     """Manipulate the space of a file: fallocate(2) with its modes."""
     _checked(_fallocate(fd, mode, offset, length))
+
+
+def get_attribute(path: bytes, name: bytes) -> bytes | None:
+    """Give the value of an extended attribute, itself and not that of what is linked to; None where there is none of that name.
+
+    That is the answer nearly always, once per file that is looked at, and an exception would cost as much as all else.
+    """
+    if _lgetxattr(path, name, None, 0) >= 0:
+        return os.getxattr(path, name, follow_symlinks=False)
+    code = ctypes.get_errno()
+    if code == errno.ENODATA:
+        return None
+    raise OSError(code, os.strerror(code))
 
 
 def has_default_acl(directory: bytes) -> bool:

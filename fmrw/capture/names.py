@@ -236,14 +236,14 @@ class Names:
         with self._by_name(path) as target, self._as_caller():
             os.setxattr(target, name, value, flags)
 
-    def getxattr(self, path: bytes, name: bytes) -> bytes:
+    def getxattr(self, path: bytes, name: bytes) -> bytes | None:
+        """Give the value; None where the file has no attribute of that name (ENODATA)."""
         with self.place(path) as (directory, last):
             if not last or (
                 self._as_caller.is_another() and name not in _ACCESS_LISTS
             ):  # those: the kernel itself asks
                 return self._own_xattr(path, name)
-            file = os.fsencode(descriptor_path(directory)) + b"/" + last
-            return os.getxattr(file, name, follow_symlinks=False)
+            return libc.get_attribute(b"%b/%b" % (descriptor_path(directory).encode(), last), name)
 
     def _own_xattr(self, path: bytes, name: bytes) -> bytes:
         with self._by_name(path) as target, self._as_caller():

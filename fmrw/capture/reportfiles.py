@@ -235,13 +235,14 @@ class ReportFiles(ReportNames):
         self._refuse(path)
         super().setxattr(path, name, value, flags)
 
-    def getxattr(self, path: bytes, name: bytes) -> bytes:
+    def getxattr(self, path: bytes, name: bytes) -> bytes | None:
         real = self._stands_for(path)
         if real is None:
             return super().getxattr(path, name)
         if name != ACCESS_LIST:
-            raise _error(errno.ENODATA)
-        return narrowed_list(super().getxattr(real, name), READ_SEARCH if self._folder(path) else READ)
+            return None
+        value = super().getxattr(real, name)
+        return value and narrowed_list(value, READ_SEARCH if self._folder(path) else READ)
 
     def listxattr(self, path: bytes) -> list[bytes]:
         return [] if self._unreal(path) else super().listxattr(path)
