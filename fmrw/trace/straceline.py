@@ -125,14 +125,17 @@ def micros(seconds: str) -> int:
 def calls(lines: Iterable[str], wanted: Container[str], clock: Clock) -> Iterator[Call | Exit | Begun]:
     """Give the wanted calls, each when it was answered, and the ends of threads."""
     joiner = _Joiner(wanted, clock)
-    for number, line in enumerate(_mended(lines)):
+    for number, line in enumerate(mended(lines)):
         event = joiner.read(number, line)
         if event is not None:
             yield event
 
 
-def _mended(lines: Iterable[str]) -> Iterator[str]:
-    """Take strace's own messages, which on a terminal stand in the middle of a call, out of the lines."""
+def mended(lines: Iterable[str]) -> Iterator[str]:
+    """Take strace's own messages, which without `-o` may stand in the middle of a call, out of the lines.
+
+    A line one was taken out of goes on in the next one. Doing it twice changes nothing.
+    """
     broken = ""
     for line in lines:
         message = _ATTACHED.search(line)

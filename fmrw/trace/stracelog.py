@@ -32,7 +32,7 @@ from fmrw.text import path_text, visible
 from fmrw.trace import schema
 from fmrw.trace.foreign import DamagedWarning, opened
 from fmrw.trace.stracecalls import FORKS, WANTED, Replay
-from fmrw.trace.straceline import Call, Clock, calls
+from fmrw.trace.straceline import Call, Clock, calls, mended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -143,10 +143,11 @@ def _lines(stream: BufferedReader, shown: str, *, warn: bool) -> Iterator[str]:
 def _children(lines: Iterator[str]) -> dict[int, list[tuple[int, int | None, str]]]:
     """Find who made whom before replaying; see `stracestate.Tasks`."""
     children: dict[int, list[tuple[int, int | None, str]]] = {}
-    relevant = re.compile("clone|fork|strace: ").search
-    blanked = (
-        line if relevant(line) else "" for line in lines
-    )  # quick to read, and keeps the numbers of the lines
+    relevant = re.compile("clone|fork").search
+    whole = mended(
+        lines
+    )  # before a line is judged: a message of strace's own may stand in the middle of a `clone`
+    blanked = (line if relevant(line) else "" for line in whole)  # quick to read, and keeps the numbers
     for call in calls(blanked, FORKS, Clock()):
         if isinstance(call, Call) and call.result is not None and call.result > 0:
             children.setdefault(call.result, []).append((call.entered, call.tid, ",".join(call.arguments)))

@@ -415,6 +415,30 @@ def test_the_first_process_gets_its_number_when_it_is_known(tmp_path: Path) -> N
     assert set(got["size"]) == {5}
 
 
+def test_messages_of_strace_in_the_middle_of_a_clone(tmp_path: Path) -> None:
+    path = log(
+        tmp_path,
+        'openat(AT_FDCWD, "/w/f", O_RDONLY) = 3</w/f>',
+        'read(3</w/f>, "ab", 2) = 2',
+        "clone(child_stack=NULL, flags=CLONE_CHILD_CLEARTID|CLONE_CHILD_SETTID|SIGCHLDstrace: Process 21 attached",
+        " <unfinished ...>",
+        '[pid    21] read(3</w/f>, "cd", 2) = 2',
+        "[pid    21] clone(child_stack=NULL, flags=CLONE_CHILD_CLEARTID|CLONE_CHILD_SETTID|SIGCHLDstrace: Process 22 attached",
+        ", child_tidptr=0x7) = 22",
+        "[pid    20] <... clone resumed>, child_tidptr=0x7) = 21",
+        "[pid    20] clone3({flags=CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_THREAD, stack_size=0x7ffe80}strace: Process 23 attached",
+        "strace: Process 24 attached",
+        " => {parent_tid=[23]}, 88) = 23",
+        '[pid    22] read(3</w/f>, "e", 1strace: Process 25 attached',
+        ") = 1",
+        '[pid    23] read(3</w/f>, "f", 2) = 1',
+    )
+    reads = read_strace(path, "/w").filter(op="read")
+    assert reads.select("start", "end", "pid", "tid").rows() == [
+        (0, 2, 20, 20), (2, 4, 21, 21), (4, 5, 22, 22), (5, 6, 20, 23),
+    ]  # fmt: skip
+
+
 def test_a_log_of_an_attached_process_begins_in_the_middle(tmp_path: Path) -> None:
     path = log(
         tmp_path,
