@@ -10,6 +10,7 @@ import pytest
 HERE = Path(__file__).parent
 SKIPPED = "import pytest\n@pytest.mark.skipif(True, reason={!r})\ndef test_nothing(): pass\ndef test_passes(): pass\n"
 ABSENT = "import pytest\npytest.importorskip('nonesuch')\n"
+ROOTS = "import os, pytest\nos.geteuid = lambda: {}\n@pytest.mark.root('two users are needed')\ndef test_nothing(): pass\n"
 RECORDING = """
 import pytest
 @pytest.mark.soak
@@ -26,7 +27,7 @@ def test_short(record_property): record_property("other", 1)
 
 def run(folder: Path, code: str, *options: str, ci: str = "") -> tuple[int, str]:
     """Run pytest with this verdict over a piece of code; give its status and what it said."""
-    (folder / "pytest.ini").write_text("[pytest]\nmarkers = soak\n")
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n soak\n root(reason)\n")
     (folder / "test_it.py").write_text(code)
     own = {"PYTHONPATH": str(HERE), "CI": ci, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(
@@ -46,6 +47,13 @@ def test_what_is_skipped_fails_where_nobody_reads_why(tmp_path: Path, code: str)
 @pytest.mark.parametrize(("reason", "ci"), [("no chromium", ""), ("needs root", "true")])
 def test_what_nothing_can_be_done_about_is_skipped(tmp_path: Path, reason: str, ci: str) -> None:
     assert run(tmp_path, SKIPPED.format(reason), ci=ci)[0] == pytest.ExitCode.OK
+
+
+@pytest.mark.parametrize(("user", "says"), [(0, "1 passed"), (1000, "needs root: two users are needed")])
+def test_what_only_root_may_do_is_left_to_root(tmp_path: Path, user: int, says: str) -> None:
+    status, said = run(tmp_path, ROOTS.format(user), "-rs", ci="true")
+    assert status == pytest.ExitCode.OK
+    assert says in said
 
 
 def test_figures_stand_at_the_end(tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """What a run says at its end beside passed and failed: the figures of the long tests, and whether a pass is one.
 
 A test hands figures over with `record_property`; `--soak` prints them, grouped by test, with the time they took. What a
-failed test recorded (the seed of its random moments) is printed always. Where `CI` is set, a test that was skipped because
-something is not installed fails the run: nobody reads the reasons there.
+failed test recorded (the seed of its random moments) is printed always.
+
+Tests find everything they need installed, by `tests/run`: what is missing fails them. Only what no installation cures is
+skipped, with a reason that begins as one of `EXCUSED` does (`@pytest.mark.root("two users are needed")` for what only root
+may do). Where `CI` is set, any other skip fails the run: nobody reads the reasons there.
 """
 
 from __future__ import annotations
@@ -15,8 +18,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# What no installation cures: another user, a limit, a tool that fails on the plain directory as well.
-EXCUSED = ("needs root", "the limit of open files", "fails on the plain directory too")
+# What no installation cures: another user or machine, a limit, a tool that fails on the plain directory as well.
+EXCUSED = ("needs root", "another processor", "the limit of open files", "fails on the plain directory too")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -24,6 +27,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        roots = item.get_closest_marker("root")
+        if roots is not None and os.geteuid():
+            item.add_marker(pytest.mark.skip(reason=f"needs root: {roots.args[0]}"))
     if not config.getoption("--soak"):
         long = [item for item in items if item.get_closest_marker("soak") is not None]
         config.hook.pytest_deselected(items=long)

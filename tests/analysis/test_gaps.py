@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+import pypdf
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -71,7 +72,6 @@ class Watched(io.BytesIO):
 
 
 def test_what_a_pdf_parser_ignores_is_named_as_a_zip_at_its_true_offset() -> None:
-    pypdf = pytest.importorskip("pypdf")
     path = DATA / "polyglot.pdf"
     watched = Watched(path.read_bytes())
     assert "try both" in "".join(page.extract_text() for page in pypdf.PdfReader(watched).pages)

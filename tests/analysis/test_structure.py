@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
+import pycdlib
+import pypdf
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -46,7 +48,6 @@ def formats(frame: pl.DataFrame) -> list[str]:
 
 
 def iso_image() -> bytes:
-    pycdlib = pytest.importorskip("pycdlib")
     image, packed = pycdlib.PyCdlib(), io.BytesIO()
     image.new()
     image.add_directory("/DEEP")
@@ -170,7 +171,6 @@ def test_pdf_objects_lie_where_they_begin_and_end() -> None:
 
 
 def test_pdf_written_by_another_program(tmp_path: Path) -> None:
-    pypdf = pytest.importorskip("pypdf")
     writer = pypdf.PdfWriter()
     writer.add_blank_page(100, 100)
     path = tmp_path / "blank.pdf"

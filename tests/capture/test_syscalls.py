@@ -7,7 +7,7 @@ import pytest
 from fmrw.capture.syscalls import Transfer, makes_name, removes_name, transfer
 
 pytestmark = pytest.mark.skipif(
-    platform.machine() not in {"x86_64", "aarch64"}, reason="its calls have other numbers"
+    platform.machine() not in {"x86_64", "aarch64"}, reason="another processor: its calls have other numbers"
 )
 X86 = platform.machine() == "x86_64"
 READ, READV, OPENAT, UNLINKAT, MKDIRAT = (0, 19, 257, 263, 258) if X86 else (63, 65, 56, 35, 34)

@@ -239,4 +239,4 @@ def small_disk(directory: Path, size: str) -> Iterator[Path]:
         subprocess.run(["umount", "-l", directory], check=True)
 
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts file systems of its own")
+needs_root = pytest.mark.root("it mounts file systems of its own")

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
+from playwright.sync_api import sync_playwright
 
 from fmrw.errors import FigureError
 from fmrw.figures import render
@@ -88,8 +89,7 @@ def test_nothing_to_play(words: Callable[[bytes], str]) -> None:
 
 @pytest.fixture
 def browser() -> Iterator[Page]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
+    with sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         context = chromium.new_context(offline=True, viewport={"width": 1000, "height": 800})
         page = context.new_page()

@@ -8,10 +8,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import lab
 import pytest
-
-pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-lab = pytest.importorskip("lab")
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,11 +20,7 @@ DATA = Path(__file__).parents[2] / "data"
 SIZE = 41_260
 HOSTILE = "<img src=x onerror=window.hacked=1>.zip"
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.mount,
-    pytest.mark.skipif(not Path(lab.CHROMIUM).exists(), reason="no chromium"),
-]
+pytestmark = [pytest.mark.browser, pytest.mark.mount]
 
 BEGIN = """
 import subprocess, sys, fmrw, ipywidgets
@@ -254,7 +248,6 @@ def test_hostile_names_are_text_wherever_they_stand(notebook: Callable[..., lab.
 
 
 def test_the_widget_loads_in_notebook_7(work: Path, page: Callable[[], Page]) -> None:
-    pytest.importorskip("notebook")
     with lab.server(work, work.parent / "home", ("notebook",)) as url:
         cells = (BEGIN, "listed('cavity.zip')", "explore(mounted.trace, 'cavity.zip')", "mounted.unmount()")
         book = lab.Notebook(page(), url, work / "book.ipynb", cells, frontend="notebooks")
@@ -266,7 +259,6 @@ def test_the_widget_loads_in_notebook_7(work: Path, page: Callable[[], Page]) ->
 
 
 def test_the_widget_loads_in_voila(work: Path, page: Callable[[], Page]) -> None:
-    pytest.importorskip("voila")
     path = work / "book.ipynb"
     path.write_text(
         json.dumps(

@@ -32,7 +32,7 @@ def perform(name: str, root: bytes) -> dict[str, Any]:
         CASES[name](probe)
         return {"log": probe.log, "tree": probe.tree()}
     except NeedsRoot:
-        return {"skip": "changes user: needs root"}
+        return {"skip": "needs root: it changes user"}
     except Exception:  # noqa: BLE001 - told to the test
         return {"error": traceback.format_exc(), "log": probe.log}
 

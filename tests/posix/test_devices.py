@@ -43,7 +43,7 @@ def twins(tmp_path: Path) -> Iterator[Path]:
         yield directory
 
 
-needs_mounts = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only root may mount a tmpfs")
+needs_mounts = pytest.mark.root("only root may mount a tmpfs")
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -48,10 +48,11 @@ def test_others_are_let_in_only_with_the_kernels_checks(choice: tuple[str, bool,
 
 
 @pytest.mark.mount
-@pytest.mark.parametrize("allow_other", [False, True])
+@pytest.mark.parametrize(
+    "allow_other",
+    [False, pytest.param(True, marks=pytest.mark.root("or user_allow_other in /etc/fuse.conf"))],
+)
 def test_nosuid_and_nodev_stay(*, allow_other: bool, tmp_path: Path) -> None:
-    if allow_other and os.geteuid():
-        pytest.skip("needs root, or user_allow_other in /etc/fuse.conf")
     with fmrw.mount(tmp_path, allow_other=allow_other):
         (found,) = _options(tmp_path)
         assert {"nosuid", "nodev"} <= set(found["own"].split(","))

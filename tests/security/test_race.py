@@ -247,12 +247,12 @@ def _forbidden(arena: Arena, seconds: float) -> None:
     assert (found.stat().st_mode, os.listxattr(found)) == (secret.st_mode, [])
 
 
-@pytest.mark.skipif(not ROOT, reason="two users are needed")
+@pytest.mark.root("two users are needed")
 def test_a_file_put_in_place_after_the_check_is_checked_too(arena: Arena) -> None:
     _forbidden(arena, 3)
 
 
 @pytest.mark.soak
-@pytest.mark.skipif(not ROOT, reason="two users are needed")
+@pytest.mark.root("two users are needed")
 def test_a_file_put_in_place_after_the_check_is_checked_for_long(arena: Arena) -> None:
     _forbidden(arena, 30)

@@ -124,11 +124,8 @@ def make(path: Path, kind: Kind) -> None:
         os.setxattr(path, LIST, access_list(*kind.entries))
 
 
-needs_users = pytest.mark.skipif(os.geteuid() != 0, reason="several users are needed")
-
-
 @pytest.mark.mount
-@needs_users
+@pytest.mark.root("several users are needed")
 @pytest.mark.parametrize("reports", ["beside", "aside"])
 def test_a_report_is_for_those_who_may_read_its_file(reports: str, shared: Path) -> None:
     (shared / "closed").mkdir()
@@ -168,7 +165,7 @@ def test_a_report_is_for_those_who_may_read_its_file(reports: str, shared: Path)
 
 
 @pytest.mark.mount
-@needs_users
+@pytest.mark.root("several users are needed")
 def test_the_folder_of_reports_hides_what_its_directory_hides(shared: Path) -> None:
     (shared / "closed").mkdir(mode=0o700)
     (shared / "closed" / "inner").touch()
@@ -179,7 +176,7 @@ def test_the_folder_of_reports_hides_what_its_directory_hides(shared: Path) -> N
 
 
 @pytest.mark.mount
-@needs_users
+@pytest.mark.root("several users are needed")
 @pytest.mark.parametrize("moment", ["before", "while it is open"])
 def test_a_file_put_under_the_name_of_a_private_one_does_not_open_its_report(
     shared: Path, moment: str
@@ -210,7 +207,7 @@ def test_a_file_put_under_the_name_of_a_private_one_does_not_open_its_report(
 
 
 @pytest.mark.mount
-@needs_users
+@pytest.mark.root("several users are needed")
 def test_a_file_that_is_closed_to_others_while_it_is_open_closes_its_report(shared: Path) -> None:
     make(shared / "file", Kind(OWNER, OWNER, 0o644))
     with fmrw.mount(shared, allow_other=True):
