@@ -251,7 +251,7 @@ def mount(
     allow_other: bool = False,
     worker: Literal["process", "thread"] = "process",
     output: str | os.PathLike[str] | None = None,
-    command: Sequence[str] | None = None,
+    command: Sequence[str | os.PathLike[str]] | None = None,
     ignored: Sequence[int] = (),
 ) -> Mount:
     """Monitor a directory.
@@ -301,7 +301,7 @@ def mount(
         return _mounted(settings, command, thread=worker == "thread")
 
 
-def _mounted(settings: Settings, command: Sequence[str] | None, *, thread: bool) -> Mount:
+def _mounted(settings: Settings, command: Sequence[str | os.PathLike[str]] | None, *, thread: bool) -> Mount:
     session = Path(settings.session)
     try:
         store.create(session, _facts(settings, command))
@@ -333,7 +333,7 @@ def start_background(root: Path, session: Path, **options: Any) -> int:  # noqa:
             raise
 
 
-def _facts(settings: Settings, command: Sequence[str] | None) -> dict[str, Any]:
+def _facts(settings: Settings, command: Sequence[str | os.PathLike[str]] | None) -> dict[str, Any]:
     options = {
         name: getattr(settings, name) for name in ("capture", "grain", "reports", "read_only", "allow_other")
     }
@@ -342,7 +342,7 @@ def _facts(settings: Settings, command: Sequence[str] | None) -> dict[str, Any]:
         "root": settings.root,
         "ephemeral": settings.ephemeral,
         "options": options,
-        "command": list(command) if command is not None else None,
+        "command": [os.fsdecode(part) for part in command] if command is not None else None,
         "parent": os.getpid(),
         "parent_name": psutil.Process().name(),
     }

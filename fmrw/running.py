@@ -44,7 +44,7 @@ class Run:
 
 
 def run(
-    command: Sequence[str],
+    command: Sequence[str | os.PathLike[str]],
     directory: str | os.PathLike[str],
     *,
     output: str | os.PathLike[str] | None = None,
@@ -75,6 +75,8 @@ def run(
     """
     if not command:
         raise SessionError("no command; write it after `--`.")
+    if isinstance(command, str | bytes):
+        raise SessionError("the command is a line of text; give a list, as `shlex.split` makes one of it.")
     mounted = mount(directory, reports=reports, output=output, command=command, **options)
     with ending(mounted):
         status = _spawn(command, mounted, watch or (lambda _mount, child: child.wait()), stdout)
@@ -112,7 +114,7 @@ def _interrupts_wait() -> Iterator[None]:
 
 
 def _spawn(
-    command: Sequence[str],
+    command: Sequence[str | os.PathLike[str]],
     mounted: Mount,
     watch: Callable[[Mount, subprocess.Popen[bytes]], int],
     stdout: int | None,

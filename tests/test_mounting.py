@@ -445,6 +445,18 @@ def test_nothing_to_run(directory: Path) -> None:
         fmrw.run([], directory)
 
 
+def test_a_line_of_text_is_no_list(directory: Path) -> None:
+    with pytest.raises(SessionError, match=r"give a list, as `shlex.split` makes one of it\.$"):
+        fmrw.run("head -c 5 'a", directory)
+    assert not is_mounted(directory)
+
+
+def test_paths_in_a_command(directory: Path, tmp_path: Path) -> None:
+    run = fmrw.run([shutil.which("head"), "-c", "5", directory / FILE], directory, output=tmp_path / "out")
+    assert run.status == 0
+    assert run.trace.facts["command"][1:] == ["-c", "5", str(directory / FILE)]
+
+
 # Bad input
 
 
