@@ -21,7 +21,7 @@ from fmrw.errors import SessionError, UnknownPath
 from fmrw.notebook import notes
 from fmrw.offsets import Annotation
 from fmrw.sources import FolderSource, FrameSource, SetSource, Source
-from fmrw.text import path_bytes, visible
+from fmrw.text import path_bytes, path_text, visible
 from fmrw.trace import schema, store
 from fmrw.trace.csvlog import read_csv
 from fmrw.trace.foreign import opened
@@ -97,7 +97,7 @@ class Trace:
         Parameters
         ----------
         path
-            Relative to the monitored directory, as `Trace.files` shows it, or absolute below it.
+            Relative to the monitored directory, as `Trace.files` shows it or as the file is called, or absolute below it.
 
         Raises
         ------
@@ -105,7 +105,8 @@ class Trace:
             Nothing is recorded under that name; the message lists the nearest ones.
         """
         text, lazy = os.fspath(path), self._source.lazy()
-        for candidate in (text, self._relative(text)):
+        called = path_text(os.fsencode(text))
+        for candidate in dict.fromkeys((text, self._relative(text), called, self._relative(called))):
             if lazy.select((pl.col("path") == candidate).any()).collect().item():
                 return candidate
         known = lazy.select(pl.col("path").unique()).collect()["path"].to_list()

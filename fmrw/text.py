@@ -1,8 +1,9 @@
 r"""Names as text: file names become strings reversibly, hostile characters become visible escapes.
 
-File names are bytes. In the frame they are strings in which every byte that is not UTF-8 stands as `\xNN`
-(`path_text`, undone by `path_bytes`). Whatever is *shown* — terminal, chart, caption — goes through `visible` too,
-since a control character in a label aborts vl-convert and an escape sequence can rewrite a terminal.
+File names are bytes. In the frame they are strings in which every byte that is not UTF-8, and every character that rewrites a
+terminal or the order of letters, stands as `\xNN` (`path_text`, undone by `path_bytes`): polars prints a frame as it is. Whatever is
+*shown* by us — terminal, chart, caption — goes through `visible` too, since a control character in a label aborts vl-convert
+and a recording may be a stranger's.
 """
 
 from __future__ import annotations
@@ -12,15 +13,24 @@ import unicodedata
 
 _LOOKS_ESCAPED = re.compile(rb"\\(?=x[0-9a-f]{2})")
 _ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
+_ACTS = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb\ufffe\uffff]"
+)
+"""C0, C1, line separators, bidirectional marks, annotations, non-characters; joiners stay, words of many languages need them."""
 
 
 def path_text(path: bytes) -> str:
     r"""Make a string of a file name; `path_bytes` gives the name back.
 
-    Bytes that are not UTF-8 become `\xNN`. A backslash that already stands before `xNN` becomes `\x5c`, so that
-    a file really called `\xff` keeps a name of its own.
+    Bytes that are not UTF-8, and those of characters that act instead of being seen, become `\xNN`. A backslash that already
+    stands before `xNN` becomes `\x5c`, so that a file really called `\xff` keeps a name of its own.
     """
-    return _LOOKS_ESCAPED.sub(rb"\\x5c", path).decode("utf-8", "backslashreplace")
+    text = _LOOKS_ESCAPED.sub(rb"\\x5c", path).decode("utf-8", "backslashreplace")
+    return text if text.isascii() and text.isprintable() else _ACTS.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in found[0].encode())
 
 
 def path_bytes(text: str) -> bytes:

@@ -19,6 +19,16 @@ def test_names_that_look_escaped_come_back(name: str) -> None:
     assert path_bytes(path_text(name.encode())) == name.encode()
 
 
+@given(st.text(alphabet="\\x0\x1b\x9b\u202e\u2028\ufffe\u200da", max_size=12))
+def test_names_that_act_come_back_and_do_not(name: str) -> None:
+    shown = path_text(name.encode())
+    assert path_bytes(shown) == name.encode()
+    assert not set(shown) & set("\0\x1b\x9b\u202e\u2028\ufffe")
+    assert shown.count("\u200d") == name.count(
+        "\u200d"
+    )  # a joiner: letters of several scripts and emoji need it
+
+
 def test_undecodable_bytes_are_readable() -> None:
     assert path_text(b"caf\xe9") == "caf\\xe9"
     assert path_text("café".encode()) == "café"

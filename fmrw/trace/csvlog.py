@@ -309,5 +309,10 @@ def _implausible() -> pl.Expr:
 def _events(rows: pl.DataFrame, layout: _Layout, path: str) -> pl.DataFrame:
     number = pl.int_range(pl.len(), dtype=pl.Int64)
     constant = {"path": pl.lit(path), "errno": pl.lit(0, pl.Int32), "seq": number, "call": number}
-    process = rows["process"] if layout.ancestor else _renamed(rows["process"], csvnames.name)
+    process = _renamed(rows["process"], visible if layout.ancestor else _shown_name)
     return rows.with_columns(process, **constant).select(schema.EVENTS.names())
+
+
+def _shown_name(cell: str) -> str:
+    """Give the name that a cell stands for, as the frame of a mount has it: nothing in it acts on a terminal."""
+    return visible(csvnames.name(cell))

@@ -1,8 +1,8 @@
 """The numbered names of a journal: paths, processes, files, renames, read as they come.
 
 A line says one thing. A line that is damaged, too long or says something that cannot be is left out with a warning, whoever
-wrote it: numbers stay in the range of their columns, text becomes valid Unicode, and no line is held that is longer than
-`_LONGEST`, so that a file from a stranger costs no more memory than an honest one.
+wrote it: numbers stay in the range of their columns, text becomes valid Unicode, what processes call themselves becomes visible, and
+no line is held that is longer than `_LONGEST`, so that a file from a stranger costs no more memory than an honest one.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Names:
 
     def _process(self, entry: Mapping[str, Any]) -> None:
         known: dict[str, Any] = {name: _number(entry[name], _I32) for name in ("pid", "tid", "ppid")}
-        known |= {name: _text(entry[name]) for name in ("name", "exe", "cmdline")}
+        known |= {name: visible(_text(entry[name])) for name in ("name", "exe", "cmdline")}
         known["first_seen"] = _number(entry["first_seen_ns"], _I64) // 1000
         self.processes[int(entry["id"])] = known
 

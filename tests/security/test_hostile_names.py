@@ -11,11 +11,13 @@ import sys
 import unicodedata
 from pathlib import Path, PurePath
 
+import polars as pl
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 import fmrw
+from fmrw.text import path_bytes
 from fmrw.writing import report_name
 
 FILES = [
@@ -79,11 +81,22 @@ def test_the_table_shows_escapes(hostile: Path) -> None:
 
 
 @pytest.mark.mount
+def test_a_frame_that_is_printed_shows_escapes(hostile: Path) -> None:
+    """Polars prints text as it is; so the text of a recording acts on no terminal."""
+    names = ",".join(name.hex() for name in PROCESSES)
+    trace = fmrw.run([sys.executable, "-c", PROGRAM, hostile, names], hostile).trace
+    with pl.Config(tbl_rows=-1, tbl_cols=-1, fmt_str_lengths=300, tbl_width_chars=400):
+        _harmless("\n".join(map(str, (trace.events, trace.files, trace.processes))))
+    assert {path_bytes(path) for path in trace.files["path"]} == set(FILES)
+    assert trace.resolve(os.fsdecode(FILES[0])) == trace.resolve(r"\x1b[31mred\x1b[0m")
+
+
+@pytest.mark.mount
 def test_json_gives_names_back(hostile: Path) -> None:
     done = _run(hostile, "--json")
     assert done.returncode == 0, done.stderr
     _harmless(done.stdout.decode())
-    told = {fmrw.text.path_bytes(file["path"]) for file in json.loads(done.stdout)["files"]}
+    told = {path_bytes(file["path"]) for file in json.loads(done.stdout)["files"]}
     assert told == set(FILES)
 
 
