@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 import fmrw
 from fmrw.capture import mount as kernel_mounts
@@ -25,9 +25,15 @@ from fmrw.capture import mount as kernel_mounts
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-# The same examples every time where a failure must be somebody's change; new ones every time everywhere else.
-settings.register_profile("ci", derandomize=True)
-settings.load_profile("ci" if os.environ.get("CI") else "default")
+# How long an example takes says how busy the machine is, and files of earlier examples are written anew. The same examples every
+# time where a failure must be somebody's change; new ones every time everywhere else.
+settings.register_profile(
+    "steady",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    derandomize=bool(os.environ.get("CI")),
+)
+settings.load_profile("steady")
 
 if (
     signal.getsignal(signal.SIGHUP) is signal.SIG_IGN

@@ -12,7 +12,7 @@ from fmrw.analysis.ranges import RANGE
 from fmrw.errors import BadInput, BadRange
 
 SIZE = 20
-several = settings(max_examples=100, deadline=None)
+several = settings(max_examples=100)
 spans = st.lists(st.tuples(st.integers(0, 24), st.integers(1, 6)), max_size=5).map(
     lambda pairs: [(start, start + length) for start, length in pairs]
 )

@@ -26,7 +26,7 @@ from fmrw.errors import BadInput
 
 SIZE = 20
 extents = st.lists(st.tuples(st.integers(0, 24), st.integers(0, 6)), max_size=6)
-several = settings(max_examples=120, deadline=None)
+several = settings(max_examples=120)
 
 
 def run(pairs: list[tuple[int, int]], name: str = "a", size: int = SIZE) -> Run:
@@ -143,7 +143,7 @@ def test_names_read_back_as_the_set_they_name() -> None:
 sized = st.tuples(extents, st.integers(0, 24))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(sized, sized, sized, st.tuples(st.booleans(), st.booleans(), st.booleans()))
 def test_set_laws_hold_for_a_file_that_grew(
     one: tuple[list[tuple[int, int]], int],
@@ -166,7 +166,7 @@ def test_set_laws_hold_for_a_file_that_grew(
     assert hash(~(a & b)) == hash(~a | ~b)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sized, sized)
 def test_what_a_smaller_file_lacked_was_not_read(
     one: tuple[list[tuple[int, int]], int], two: tuple[list[tuple[int, int]], int]

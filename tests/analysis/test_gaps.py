@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 import pypdf
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fmrw.analysis import bytestats, gaps, magics
@@ -300,7 +300,7 @@ def test_a_signature_cut_by_the_end_of_the_gap_is_not_inside() -> None:
     assert scanned(content, 11) == []
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(pieces=st.lists(st.sampled_from(list(samples().items())), max_size=5), seed=st.integers(0, 99))
 def test_every_planted_format_is_found_where_it_was_planted(
     pieces: list[tuple[str, bytes]], seed: int
@@ -329,7 +329,7 @@ def test_the_signatures_of_puremagic_are_used_but_not_the_vague_ones() -> None:
     assert not {magic for magic in used if magic.isalpha() and len(magic) > 5}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(content=st.binary(max_size=300), cuts=st.lists(st.integers(0, 320), max_size=6))
 def test_the_report_holds_each_unread_byte_once(tmp_path: Path, content: bytes, cuts: list[int]) -> None:
     cuts = sorted(cuts[: len(cuts) // 2 * 2])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fmrw.analysis.minima import BLOCK, NOBODY, RangeMinimum, paint
 
-moderate = settings(max_examples=60, deadline=None)
+moderate = settings(max_examples=60)
 CELLS = 150
 
 

@@ -19,7 +19,7 @@ HUGE = 2**62
 
 # zero-length and reversed pairs are in on purpose, and so are extents past the end of the universe
 pairs = st.lists(st.tuples(st.integers(0, UNIVERSE + 6), st.integers(0, UNIVERSE + 6)), max_size=12)
-moderate = settings(max_examples=60, deadline=None)
+moderate = settings(max_examples=60)
 
 
 def frame(extents: list[tuple[int, int]]) -> pl.DataFrame:

@@ -17,7 +17,7 @@ import polars as pl
 import pycdlib
 import pypdf
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fmrw.analysis.structure import crosstab, structure, structure_from
@@ -330,7 +330,7 @@ def interesting(content: bytes, folder: Path) -> list[int]:
     return sorted({place for start in starts for place in range(start, min(start + 64, len(content)))})
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200)
 @given(data=st.data(), original=st.sampled_from(ORIGINALS), cut=st.none() | st.floats(0, 1))
 def test_damaged_files_give_what_is_left(
     tmp_path: Path, data: st.DataObject, original: bytes, cut: float | None
@@ -348,7 +348,7 @@ def test_damaged_files_give_what_is_left(
     assert frame.filter(outside).is_empty()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(
     magic=st.sampled_from(
         [b"PK\3\4", b"\x89PNG\r\n\x1a\n", b"%PDF-1.4\n", b"\x1f\x8b\x08", b"\x7fELF\2\1\1", b"RIFF", b"RIFX"]

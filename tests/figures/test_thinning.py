@@ -71,7 +71,7 @@ def tiled(log: list[Access], last: float) -> set[tuple[str, str, bool, int, int]
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(accesses)
 def test_runs_equal_joining_one_after_the_other(log: list[Access]) -> None:
     expected = joined(log)
@@ -84,7 +84,7 @@ def test_runs_equal_joining_one_after_the_other(log: list[Access]) -> None:
     assert runs_of(frame(log), len(expected) - 1) is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(accesses)
 def test_tiles_equal_looking_at_every_access(log: list[Access]) -> None:
     last = max(len(log) - 1, 1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fmrw.capture import journal as log
@@ -135,7 +135,7 @@ def pieces_of(made: list[tuple[int, list[int]]]) -> dict[int, list[dict[str, int
     return threads
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(made=calls(), seed=st.integers(0, 2**32 - 1))
 def test_calls_come_out_whole_however_their_requests_interleave_and_whenever_one_looks(
     tmp_path_factory: pytest.TempPathFactory, made: list[tuple[int, list[int]]], seed: int
@@ -260,7 +260,7 @@ def test_a_flipped_mark_costs_one_record(recording: Recording) -> None:
         assert recording.starts() == [*range(30), *range(31, 100)]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 40 * 64 * 8 - 1)), min_size=1, max_size=5), st.booleans())
 def test_flipped_bits_never_hide_another_record(
     tmp_path_factory: pytest.TempPathFactory,

@@ -44,7 +44,7 @@ def parts() -> list[str]:
     return [name for name in names if name.startswith(tempfile.gettempdir()) and "deleted" in name]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 7), max_size=30), st.integers(1, 12))
 def test_nothing_is_lost_or_moved_however_it_is_cut(sizes: list[int], most: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
