@@ -28,7 +28,7 @@ WHO = [
 ]  # pid, process, tid, handle
 
 Event = tuple[int, int, str, int]  # start, end, op, index into WHO
-moderate = settings(max_examples=50, deadline=None)
+moderate = settings(max_examples=50)
 ops = st.sampled_from(["read", "write", "read", "truncate"])
 event = st.tuples(st.integers(0, UNIVERSE), st.integers(0, UNIVERSE), ops, st.integers(0, len(WHO) - 1))
 logs = st.lists(event, max_size=30)
@@ -133,7 +133,7 @@ FILTERS: dict[str, tuple[dict[str, Any], pl.Expr]] = {
 
 
 @pytest.mark.parametrize("name", FILTERS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(log=logs, edges=cuts)
 def test_a_filter_equals_filtering_before(name: str, log: list[Event], edges: list[int]) -> None:
     options, condition = FILTERS[name]
@@ -282,7 +282,7 @@ def test_growing_keeps_few_runs() -> None:
     assert all(a >= 4 * b for a, b in pairwise(sizes))
 
 
-@given(st.integers(0, 2**62), st.integers(0, 2**62), st.integers(1, 5000))
+@given(st.integers(0, HUGE), st.integers(0, HUGE - 1), st.integers(1, 5000))
 @moderate
 def test_window_edges_are_exact(start: int, length: int, count: int) -> None:
     expected = [start + i * length // count for i in range(count + 1)]
