@@ -4,34 +4,40 @@
 nothing on its standard input — since rendering in the serving process stalls watched reads and since vl-convert can abort
 the process it runs in. What the helper does stands in `fmrw.rendering`, which this process never imports. The helper follows the journal by itself, so that a report costs what is new, and answers
 with a file in the session's folder that is unlinked at once. A helper that died is replaced, one that grew is too.
+
+Question and answer are a line of JSON each: whatever a helper fails with, the serving process imports nothing to understand it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import importlib
-import multiprocessing
-import multiprocessing.process
+import json
 import os
+import select
 import shutil
+import subprocess
 import sys
 import threading
-import types
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from typing import TYPE_CHECKING, Any
+import traceback
+from typing import IO, TYPE_CHECKING, Any
 
 import psutil
 
 from fmrw.capture.process import descriptor_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
 _LARGEST = 600 << 20  # bytes a helper may hold after a report
 _NICE = 5  # a watched read waits less for its turn, and a report still gets a quarter of a busy processor
+_END_S = 5
 SUFFIXES = {b".csv": "csv", b"-heatmap.pdf": "pdf"}
+_PROGRAM = (
+    "import sys; sys.path[:] = sys.argv[2:]; from fmrw.reports import help_out; help_out(int(sys.argv[1]))"
+)
 
 
 class Helper:
@@ -39,61 +45,116 @@ class Helper:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._pool: ProcessPoolExecutor | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def run(self, module: str, function: str, *arguments: str) -> Any:  # noqa: ANN401 - what the function gives
-        """Run a function, named so that only the helper imports it; once more in a new helper if that one died."""
-        try:
-            answer, resident = self._submit(module, function, *arguments).result()
-        except BrokenProcessPool:
-            self._retire()
-            answer, resident = self._submit(module, function, *arguments).result()
-        if resident > _LARGEST:
-            self._retire()
+        """Run a function, named so that only the helper imports it; once more in a new helper if that one died.
+
+        Raises
+        ------
+        OSError, RuntimeError
+            As the function did; what is not an OSError with the helper's traceback for its text.
+        """
+        question = json.dumps([module, function, *arguments]).encode() + b"\n"
+        with self._lock:
+            try:
+                answer = self._ask(question)
+            except (EOFError, BrokenPipeError):
+                self._end()
+                answer = self._ask(question)
+            if answer["resident"] > _LARGEST:
+                self._end()
+        if "errno" in answer:
+            raise OSError(answer["errno"], answer["error"])
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return answer["answer"]
+
+    def _ask(self, question: bytes) -> dict[str, Any]:
+        if self._process is None:
+            self._process = _start()
+        questions, answers = _pipes(self._process)
+        questions.write(question)
+        questions.flush()
+        line = answers.readline()
+        if not line.endswith(b"\n"):
+            raise EOFError("the helper ended; its last words are in worker.log")
+        answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def _retire(self) -> None:
-        """Let the present helper finish what it has, and start another at the next report."""
-        with self._lock:
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown(wait=False)
-
-    def _submit(self, *call: str) -> Future[Any]:
-        with self._lock:
-            if self._pool is None:
-                context = multiprocessing.get_context("spawn")
-                self._pool = ProcessPoolExecutor(1, context, initializer=_prepare)
-            with _without_main():
-                return self._pool.submit(_call, *call)
+    def _end(self) -> None:
+        """End the helper by the end of its questions."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for pipe in _pipes(process):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+        try:
+            process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
     def close(self) -> None:
-        """End the helper."""
+        """End the helper, once it has answered."""
         with self._lock:
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown()
+            self._end()
 
 
-@contextlib.contextmanager
-def _without_main() -> Iterator[None]:
-    """Hide the program's main module while a process is spawned, which would run it again: a user's script, or standard input."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
+def _start() -> subprocess.Popen[bytes]:
+    """Start a helper, which stands in no directory, shares no terminal's signals, and finds modules where this process does."""
+    path = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100 - texts
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", _PROGRAM, str(os.getpid()), *path],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/", start_new_session=True,
+    )  # fmt: skip
 
 
-def _prepare() -> None:
-    """Step back behind watched programs, and end when the parent does, even by SIGKILL; the pool's queue alone would not notice."""
+def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    if process.stdin is None or process.stdout is None:
+        raise EOFError("the helper has no pipes; report this as a defect")
+    return process.stdin, process.stdout
+
+
+def help_out(parent: int) -> None:
+    """Answer the questions that come on standard input: the helper's main function.
+
+    It steps back behind watched programs, and ends with its parent, even in the middle of an answer.
+    """
+    questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), 0)  # vl-convert fails without one
+    os.dup2(2, 1)
     os.nice(_NICE)
     import_quickly(*_WIDGETS)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        watch = functools.partial(_exit_after, parent)
-        threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    for question in questions:
+        answer = {**_answer(*json.loads(question)), "resident": psutil.Process().memory_info().rss}
+        answers.write(json.dumps(answer).encode() + b"\n")
+        answers.flush()
+
+
+def _answer(module: str, function: str, *arguments: str) -> dict[str, Any]:
+    """Call a function by name; give what it gave, or how it failed."""
+    try:
+        return {"answer": getattr(importlib.import_module(module), function)(*arguments)}
+    except OSError as error:
+        return {"errno": error.errno or errno.EIO, "error": str(error.strerror or error)}
+    except Exception:  # noqa: BLE001 - told to who asked
+        return {"error": traceback.format_exc()}
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent has ended; the end of its questions alone would wait for the answer to the last."""
+    try:
+        fd = os.pidfd_open(parent)
+        if os.getppid() == parent:
+            select.select([fd], [], [])
+    except ProcessLookupError:
+        pass
+    except OSError:  # Linux before 5.3
+        return
+    os._exit(1)
 
 
 _CHECKERS = (
@@ -116,17 +177,6 @@ def import_quickly(*also: str) -> None:
     """
     for name in (*_CHECKERS, *also):
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # None makes the import fail, see sys.modules
-
-
-def _exit_after(parent: multiprocessing.process.BaseProcess) -> None:
-    parent.join()
-    os._exit(1)
-
-
-def _call(module: str, function: str, *arguments: str) -> tuple[Any, int]:
-    """Call a function by name; give its answer and how many bytes this process holds."""
-    answer = getattr(importlib.import_module(module), function)(*arguments)
-    return answer, psutil.Process().memory_info().rss
 
 
 _helper = Helper()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import subprocess
 import sys
-from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING
 
 import psutil
@@ -17,14 +15,6 @@ from fmrw import reports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tracker() -> Iterator[None]:
-    """End multiprocessing's own process, which would last as long as this one."""
-    yield
-    gc.collect()
-    resource_tracker._resource_tracker._stop()
 
 
 @pytest.fixture
@@ -56,6 +46,30 @@ def test_an_error_of_a_report_is_the_callers(helper: reports.Helper) -> None:
     with pytest.raises(FileNotFoundError):
         helper.run("os", "listdir", "/nowhere/at/all")
     assert helper.run("os", "getpid")
+
+
+def test_what_else_a_report_fails_with_is_told_as_text(helper: reports.Helper) -> None:
+    with pytest.raises(RuntimeError, match="JSONDecodeError"):
+        helper.run("json", "loads", "{")
+    assert helper.run("json", "loads", '"\\udc80"') == "\udc80", "any name comes through"
+
+
+def test_what_it_prints_is_no_answer(helper: reports.Helper, capfd: pytest.CaptureFixture[str]) -> None:
+    assert helper.run("builtins", "print", "hello") is None
+    assert "hello" in capfd.readouterr().err
+
+
+def test_it_ends_with_its_parent_in_the_middle_of_an_answer() -> None:
+    program = (
+        "from fmrw import reports; helper = reports.Helper(); print(helper.run('os', 'getpid'), flush=True);"
+        "helper.run('signal', 'pause')"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        helper = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+    gone, _alive = psutil.wait_procs([helper], timeout=30)
+    assert gone
 
 
 def test_it_steps_back_behind_watched_programs(helper: reports.Helper) -> None:

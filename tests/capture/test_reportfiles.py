@@ -37,7 +37,7 @@ def read(directory: Path, count: int, name: str = FILE) -> None:
 def helpers(mount: fmrw.Mount) -> list[psutil.Process]:
     """Give the processes the worker has started to make reports."""
     children = psutil.Process(mount.worker_pid).children(recursive=True)
-    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    return [child for child in children if "help_out" in " ".join(child.cmdline())]
 
 
 def rows(path: Path) -> list[dict[str, str]]:

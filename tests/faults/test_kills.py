@@ -35,7 +35,7 @@ ORDERS = [
 def renderer_of(worker: int) -> int:
     """Find the helper that makes reports."""
     children = psutil.Process(worker).children()
-    (found,) = [child.pid for child in children if "spawn_main" in " ".join(child.cmdline())]
+    (found,) = [child.pid for child in children if "help_out" in " ".join(child.cmdline())]
     return found
 
 
