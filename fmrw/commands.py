@@ -135,7 +135,8 @@ def run(
     Write COMMAND after `--`. The exit status is the command's.
     """
     from fmrw import writing  # noqa: PLC0415 - heavy
-    from fmrw.show import files_table  # noqa: PLC0415
+    from fmrw.analysis import summary  # noqa: PLC0415
+    from fmrw.show import trace_tables  # noqa: PLC0415
 
     done = door().run(command, directory, output=output, **options)
     notes = _notes(done.trace, done.status, command)
@@ -149,9 +150,10 @@ def run(
         "status": done.status,
         "session": _text(done.session),
         "files": done.trace.files.to_dicts(),
+        "processes": summary.processes(done.trace.lazy, done.trace.processes).to_dicts(),
         "reports": written,
     }
-    return Outcome([files_table(done.trace.files)], data, done.status, done, notes)
+    return Outcome(trace_tables(done.trace), data, done.status, done, notes)
 
 
 def _text(path: Path | None) -> str | None:

@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from fmrw.analysis import summary
 from fmrw.offsets import hex_offset, human_size
 from fmrw.text import visible
 
@@ -23,11 +24,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import polars as pl
+    from rich.console import RenderableType
 
     from fmrw.mounting import Mount
+    from fmrw.session import Trace
 
 _ROWS = 40
 _LONG = 200
+_PROCESSES = 10
+_COMMAND = 60  # characters of a command line
 _NAME = 24  # characters of a file name that a narrow terminal leaves together
 _QUIET_S = 1.0  # commands shorter than this are not disturbed
 _TICK_S = 0.5
@@ -67,6 +72,32 @@ def _file_cells(row: Mapping[str, Any]) -> list[Text | str]:
         Text(visible(row["path"]), "bold"), human_size(row["size"]), human_size(row["bytes_read"]) + mark, share,
         f"{row['reads']:,}", f"{row['writes']:,}", gap, Text(visible(row["processes"] or "")),
     ]  # fmt: skip
+
+
+def trace_tables(trace: Trace) -> list[RenderableType]:
+    """Show what a recording holds: its files, and which programs the processes really were."""
+    callers = summary.processes(trace.lazy, trace.processes)
+    files = files_table(trace.files)
+    return [files, "", processes_table(callers)] if callers.height else [files]
+
+
+def processes_table(callers: pl.DataFrame) -> Table:
+    """Show the processes that read or wrote, the busiest first: the name each gave itself, its number, its program."""
+    table = _table("process", "reads>", "writes>", "program", "command line")
+    for row in (
+        callers.sort("reads", "writes", "pid", descending=[True, True, False])
+        .head(_PROCESSES)
+        .iter_rows(named=True)
+    ):
+        command = visible(row["cmdline"])
+        table.add_row(
+            Text(f"{visible(row['name'])} [{row['pid']}]", "bold"), f"{row['reads']:,}", f"{row['writes']:,}",
+            Text(visible(row["exe"]) or "?"), Text(command if len(command) <= _COMMAND else command[:_COMMAND] + " …"),
+        )  # fmt: skip
+    left = callers.height - _PROCESSES
+    if left > 0:
+        table.add_row(f"… and {left:,} more; --json lists them all")
+    return table
 
 
 def mounted_text(root: Path, session: Path | None, options: Mapping[str, Any], sign: str = "") -> Text:

@@ -1,4 +1,4 @@
-"""One row per file: how much of it was read, and where the largest hole is."""
+"""One row per file: how much of it was read, and where the largest hole is. One row per process: which program it really was."""
 
 from __future__ import annotations
 
@@ -20,6 +20,18 @@ FILES = pl.Schema(
     }
 )
 
+PROCESSES = pl.Schema(
+    {
+        "pid": pl.Int32(),
+        "name": pl.String(),
+        "exe": pl.String(),
+        "cmdline": pl.String(),
+        "reads": pl.Int64(),
+        "writes": pl.Int64(),
+    }
+)
+_NUMBERED = 3  # processes of one name that are told by number
+
 
 def files(events: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
     """Sum the events up by file.
@@ -34,18 +46,55 @@ def files(events: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
     frame of `FILES`
         Sorted by path. `bytes_read` and `bytes_written` count each byte once and only below `size`, the size after the
         file's last event; `covered` is `bytes_read / size` (null for an empty file); `largest_gap` is the longest range
-        no read touched. Counts are of calls that moved at least one byte. A file that was only opened is there too.
+        no read touched. `processes` names who read or wrote it, the first numbers of each name in brackets: `7z [4711]`.
+        Counts are of calls that moved at least one byte. A file that was only opened is there too.
     """
     return (
         events.lazy()
         .group_by("path")
         .agg(_size(), *_counts(), *_sets())
+        .join(_callers(events.lazy()), on="path", how="left")
+        .with_columns(pl.col("processes").fill_null(""))
         .with_columns(
             _distinct("read").alias("bytes_read"), _distinct("write").alias("bytes_written"), *_gaps()
         )
         .with_columns(covered=pl.when(pl.col("size") > 0).then(pl.col("bytes_read") / pl.col("size")))
         .select(pl.col(name).cast(kind) for name, kind in FILES.items())
         .sort("path")
+        .collect()
+    )
+
+
+def processes(events: pl.LazyFrame | pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Say which program each process was that read or wrote, whatever it called itself.
+
+    Parameters
+    ----------
+    events
+        Frame of events.
+    known : frame of schema.PROCESSES
+        What is known of the processes; rows for others stay empty.
+
+    Returns
+    -------
+    frame of `PROCESSES`
+        One row for each process and name it read or wrote under, sorted by process; `reads` and `writes` are calls that moved at
+        least one byte. `exe` and `cmdline` are those when it was first seen under the name, empty where they could not be looked at.
+    """
+    facts = (
+        known.lazy()
+        .unique(["pid", "name"], keep="first", maintain_order=True)
+        .select("pid", "name", "exe", "cmdline")
+    )
+    return (
+        events.lazy()
+        .filter(pl.col("op").is_in(["read", "write"]))
+        .group_by("pid", name=pl.col("process"))
+        .agg(_moved("read").sum().alias("reads"), _moved("write").sum().alias("writes"))
+        .join(facts, on=["pid", "name"], how="left")
+        .with_columns(pl.col("exe", "cmdline").fill_null(""))
+        .select(pl.col(name).cast(kind) for name, kind in PROCESSES.items())
+        .sort("pid", "name")
         .collect()
     )
 
@@ -65,14 +114,25 @@ def _counts() -> list[pl.Expr]:
     return [
         _moved("read").sum().alias("reads"),
         _moved("write").sum().alias("writes"),
-        pl.col("process")
-        .filter(pl.col("op").is_in(["read", "write"]))
-        .unique()
-        .sort()
-        .str.join(", ")
-        .alias("processes"),
         pl.when(page).then(pl.lit("page")).otherwise(pl.lit("byte")).alias("fidelity"),
     ]
+
+
+def _callers(events: pl.LazyFrame) -> pl.LazyFrame:
+    """Name who read or wrote each file, with numbers: a process can call itself what it likes."""
+    some = pl.col("pid").head(_NUMBERED).cast(pl.String).str.join(", ")
+    more = pl.len().cast(pl.Int64) - _NUMBERED
+    rest = pl.when(more > 0).then(pl.format(" and {} more", more)).otherwise(pl.lit(""))
+    return (
+        events.filter(pl.col("op").is_in(["read", "write"]))
+        .select("path", "process", "pid")
+        .unique()
+        .sort("process", "pid")
+        .group_by("path", "process", maintain_order=True)
+        .agg(pl.format("{} [{}{}]", pl.col("process").first(), some, rest).alias("processes"))
+        .group_by("path", maintain_order=True)
+        .agg(pl.col("processes").str.join(", "))
+    )
 
 
 def _sets() -> list[pl.Expr]:

@@ -32,7 +32,7 @@ from fmrw.errors import FmrwError
 from fmrw.grammar import grammar
 from fmrw.notebook.completion import offers
 from fmrw.notebook.words import words
-from fmrw.show import files_table
+from fmrw.show import trace_tables
 from fmrw.text import visible
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def _capture(arguments: list[str], cell: str) -> None:
                 exec(part, _Session.shell.user_ns)  # noqa: S102 - the user's own cell
     finally:
         trace = mounted.trace
-        _show(Outcome([files_table(trace.files)], notes=_where(trace)), as_json=False)
+        _show(Outcome(trace_tables(trace), notes=_where(trace)), as_json=False)
 
 
 def _compiled(cell: str) -> list[CodeType]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
@@ -10,9 +11,11 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import fmrw
 from fmrw import writing
+from fmrw.show import trace_tables
 
 pytestmark = pytest.mark.mount
 HOSTILE = ["<img src=x onerror=alert(1)>", "a]]>\x1b[31m\u202e\ufffe", "=cmd|' -C calc'!A0", "&amp;\"'"]
@@ -73,6 +76,13 @@ def test_a_name_a_process_gives_itself_hides_neither_its_number_nor_its_program(
     (row,) = mount.trace.processes.filter(name="systemd").iter_rows(named=True)
     assert (row["pid"], Path(row["exe"])) == (pid, Path(sys.executable).resolve())
     assert "prctl" in row["cmdline"]
+    assert mount.trace.files["processes"].to_list() == [f"systemd [{pid}]"]
+    told = Console(file=io.StringIO(), width=250)
+    told.print(*trace_tables(mount.trace), sep="\n")
+    assert re.search(
+        rf"systemd \[{pid}\] +1 +0 +{re.escape(row['exe'])} +{re.escape(sys.executable)} -c",
+        told.file.getvalue(),
+    )
     (picture,) = writing.write(mount.trace, tmp_path / "out", ["svg"], paths=["polyglot.pdf"])
     assert f"systemd [{pid}]" in picture.read_text()
 
