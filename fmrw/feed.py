@@ -6,17 +6,21 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from fmrw.capture import mount as mounting
-from fmrw.trace import schema, store
+from fmrw.trace import store
 from fmrw.trace.follow import Follower
+from fmrw.trace.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import polars as pl
+
 BATCH_S = 0.15
 """How long events are gathered before the frame grows."""
+_KEPT = (
+    4 << 20
+)  # events in memory, about half a gigabyte; a longer recording goes on in temporary files where there is room
 
 
 class Feed:
@@ -27,7 +31,7 @@ class Feed:
         self._follower = Follower(journal)
         self._bell = bell
         self._ended = ended
-        self._frames = [schema.empty()]
+        self._events = Spool(_KEPT, lenient=True)
         self._lock = threading.Lock()
         self._hurry = threading.Event()
         self.error: BaseException | None = None
@@ -38,15 +42,12 @@ class Feed:
         """Take in what is there now."""
         with self._lock:
             if self._journal >= 0:
-                self._frames.extend(frame for frame in self._follower.batches() if frame.height)
+                self._events.extend(self._follower.batches())
 
-    def frame(self) -> pl.DataFrame:
+    def lazy(self) -> pl.LazyFrame:
         """Give all events up to now."""
         self.drain()
-        with self._lock:
-            if len(self._frames) > 1:
-                self._frames = [pl.concat(self._frames)]
-            return self._frames[0]
+        return self._events.lazy()
 
     def processes(self) -> pl.DataFrame:
         """Give the processes up to now."""
@@ -97,7 +98,7 @@ class Feed:
         try:
             self.drain()
             with self._lock:
-                self._frames.extend(self._follower.flush())
+                self._events.extend(self._follower.flush())
         finally:
             with self._lock:
                 self._follower.close()

@@ -88,7 +88,7 @@ class Mount:
 
     def lazy(self) -> pl.LazyFrame:
         """Give all events up to now."""
-        return self._feed.frame().lazy()
+        return self._feed.lazy()
 
     def processes(self) -> pl.DataFrame:
         """Give the processes up to now."""

@@ -1,7 +1,7 @@
 """Events that need not fit in memory: the newest in frames, the rest in Parquet files that have no name.
 
-A session that is not sealed is read from its journal, whole calls at a time, and may hold a hundred million events. `Spool` keeps at
-most `SPILL` of them as frames. More than that go to a temporary file, a few bytes an event, that vanishes with the last frame that is made
+A session that is not sealed is read from its journal, whole calls at a time, and may hold a hundred million events. `Spool` keeps a
+bounded number of them as frames. More than that go to a temporary file, a few bytes an event, that vanishes with the last frame that is made
 of it. So reading an unsealed session costs the memory of one part, and every later question scans the parts lazily.
 """
 
@@ -27,13 +27,22 @@ SPILL = 1 << 20
 class Spool:
     """Gather frames of `schema.EVENTS`; may be used by several threads.
 
+    Parameters
+    ----------
+    most : int, optional
+        Events that are kept as frames; `SPILL` if not given.
+    lenient : bool
+        Keep more than that where there is no room for temporary files, instead of refusing.
+
     Attributes
     ----------
     rows : int
         Events gathered so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None, *, lenient: bool = False) -> None:
+        self._most = SPILL if most is None else most
+        self._lenient = lenient
         self._frames = [schema.empty()]
         self._kept = 0
         self._parts: list[pl.LazyFrame] = []
@@ -46,7 +55,7 @@ class Spool:
         Raises
         ------
         SessionError
-            There is no room for temporary files; what was taken in before stays.
+            There is no room for temporary files; what was taken in before stays. Not where it is lenient.
         """
         for frame in frames:
             if frame.height:
@@ -57,8 +66,17 @@ class Spool:
         self._frames.append(frame)
         self._kept += frame.height
         self.rows += frame.height
-        if self._kept >= SPILL:
+        if self._kept >= self._most:
+            self._spill()
+
+    def _spill(self) -> None:
+        try:
             self._parts.append(_spilled(pl.concat(self._frames)))
+        except SessionError:
+            if not self._lenient:
+                raise
+            self._most *= 2  # and try again then
+        else:
             self._frames, self._kept = [schema.empty()], 0
 
     def lazy(self) -> pl.LazyFrame:

@@ -90,6 +90,25 @@ def test_a_full_disk_is_one_line_and_what_is_there_stays(monkeypatch: pytest.Mon
     assert gathered.lazy().collect().equals(events(0, 20))
 
 
+def test_where_the_disk_is_full_a_lenient_one_goes_on_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+
+    def full(*_: object, **__: object) -> None:
+        tries.append(None)
+        raise OSError(28, "No space left on device")
+
+    gathered = Spool(10, lenient=True)
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
+    gathered.extend(events(first, 5) for first in range(0, 100, 5))
+    assert len(tries) == 4, "at 10, 20, 40 and 80 events, not at each"
+    assert gathered.lazy().collect().equals(events(0, 100))
+    monkeypatch.undo()
+    before = parts()
+    gathered.extend([events(100, 60)])
+    assert len(parts()) == len(before) + 1
+    assert gathered.lazy().collect().equals(events(0, 160))
+
+
 def test_one_writes_while_others_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "SPILL", 50)
     gathered, wrong, done = Spool(), [], threading.Event()
