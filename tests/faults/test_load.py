@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 import psutil
 import pytest
+from conftest import eventually
 
 import fmrw as package
 
@@ -109,14 +111,19 @@ def test_one_byte_at_a_time(folder: Path, count: int, monitored: Monitored) -> N
 
 @pytest.mark.parametrize("seconds", [1, pytest.param(30, marks=soak)])
 def test_dd_counts_what_is_recorded(folder: Path, seconds: int, monitored: Monitored) -> None:
+    """One signal, once it writes: dd's handler is gone after the first, and `timeout` sends two."""
     (folder / "copy").touch()
     with monitored(output=folder.parent / "session") as mount:
-        command = ["timeout", "-s", "INT", str(seconds), "dd", "if=/dev/zero", f"of={folder}/copy", "bs=1"]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"}
-        )
-    count = int(re.search(r"(\d+)\+0 records out", done.stderr)[1])
-    assert count
+        dd = subprocess.Popen(
+            ["dd", "if=/dev/zero", f"of={folder}/copy", "bs=1"],
+            stderr=subprocess.PIPE, text=True, env={**os.environ, "LC_ALL": "C"},
+        )  # fmt: skip
+        eventually(lambda: (folder / "copy").stat().st_size, "dd writes")
+        with suppress(subprocess.TimeoutExpired):
+            dd.wait(seconds)
+        dd.send_signal(signal.SIGINT)
+        said = dd.communicate(timeout=600)[1]
+    count = int(re.search(r"(\d+)\+0 records out", said)[1])
     assert (folder / "copy").stat().st_size == count
     assert _each_byte_once(mount, "write") == (count, count, count)
 
@@ -155,7 +162,7 @@ threads = [threading.Thread(target=work, args=(n,)) for n in range(40)]
 [t.start() for t in threads]; [t.join() for t in threads]
 """
     with package.mount(folder) as mount:
-        done = subprocess.run([sys.executable, "-c", code, folder / "file"], check=False, timeout=120)
+        done = subprocess.run([sys.executable, "-c", code, folder / "file"], check=False, timeout=600)
         assert done.returncode == 0
         before = psutil.Process(mount.worker_pid).num_threads()
         assert before < 300
@@ -172,7 +179,7 @@ def test_large_calls_of_many_programs_come_out_whole(folder: Path) -> None:
     code = f"import os, sys; fd = os.open(sys.argv[1], os.O_RDONLY); b = bytearray({size}); [os.preadv(fd, [b], n) for n in range(20)]"
     with package.mount(folder) as mount, ThreadPoolExecutor(6) as pool:
         jobs = [
-            pool.submit(subprocess.run, [sys.executable, "-c", code, folder / "big"], check=True, timeout=120)
+            pool.submit(subprocess.run, [sys.executable, "-c", code, folder / "big"], check=True, timeout=600)
             for _ in range(6)
         ]
         for job in jobs:
