@@ -1,7 +1,7 @@
 """Names: renaming, removing, lengths, listings."""
 
 # The system calls themselves are what is tested, with whatever they give:
-# ruff: noqa: PTH102, PTH106, PTH108, PTH115, PTH208, PTH211
+# ruff: noqa: PTH102, PTH106, PTH108, PTH115, PTH116, PTH208, PTH211
 from __future__ import annotations
 
 import ctypes
@@ -129,6 +129,40 @@ def empty_right_after_close(p: Probe) -> None:
         else:
             os.close(fd)
             p("remove", os.rmdir, folder)
+
+
+@case
+def folders_count_the_folders_in_them(p: Probe) -> None:
+    one, two = p.folder("one"), p.folder("two")
+    opened = os.open(one, os.O_RDONLY | os.O_DIRECTORY)
+
+    def both(label: str) -> None:
+        for name, look in (("one", one), ("two", two), ("open", opened), ("above", p.root)):
+            p(f"{label}: {name}", _links, look)
+
+    both("empty")
+    for name in (b"/a", b"/b", b"/c"):
+        os.mkdir(one + name)
+        both("made")
+    os.mkdir(one + b"/a/deep")
+    p.file("one/file")
+    os.symlink("a", one + b"/link")
+    both("what is no folder does not count")
+    for old, new in (
+        (one + b"/a", two + b"/a"), (one + b"/b", one + b"/renamed"), (one + b"/c", two + b"/a/deep"), (two + b"/a", one + b"/renamed"),
+        (two, one + b"/two"), (one + b"/two", two),
+    ):  # fmt: skip
+        p(f"{p.show(old)} to {p.show(new)}", os.rename, old, new)
+        both("moved")
+    p("removed", os.rmdir, one + b"/renamed/deep")
+    both("removed")
+    p("full", os.rmdir, one)
+    p("over an empty one", os.rename, two, p.folder("three"))
+    both("replaced")
+
+
+def _links(path: bytes | int) -> int:
+    return os.stat(path).st_nlink
 
 
 @case

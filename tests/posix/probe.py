@@ -65,7 +65,7 @@ class Probe:
     def __init__(self, root: bytes) -> None:
         self.root = root
         self.log: list[Any] = []
-        self._begun = time.clock_gettime_ns(CLOCK_REALTIME_COARSE)
+        self.begun = time.clock_gettime_ns(CLOCK_REALTIME_COARSE)  # what is not older happens now
         os.utime(root, ns=(10**18, 10**18))
         self.times = _TIMES  # those that are compared
         self._inodes: dict[int, int] = {}
@@ -105,13 +105,13 @@ class Probe:
     def _status(self, found: os.stat_result) -> dict[str, Any]:
         shown: dict[str, Any] = {
             "mode": f"{found.st_mode:o}", "uid": found.st_uid, "gid": found.st_gid, "rdev": found.st_rdev,
-            "blksize": found.st_blksize,
+            "blksize": found.st_blksize, "nlink": found.st_nlink,
         }  # fmt: skip
         if not stat.S_ISDIR(found.st_mode):
-            shown |= {"nlink": found.st_nlink, "size": found.st_size}
+            shown["size"] = found.st_size
         for name in self.times:
             moment = getattr(found, name)
-            shown[name] = "now" if moment >= self._begun else moment
+            shown[name] = "now" if moment >= self.begun else moment
         return shown
 
     # Making things, unnoted

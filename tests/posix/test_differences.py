@@ -75,6 +75,17 @@ def test_files_without_a_name_are_refused(side: Side) -> None:
         os.open(side.root, os.O_TMPFILE | os.O_RDWR)
 
 
+def test_a_removed_folder_has_no_status(side: Side) -> None:
+    folder = side.root / "removed"
+    folder.mkdir()
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    folder.rmdir()
+    for look in (os.fstat, os.listdir):
+        with pytest.raises(FileNotFoundError):
+            look(fd)
+    os.close(fd)
+
+
 @pytest.mark.parametrize("mode", [COLLAPSE_RANGE, INSERT_RANGE])
 def test_ranges_are_neither_collapsed_nor_inserted(mode: int, file: Path) -> None:
     with file.open("r+b") as opened, pytest.raises(OSError, match="not supported"):

@@ -18,6 +18,7 @@ O_DIRECT                      works with every alignment                    drop
 ioctl, leases                 ENOTTY; EINVAL, or never broken               no such request in libfuse 2
 set-uid, devices              ignored                                       `nosuid,nodev`
 pathconf LINK_MAX             127                                           glibc knows it by the file system's type
+fstat of a removed folder     ENOENT, so it cannot be listed either         libfuse 2 knows folders by their names only
 access time, read past end    unchanged in `paged` and `cached`             answered by the kernel's page cache
 capabilities without root     as without them, for what others' files need  the worker checks as user and groups
 ============================  ============================================  ======================================
