@@ -129,17 +129,17 @@ class Mount:
         Busy
             Files or working directories hold it; the message names who.
         """
-        outside = self._step_outside()
+        outside, detached = self._step_outside(), force
         try:
             self._runner.wake()
             with contextlib.suppress(NotMounted):  # somebody else was faster
-                mounting.unmount(self.root, force=force, abort=abort)
+                detached = not mounting.unmount(self.root, force=force, abort=abort)
         finally:
             if outside is not None:
                 os.chdir(outside)
         if abort:
             self._runner.end()
-        ended = self._feed.join(GRACE_S if force else END_S)
+        ended = self._feed.join(GRACE_S if detached else END_S)
         if (
             not ended and self._recorded.is_set()
         ):  # what is left is sealing, which takes as long as there are events
@@ -147,7 +147,7 @@ class Mount:
             ended = True
         if ended:
             _live.discard(self)
-        elif not force:
+        elif not detached:
             raise MountError(
                 f"{visible(str(self.root))}: the worker does not end; `fmrw unmount --abort` ends it."
             )

@@ -47,12 +47,12 @@ def unmount(directory: str | os.PathLike[str], *, force: bool = False, abort: bo
     kept = worker is not None and not mounting.session_facts(worker.folder).get("ephemeral")
     if worker is not None:
         mounting.wake(worker.pid)
-    mounting.unmount(root, force=force, abort=abort)
+    ends = mounting.unmount(root, force=force, abort=abort)
     if worker is None:
         return None
     if abort:
         mounting.end(worker.pid)
-    mounting.await_end(worker.pid, 1 if force else _SEAL_S)
+    mounting.await_end(worker.pid, _SEAL_S if ends else 1)
     return worker.session if kept else None
 
 

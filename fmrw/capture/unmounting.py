@@ -12,13 +12,14 @@ import select
 import shutil
 import signal
 import subprocess
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
-from fmrw.capture.holders import holders
-from fmrw.capture.serving import mounted_at, mounts, probe
+from fmrw.capture.holders import Holder, holders
+from fmrw.capture.serving import mounted_at, mounts, probe, worker_of
 from fmrw.errors import Busy, FuseMissing, MountError, NotMounted
 from fmrw.text import visible
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from fmrw.capture.serving import MountPoint
 
 _ABORT_S = 10
+_LOOK_S = 1
+_AGAIN_S = 0.05
 _CONNECTIONS = Path("/sys/fs/fuse/connections")
 
 
@@ -49,7 +52,7 @@ def _fusermount_u(root: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def unmount(root: Path, *, force: bool = False, abort: bool = False) -> None:
+def unmount(root: Path, *, force: bool = False, abort: bool = False) -> bool:
     """Take an fmrw mount away.
 
     Parameters
@@ -61,12 +64,18 @@ def unmount(root: Path, *, force: bool = False, abort: bool = False) -> None:
     abort : bool
         Break the connection first: everybody who waits for a worker that does not answer gets an error.
 
+    Returns
+    -------
+    bool
+        Whether the worker can end now. It goes on for those who hold what was detached; this process itself does when it has loaded
+        libraries through the mount.
+
     Raises
     ------
     NotMounted, Busy
     """
     if not force and not abort and heal(root):
-        return
+        return True
     point = mounted_at(root)
     if point is None:
         known = ", ".join(_shown(other.root) for other in mounts()) or "nothing"
@@ -74,24 +83,50 @@ def unmount(root: Path, *, force: bool = False, abort: bool = False) -> None:
     if abort:
         break_connection(point)
         detach(root)
-        return
-    if not force:
-        done = _fusermount_u(root)
+        return True
+    if force:
+        detach(root)
+        return False
+    return _unmount_idle(point)
+
+
+def _unmount_idle(point: MountPoint) -> bool:
+    """Take a mount away that nobody holds; who only looks at it in passing makes it busy for a moment."""
+    shown, pause, found = _shown(point.root), threading.Event(), list[Holder]()
+    for _ in range(round(_LOOK_S / _AGAIN_S)):
+        done = _fusermount_u(point.root)
         if done.returncode == 0:
-            return
+            return True
         if "busy" not in done.stderr:
             raise MountError(
-                f"{_shown(root)}: {visible(done.stderr.strip())}; `fmrw unmount --force {_shown(root)}` detaches it."
+                f"{shown}: {visible(done.stderr.strip())}; `fmrw unmount --force {shown}` detaches it."
             )
-        raise Busy(
-            f"{_shown(root)} is in use by {_holders(point)}; end that, or `fmrw unmount --force {_shown(root)}` (open files go on working)."
-        )
-    detach(root)
+        found = _strangers(point)
+        if found and all(each.pid == os.getpid() and not each.works for each in found):
+            detach(point.root)
+            return False
+        if found:
+            break
+        pause.wait(_AGAIN_S)
+    users = (
+        ", ".join(f"{visible(each.name)} ({each.pid})" for each in found)
+        or "a process that cannot be looked at"
+    )
+    raise Busy(
+        f"{shown} is in use by {users}; end that, or `fmrw unmount --force {shown}` (open files go on working)."
+    )
 
 
-def _holders(point: MountPoint) -> str:
-    found = [f"{visible(name)} ({pid})" for pid, name in holders(point.id, str(point.root))]
-    return ", ".join(found) or "a process that cannot be looked at"
+def _strangers(point: MountPoint) -> list[Holder]:
+    """Give who holds a mount, after the helper of its worker, which may have come from there itself, was ended; another starts at need."""
+    found = holders(point.id, point.minor)
+    worker = worker_of(point.root) if found else None
+    helpers = [each for each in found if worker is not None and each.ppid == worker.pid]
+    for helper in helpers:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(helper.pid, signal.SIGKILL)
+            await_end(helper.pid, _ABORT_S)
+    return [each for each in found if each not in helpers]
 
 
 def detach(root: Path) -> None:
