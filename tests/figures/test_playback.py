@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Make = Callable[..., pl.DataFrame]
 
 SIZE = 65_536
+_WAIT_MS = 120_000
 ABOUT = About("sample.bin", SIZE)
 
 
@@ -90,8 +91,11 @@ def test_nothing_to_play(words: Callable[[bytes], str]) -> None:
 @pytest.fixture
 def browser() -> Iterator[Page]:
     with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        chromium = driver.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox"], timeout=_WAIT_MS
+        )
         context = chromium.new_context(offline=True, viewport={"width": 1000, "height": 800})
+        context.set_default_timeout(_WAIT_MS)
         page = context.new_page()
         page.complaints = []
         page.on("pageerror", lambda error: page.complaints.append(str(error)))

@@ -10,15 +10,15 @@ Everything is waited for by what is on the page. Servers and browsers end with t
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import socket
 import subprocess
 import sys
-import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from playwright.sync_api import sync_playwright
@@ -38,7 +38,7 @@ _QUIET = {
         "doNotDisturbMode": True,
     }
 }
-_WAIT_MS = 40_000
+_WAIT_MS = 120_000
 
 
 def free_port() -> int:
@@ -51,7 +51,7 @@ def environment(home: Path) -> dict[str, str]:
     """Keep the machine's own Jupyter settings out, and ours in a folder of their own."""
     config = home / "config"
     overrides = config / "labconfig" / "default_setting_overrides.json"
-    overrides.parent.mkdir(parents=True)
+    overrides.parent.mkdir(parents=True, exist_ok=True)
     overrides.write_text(json.dumps(_QUIET))
     places = {
         "JUPYTER_CONFIG_DIR": "config",
@@ -67,45 +67,55 @@ def environment(home: Path) -> dict[str, str]:
 def server(
     folder: Path, home: Path, command: Sequence[str] = ("lab",), ready: str = "api/status"
 ) -> Iterator[str]:
-    """Serve a folder; give the address."""
+    """Serve a folder; give the address. A port that somebody takes before the server does is left to him."""
+    log = home / "server.log"
+    with log.open("wb") as said:
+        for _ in range(5):
+            url, running = _started(folder, environment(home), command, said)
+            if _answers(url + ready, running):
+                break
+        else:
+            raise RuntimeError(log.read_text(errors="replace")[-2000:])
+        try:
+            yield url
+        finally:
+            running.terminate()
+            running.wait(_WAIT_MS / 1000)
+
+
+def _started(
+    folder: Path, environment: dict[str, str], command: Sequence[str], said: IO[bytes]
+) -> tuple[str, subprocess.Popen[bytes]]:
     port = free_port()
     options = ["--no-browser", f"--ServerApp.root_dir={folder}", "--allow-root", "--ServerApp.port_retries=0",
                "--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True",
                "--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True", "--ip=127.0.0.1", f"--port={port}"]  # fmt: skip
     if command[0] == "voila":
         options = ["--no-browser", f"--port={port}", "--Voila.ip=127.0.0.1"]
-    log = home / "server.log"
-    with log.open("wb") as said:
-        running = subprocess.Popen(
-            [sys.executable, "-m", "jupyter" if command[0] != "voila" else "voila", *(command if command[0] != "voila" else command[1:]), *options],
-            stdout=said, stderr=said, env=environment(home), cwd=folder, start_new_session=True,
-        )  # fmt: skip
-        try:
-            url = f"http://127.0.0.1:{port}/"
-            _await(url + ready, running, log)
-            yield url
-        finally:
-            running.terminate()
-            running.wait(20)
+    running = subprocess.Popen(
+        [sys.executable, "-m", "jupyter" if command[0] != "voila" else "voila", *(command if command[0] != "voila" else command[1:]), *options],
+        stdout=said, stderr=said, env=environment, cwd=folder, start_new_session=True,
+    )  # fmt: skip
+    return f"http://127.0.0.1:{port}/", running
 
 
-def _await(url: str, running: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until a server answers; it cannot tell us, so it is asked."""
+def _answers(url: str, running: subprocess.Popen[bytes]) -> bool:
+    """Wait until a server answers, or has ended; it cannot tell us, so it is asked."""
     while running.poll() is None:
         try:
             with urllib.request.urlopen(url, timeout=20):  # noqa: S310 - our own server
-                return
-        except (urllib.error.URLError, ConnectionError):
+                return running.poll() is None  # and it is ours
+        except (OSError, http.client.HTTPException):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 running.wait(0.1)
-    raise RuntimeError(log.read_text(errors="replace")[-2000:])
+    return False
 
 
 @contextlib.contextmanager
 def browser() -> Iterator[Callable[[], Page]]:
     """Start a browser; give what opens a page that notes requests to anywhere else and refuses them."""
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS, timeout=_WAIT_MS)
         context = chromium.new_context(viewport={"width": 1280, "height": 1000})
         context.set_default_timeout(_WAIT_MS)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import lab
 import pytest
+from playwright.sync_api import TimeoutError  # noqa: A004 - its own
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,6 +83,16 @@ class Explored:
         box = self.canvas.bounding_box()
         assert box is not None
         return box["x"] + x * box["width"], box["y"] + y
+
+    def hover(self, x: float, y: float, text: str) -> None:
+        """Move the mouse there until the text shows: what is drawn may come after the mouse."""
+        wanted = self.box.get_by_text(text).first
+        for step in range(120):
+            self.page.mouse.move(*self.point(x, y + step % 2))
+            with contextlib.suppress(TimeoutError):
+                wanted.wait_for(timeout=1000)
+                return
+        pytest.fail(f"{text!r} never showed")
 
     def drag(self, x: float, x2: float, y: float) -> None:
         mouse = self.page.mouse
@@ -188,12 +200,10 @@ def down_to_the_bytes(view: Explored, book: lab.Notebook) -> None:
     place.fill("0x6000-0x6200")
     place.press("Enter")
     assert view.window(before) == (0x6000, 0x6200)
-    view.page.wait_for_selector(".fmrw-hex pre")
+    view.box.locator(".fmrw-hex pre", has_text="entry second.bin").wait_for()  # once the format is known
     assert view.box.locator(".fmrw-hex .O").count() > 0
     assert view.box.locator(".fmrw-hex pre .n").count() > 0
-    assert "entry second.bin" in view.box.locator(".fmrw-hex pre").inner_text()
-    view.page.mouse.move(*view.point(0.8, 160))
-    view.box.get_by_text("reads ·").first.wait_for()
+    view.hover(0.8, 160, "reads ·")
     book.picture("explorer-hex")
     place.fill("<b>nowhere</b>")
     place.press("Enter")
@@ -238,8 +248,7 @@ def test_hostile_names_are_text_wherever_they_stand(notebook: Callable[..., lab.
     book.run(1)
     view.page.wait_for_selector(".fmrw-hex pre")
     view.canvas.scroll_into_view_if_needed()
-    view.page.mouse.move(*view.point(0.8, 160))
-    view.box.get_by_text("<img src=x>").first.wait_for()
+    view.hover(0.8, 160, "<img src=x>")
     book.picture("explorer-hostile")
     book.run(1)
     assert book.page.locator(".jp-OutputArea img[src=x]").count() == 0
