@@ -1,4 +1,4 @@
-"""Recordings made up for tests: frames of events, and traces that can grow."""
+"""Recordings made up for tests: frames of events, traces that can grow, and views that look when they are told to."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from fmrw.trace import schema
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from fmrw.notebook.explorer import Explorer
 
 BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -46,3 +48,11 @@ class LiveTrace(Trace):
 
     live = False
     folder: Path | None = None
+
+
+def still(view: Explorer) -> Explorer:
+    """Stop the view's own clock; the test says when it follows."""
+    if view._ticker is not None:
+        view._ticker.stop()
+        view._ticker.thread.join()
+    return view

@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 import vl_convert
 from PIL import Image
-from recordings import BEGIN, events
+from recordings import BEGIN, events, still
 
 from fmrw.errors import BadInput, BadRange, FigureError, UnknownPath
 from fmrw.figures import render
@@ -288,7 +288,7 @@ def test_offsets_of_64_bits(trace: Callable[..., LiveTrace]) -> None:
 def test_the_view_follows_and_the_window_stays(trace: Callable[..., LiveTrace]) -> None:
     made = trace(events(("read", 0, 100)), live=True, started="2026")
     view = explore(made, "sample.bin")
-    view._ticker.stop()
+    still(view)
     view.window = (50, 150)
     made._source.add(events(("read", 100, 120), size=2000, first=1))
     assert view.follow()
@@ -311,7 +311,7 @@ def test_growing_without_a_new_size_leaves_the_window_to_the_user(view: Explorer
 def test_a_file_that_shrinks_takes_the_window_along(trace: Callable[..., LiveTrace]) -> None:
     made = trace(events(("read", 0, 100)), live=True)
     view = explore(made, "sample.bin", window=(500, 900))
-    view._ticker.stop()
+    still(view)
     made._source.add(events(("truncate", 0, 600), size=600, first=1))
     view.follow()
     assert view.window == (500, 600)
@@ -325,7 +325,7 @@ def test_a_file_without_events_waits_for_them(trace: Callable[..., LiveTrace], t
     (tmp_path / "later.bin").write_bytes(bytes(300))
     made = trace(live=True, started="2026")
     view = explore(made, tmp_path / "later.bin")
-    view._ticker.stop()
+    still(view)
     assert view.window == (0, 300)
     assert any("nothing recorded yet" in text["t"] for text in view.scene.canvas.texts)
     made._source.add(events(("read", 0, 100), size=300, path="later.bin"))
@@ -343,17 +343,18 @@ def test_the_thread_ends_with_the_view(trace: Callable[..., LiveTrace]) -> None:
     thread = view._ticker.thread
     assert thread.is_alive()
     view.close()
-    thread.join(5)
+    thread.join(120)
     assert not thread.is_alive()
 
 
 def test_a_forgotten_view_is_not_kept_by_its_thread(trace: Callable[..., LiveTrace]) -> None:
     view = explore(trace(events(("read", 0, 100)), live=True), "sample.bin")
-    view.settle()
+    view.settle(120)
     thread, gone = view._ticker.thread, weakref.ref(view)
     del view
     gc.collect()
-    thread.join(5)
+    thread.join(120)
+    gc.collect()  # what it held when it looked
     assert gone() is None
 
 
@@ -374,7 +375,7 @@ def test_a_file_that_changes_without_an_event_is_told_at_any_zoom(
     file, other = tmp_path / "sample.bin", tmp_path / "other"
     file.write_bytes(b"x" * 5000)
     view = explore(trace(events(("read", 0, 100), size=5000), live=True), "sample.bin", window=window)
-    view._ticker.stop()
+    still(view)
     panel = view._shown()
     told = []
     other.write_bytes(b"y" * 70)
@@ -413,7 +414,7 @@ def test_the_format_names_what_is_seen(trace: Callable[..., LiveTrace], tmp_path
         made.writestr("a.txt", b"a" * 400)
     size = (tmp_path / "sample.zip").stat().st_size
     view = explore(trace(events(("read", 0, 30), size=size, path="sample.zip")), "sample.zip")
-    assert view.settle()
+    assert view.settle(120)
     assert any("a.txt" in text["t"] for text in view.scene.canvas.texts)
     view.window = (0, 64)
     assert "a.txt" in view.bytes_html()
@@ -775,7 +776,7 @@ def test_a_state_without_a_file_says_so() -> None:
 def test_filters_offer_who_came_later_and_keep_what_was_chosen(trace: Callable[..., LiveTrace]) -> None:
     made = trace(events(("read", 0, 100)), live=True)
     view = explore(made, "sample.bin")
-    view._ticker.stop()
+    still(view)
     processes, threads, handles = _Lists(view).lists.values()
     assert [label for label, _ in processes.options] == ["parser [42]"]
     processes.value = ((42, "parser"),)

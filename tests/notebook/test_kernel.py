@@ -24,10 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 DATA = Path(__file__).parents[2] / "data"
-GONE_S = 2 * max(
-    1, os.getloadavg()[0]
-)  # promised for a kernel that was killed, on a machine that is not busy
-_WAIT_S = 30
+GONE_S = 2  # promised for a kernel that was killed, on a machine that is not busy
+_WAIT_S = 120
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 pytestmark = [
@@ -43,8 +41,10 @@ class Kernel:
     """A kernel, and what a notebook would show of it."""
 
     def __init__(self, folder: Path) -> None:
-        self.manager, self.client = start_new_kernel(kernel_name="python3", cwd=str(folder))
-        self.run("%load_ext fmrw\nimport os, signal, subprocess\nfrom pathlib import Path")
+        self.manager, self.client = start_new_kernel(
+            kernel_name="python3", cwd=str(folder), startup_timeout=_WAIT_S
+        )
+        self.run("%load_ext fmrw\nimport os, signal, subprocess, time\nfrom pathlib import Path")
 
     def run(self, code: str, during: Callable[[str], object] = str) -> str:
         """Run a cell; give all it put out as text. `during` is told everything so far whenever there is more."""
@@ -84,18 +84,27 @@ def text_of(message: dict[str, Any]) -> str:
     return _ANSI.sub("", text or content.get("data", {}).get("text/plain", ""))
 
 
-def unmounted(root: Path, within_s: float) -> bool:
-    """Wait until a directory is no mount any more: the kernel's table of mounts can be polled for changes."""
+def unmounted(root: Path, within_s: float = GONE_S) -> bool:
+    """Wait until a directory is no mount any more: the kernel's table of mounts can be polled for changes.
+
+    On a machine with more work than cores it may take in proportion longer.
+    """
     with Path("/proc/self/mountinfo").open() as table:
         poll = select.poll()
         poll.register(table, select.POLLERR | select.POLLPRI)
-        end = time.monotonic() + within_s
+        begun = time.monotonic()
         while kernel_mounts.mounted_at(root) is not None:
-            left = end - time.monotonic()
+            left = begun + within_s * max(1, *_at_work()) - time.monotonic()
             if left <= 0:
                 return False
-            poll.poll(left * 1000)
+            poll.poll(min(left, 1) * 1000)
     return True
+
+
+def _at_work() -> tuple[float, float]:
+    """Give how many processes run or wait to: of late, and at this moment, which the first learns of slowly."""
+    late, _, _, now, _ = Path("/proc/loadavg").read_text().split()
+    return float(late), float(now.partition("/")[0])
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +190,7 @@ def test_a_program_that_ignores_the_interrupt(kernel: Kernel, samples: Path) -> 
 
 
 def test_interrupting_a_cell_of_python(kernel: Kernel, samples: Path) -> None:
-    cell = "%%fmrw capture {where}\nwith (where / 'polyglot.pdf').open('rb', 0) as file:\n    file.read(35)\n    print('begun')\n    signal.pause()"
+    cell = "%%fmrw capture {where}\nwith (where / 'polyglot.pdf').open('rb', 0) as file:\n    file.read(35)\n    print('begun')\n    while True: time.sleep(0.1)"
     said = kernel.interrupted(cell, when="begun")
     assert kernel.status == "error"
     assert "KeyboardInterrupt" in said
@@ -269,7 +278,7 @@ def test_a_killed_kernel_leaves_nothing_mounted(own: Kernel, samples: Path) -> N
     own.run("m = %fmrw mount {where}\nfile = (where / 'polyglot.pdf').open('rb')")
     assert kernel_mounts.mounted_at(samples) is not None
     os.kill(int(own.run("print(os.getpid(), end='')")), signal.SIGKILL)
-    assert unmounted(samples, GONE_S)
+    assert unmounted(samples)
     assert (samples / "polyglot.pdf").read_bytes() == (DATA / "polyglot.pdf").read_bytes()
 
 
@@ -279,8 +288,8 @@ def test_restart_and_shutdown_leave_nothing_mounted(own: Kernel, samples: Path) 
     )
     own.manager.restart_kernel(now=False)
     own.client.wait_for_ready(timeout=_WAIT_S)
-    assert unmounted(samples, GONE_S)
+    assert unmounted(samples)
     own.run(f"import fmrw\nm = fmrw.mount({str(samples)!r})\nfile = open({str(samples / 'polyglot.pdf')!r})")
     assert kernel_mounts.mounted_at(samples) is not None
     own.manager.shutdown_kernel()
-    assert unmounted(samples, GONE_S)
+    assert unmounted(samples)

@@ -10,6 +10,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from recordings import still
 
 import fmrw
 from fmrw.capture import mount as kernel_mounts
@@ -30,14 +31,6 @@ MARK = Annotation(16, 64, "here")
 
 def read(directory: Path, count: int, file: str = FILE) -> None:
     subprocess.run(["head", "-c", str(count), file], cwd=directory, check=True, stdout=subprocess.DEVNULL)
-
-
-def still(view: Explorer) -> Explorer:
-    """Stop the view's own clock; the test says when it follows."""
-    if view._ticker is not None:
-        view._ticker.stop()
-        view._ticker.thread.join()
-    return view
 
 
 def shown(view: Explorer) -> int:
@@ -86,7 +79,7 @@ def background(directory: Path, tmp_path: Path) -> Iterator[int]:
 
 def leave(directory: Path, worker: int) -> None:
     kernel_mounts.unmount(directory)
-    kernel_mounts.await_end(worker, 20)
+    kernel_mounts.await_end(worker, 120)
 
 
 def test_a_view_of_somebody_elses_mount(directory: Path, tmp_path: Path, background: int) -> None:
@@ -117,7 +110,7 @@ def test_a_session_whose_worker_was_killed_is_not_live(
     read(directory, 50)
     view = still(explore(trace, FILE))
     os.kill(background, signal.SIGKILL)
-    kernel_mounts.await_end(background, 20)
+    kernel_mounts.await_end(background, 120)
     assert not view.follow()
     assert not trace.live
     assert shown(view) > 0
@@ -153,7 +146,7 @@ def test_an_old_recording_of_a_directory_that_is_monitored_again(directory: Path
         view = explore(
             fmrw.load(tmp_path / "session"), FILE, window=(0, 64), overlays=("structure", "entropy")
         )
-        assert view.settle()
+        assert view.settle(120)
         assert "<pre>" in view.bytes_html()
         assert again.trace.events.is_empty()
 
