@@ -162,13 +162,13 @@ def test_a_stopped_worker_is_told_and_aborted(cast: Cast, folder: Path, inside: 
     kill(owner.worker, signal.SIGSTOP)
     mapper.tell()
     eventually(lambda: all(_waits(reader.pid) for reader in (*readers, mapper)), "all of them wait")
-    (row,) = [row for row in json.loads(fmrw("status", "--json", within_s=20)) if row["root"] == str(folder)]
+    (row,) = [row for row in json.loads(fmrw("status", "--json")) if row["root"] == str(folder)]
     assert row["state"] == "stopped"
     assert row["events"] > 0
     assert "--abort" in " ".join(row["notes"])
     with pytest.raises(AlreadyMounted, match="unmount"):
         package.mount(folder)
-    fmrw("unmount", "--abort", folder, within_s=30)
+    fmrw("unmount", "--abort", folder)
     assert not mounted(folder)
     for reader in readers:
         assert reader.line().startswith("freed")
@@ -207,7 +207,7 @@ def test_an_owner_that_does_not_listen_stops_nobody(cast: Cast, folder: Path) ->
     events = 150_000
     code = "import os, sys; fd = os.open(sys.argv[1], os.O_RDONLY); [os.pread(fd, 1, 5) for _ in range(int(sys.argv[2]))]"
     program = cast.program(code, folder / "file", events)
-    assert program.finish(60)[0] == 0
+    assert program.finish(600)[0] == 0
     assert worker.memory_info().rss < 120 << 20
     kill(owner.pid, signal.SIGCONT)
     assert owner.leave() == events + 2
@@ -334,8 +334,8 @@ print(sum(os.pread(fd, 9, 0) == b"%d" % n for n, fd in enumerate(held)), flush=T
         pytest.skip("the limit of open files is too low here")
     with package.mount(folder) as mount:
         program = cast.program(code, folder, most)
-        assert program.line(60) == str(most)
-        assert program.finish(60)[0] == 0
+        assert program.line(600) == str(most)
+        assert program.finish(600)[0] == 0
     counts = mount.trace.events["op"].value_counts()
     assert dict(counts.rows()) == {"open": most, "write": most, "read": most, "close": most}
     assert mount.trace.facts["faults"] == mount.trace.facts["lost"] == 0
@@ -403,7 +403,7 @@ def test_mounting_again_and_again_leaks_nothing(
     once()
     gc.collect()
     me = psutil.Process()
-    before, threads = (me.num_fds(), len(me.children(recursive=True))), me.num_threads()
+    before = (me.num_fds(), len(me.children(recursive=True)), me.num_threads())
     memory = me.memory_info().rss
     for _ in range(cycles):
         once()
@@ -415,8 +415,11 @@ def test_mounting_again_and_again_leaks_nothing(
         ("grown by KiB", grown),
     ):
         record_property(name, figure)
-    assert (me.num_fds(), len(me.children(recursive=True))) == before
-    assert me.num_threads() <= threads  # one that other tests left may have ended
+    left = (me.num_fds(), len(me.children(recursive=True)), me.num_threads())
+    assert all(now <= once for now, once in zip(left, before, strict=True)), (
+        before,
+        left,
+    )  # what other tests left may have ended
 
 
 def test_a_worker_thread_cycles_too(folder: Path) -> None:
@@ -431,7 +434,7 @@ def test_a_probe_that_hangs_is_given_up(cast: Cast, folder: Path) -> None:
     kill(owner.worker, signal.SIGSTOP)
     begun = time.monotonic()
     assert kernel_mounts.probe(folder) == "silent"
-    assert time.monotonic() - begun < 15  # a hang would be for ever
+    assert time.monotonic() - begun < 120  # a hang would be for ever
     kill(owner.worker, signal.SIGCONT)
     assert kernel_mounts.probe(folder) == "answers"
     owner.leave()

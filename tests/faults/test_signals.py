@@ -121,7 +121,7 @@ def test_run_with_closed_standard_descriptors(folder: Path, tmp_path: Path, clos
     ]
     done = subprocess.run(
         ["sh", "-c", f'exec "$@" {away}', "sh", *command], capture_output=True, text=True,
-        timeout=60, check=False,
+        timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode in ((0, 1) if 1 in closed else (0,)), done.stderr  # cksum has nowhere to write
     assert "Traceback" not in done.stderr
@@ -154,7 +154,7 @@ def test_a_worker_in_a_namespace_of_processes(folder: Path, tmp_path: Path) -> N
     done = subprocess.run(
         ["unshare", "-pf", "--mount-proc", *FMRW, "run", folder, "-o", tmp_path / "session", "--no-reports",
          "--", "sh", "-c", script],
-        capture_output=True, timeout=60, check=False,
+        capture_output=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     reads = load(tmp_path / "session").events.filter(pl.col("op") == "read", pl.col("end") > pl.col("start"))
@@ -200,7 +200,7 @@ fmrw.mount(sys.argv[1], output=sys.argv[2])
 def test_running_a_program_that_kills_itself(folder: Path) -> None:
     done = subprocess.run(
         [*FMRW, "run", folder, "--", sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"],
-        capture_output=True, timeout=60, check=False,
+        capture_output=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 128 + signal.SIGKILL
     assert not mounted(folder)

@@ -44,7 +44,11 @@ while True:
 
 def fill(file: Path, flags: int = 0) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-c", FILL, file, str(flags)], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", FILL, file, str(flags)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=600,
     )
     return done.stdout.split()
 
@@ -188,7 +192,7 @@ def failing(tmp_path: Path, cast: Cast) -> Iterator[tuple[Path, Path]]:
     finally:
         del cast
         subprocess.run(["fusermount3", "-uz", point], check=True)
-        server.wait(10)
+        server.wait(60)
 
 
 @contextmanager
