@@ -41,7 +41,7 @@ if (
     signal.signal(signal.SIGHUP, lambda *_: None)
 
 DATA = Path(__file__).parents[1] / "data"
-_GRACE_S = 5
+_GRACE_S = 60
 
 
 pytest_plugins = ("verdict",)

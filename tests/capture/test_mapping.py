@@ -22,7 +22,7 @@ import fmrw
 pytestmark = pytest.mark.mount
 
 FILE = "data.bin"
-_LIMIT_S = 60
+_LIMIT_S = 120
 
 
 @pytest.fixture
