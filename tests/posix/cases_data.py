@@ -284,3 +284,22 @@ def a_shared_view_of_two_descriptors(p: Probe) -> None:
     p("seen", os.pread, one, 100, 9_990)
     p("shorter", os.ftruncate, one, 100)
     p("seen", os.pread, two, 1000, 90)
+
+
+@case
+def descriptors_of_several_files_are_told_apart(p: Probe) -> None:
+    paths = [p.file(f"file{number}", b"%d" % number * 100) for number in range(4)]
+    fds = [os.open(path, os.O_RDWR) for path in paths]
+    p("truncate", os.ftruncate, fds[1], 10)
+    p("allocate", os.posix_fallocate, fds[2], 0, 200)
+    p("mode", os.fchmod, fds[3], 0o600)
+    p("times", os.utime, fds[2], ns=(10**18, 10**18 + 1))
+    p("attribute", os.setxattr, fds[3], "user.key", b"value")
+    p("write", os.pwrite, fds[2], b"here", 50)
+    os.close(fds[0])
+    p("write", os.pwrite, fds[3], b"there", 50)
+    for fd in fds[1:]:
+        p("status", os.fstat, fd)
+        p("content", os.pread, fd, 300, 0)
+        p("attributes", os.listxattr, fd)
+    p("closed", os.fstat, fds[0])

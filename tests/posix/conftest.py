@@ -84,11 +84,16 @@ def plain(area: Path, actor: Actor) -> Side:
     return Side(area / "plain", actor)
 
 
-def _mounted(area: Path, actor: Actor, capture: str, reports: str) -> Iterator[Side]:
-    folder = area / capture[:5]  # as long as `plain`: absolute links have their length as their size
+def _mounted(area: Path, actor: Actor, capture: str, reports: str, *, alone: bool = False) -> Iterator[Side]:
+    name = (
+        "alone" if alone else capture[:5]
+    )  # as long as `plain`: absolute links have their length as their size
+    folder = area / name
     folder.mkdir()
     beneath = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    with fmrw.mount(folder, capture=capture, reports=reports, allow_other=os.geteuid() == 0) as mount:
+    with fmrw.mount(
+        folder, capture=capture, reports=reports, allow_other=os.geteuid() == 0 and not alone
+    ) as mount:
         yield Side(folder, actor, capture, beneath)
         assert mount.facts()["faults"] == 0, "the worker met exceptions it did not expect"
     os.close(beneath)
@@ -109,6 +114,12 @@ def paged(area: Path, actor: Actor) -> Iterator[Side]:
 @pytest.fixture(scope="module")
 def cached(area: Path, actor: Actor) -> Iterator[Side]:
     yield from _mounted(area, actor, "cached", "off")
+
+
+@pytest.fixture(scope="module")
+def alone(area: Path, actor: Actor) -> Iterator[Side]:
+    """A mount for who mounted it, where the worker and not the kernel says what is allowed."""
+    yield from _mounted(area, actor, "exact", "hidden", alone=True)
 
 
 @pytest.fixture(params=["exact", "paged", "cached"])

@@ -44,6 +44,14 @@ ONCE = {  # long, and no matter of the capture mode
     "another_user_in_a_folder_to_list_only",
 }  # fmt: skip
 
+ALONE = (
+    "access_as_asked",
+    "a_program_runs",
+    "umask_is_the_callers",
+    "default_access_lists_replace_the_umask",
+    "open_matrix_of_the_owner",
+)
+
 
 def _lines(outcome: dict[str, Any]) -> list[str]:
     log, tree = outcome.get("log", []), outcome.get("tree", [])
@@ -63,6 +71,11 @@ def test_the_mount_does_what_the_directory_does(name: str, plain: Side, side: Si
 @pytest.mark.parametrize("name", sorted(ONCE))
 def test_long_cases_in_one_mode(name: str, plain: Side, exact: Side) -> None:
     _compare(plain.outcome(name), exact.outcome(name))
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_mount_for_oneself_allows_what_the_directory_allows(name: str, plain: Side, alone: Side) -> None:
+    _compare(plain.outcome(name), alone.outcome(name))
 
 
 def _compare(expected: dict[str, Any], found: dict[str, Any]) -> None:
