@@ -10,6 +10,7 @@ from pathlib import Path
 from fmrw import reports
 from fmrw.capture import libc
 from fmrw.capture import mount as mounting
+from fmrw.capture.owncode import code_below
 from fmrw.capture.serve import FINISHED, Settings, Worker
 from fmrw.errors import MountError, NotMounted
 from fmrw.text import visible
@@ -74,10 +75,15 @@ class InThread:
 
     What can freeze: while a thread of this process waits for the mount in a page fault (`mmap`, `ctypes.CDLL`,
     `numpy.memmap`), it holds the interpreter's lock, the handler needs that lock, and both wait for ever, beyond SIGKILL, until
-    the connection is aborted (`fmrw unmount --abort` from another process). Use it only where nothing maps files.
+    the connection is aborted (`fmrw unmount --abort` from another process). Use it only where nothing maps files; a directory
+    that holds this Python itself is refused.
     """
 
     def __init__(self, settings: Settings) -> None:
+        if code_below(settings.root):
+            raise MountError(
+                f'{visible(settings.root)} holds the Python that runs fmrw, which would wait for itself; leave out worker="thread".'
+            )
         self.pid = os.getpid()
         self._root = Path(settings.root)
         self.bell, self._say_fd = os.pipe2(os.O_CLOEXEC)

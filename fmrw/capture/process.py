@@ -98,6 +98,10 @@ class Processes:
             self._forget(tid)
         return None
 
+    def helps(self, tid: int) -> bool:
+        """Tell whether a thread belongs to a process of fmrw's own."""
+        return bool(self._own) and self._own in {process_of(tid), int(_status(tid, b"PPid:") or 0)}
+
     def wanted(self, tid: int) -> tuple[int, bool] | None:
         """Tell how many bytes the read or write a thread waits in was called for, and whether it has several buffers.
 

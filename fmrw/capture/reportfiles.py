@@ -9,7 +9,9 @@ by the maker, which answers with a descriptor. Rules:
   is denied, opening for writing makes the real file, and only O_EXCL is refused. `O_TRUNC` alone, as `cp` over a name
   it has seen, makes the real file too.
 - A name that was unlinked stays away until the mount ends, and `rm -r` finds the reports of a file it has just removed.
-- Where they are listed: `beside` the files, `hidden` (by name only), `aside` (under `/.fmrw/` only), `off`.
+- Where they are listed: `beside` the files, `hidden` (by name only), `aside` (under `/.fmrw/` only), `off`. The folders of the Python
+  that runs fmrw list none, since much of what lies there loads whatever it finds.
+- The process that makes them sees none: it would wait for itself.
 - The size is 0 until a report was opened, and right for every open descriptor.
 - A report says how a file is read, so it belongs to the file's owner and may be read by whom the file may be read by: its
   mode is the file's read bits, its access list the file's without all but reading, and a worker that serves other users
@@ -50,6 +52,8 @@ class ReportFiles(ReportNames):
         Where reports are seen.
     shared : bool
         Whether other users are let in.
+    code : sequence of bytes
+        Folders that list no reports, as paths in the mount.
     """
 
     def __init__(

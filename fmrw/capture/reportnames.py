@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fmrw.capture.monitor import Monitor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from fmrw.capture.journal import Journal
 
@@ -39,6 +39,7 @@ class ReportNames(Monitor):
         *,
         makers: Mapping[bytes, Callable[[str], int]],
         shown: str,
+        code: Sequence[bytes] = (),
         **options: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(root, journal, **options)
@@ -46,6 +47,7 @@ class ReportNames(Monitor):
         self._suffixes = tuple(self._makers)
         self._beside = shown == "beside"
         self._aside = shown == "aside"
+        self._code = tuple(folder.rstrip(b"/") + b"/" for folder in code)
         self._listings: dict[int, bytes] = {}
         self._removed: set[bytes] = set()
 
@@ -64,7 +66,13 @@ class ReportNames(Monitor):
             return None
         suffix = next(s for s in self._suffixes if path.endswith(s))
         base = real[: -len(suffix)]
-        return Report(base, suffix) if not base.endswith(b"/") and self._is(base, stat.S_IFREG) else None
+        if base.endswith(b"/") or not self._is(base, stat.S_IFREG) or self._helps():
+            return None
+        return Report(base, suffix)
+
+    def _helps(self) -> bool:
+        """Tell whether the caller is a process of ours: it would wait for itself."""
+        return self._processes.helps(self.caller.context.pid)
 
     def _exists(self, path: bytes) -> bool:
         return self._mode(path) is not None
@@ -86,6 +94,7 @@ class ReportNames(Monitor):
             not self._aside
             or (path != _FOLDER and not path.startswith(_FOLDER + b"/"))
             or self._exists(_FOLDER)
+            or self._helps()
         ):
             return None
         real = path[len(_FOLDER) :] or b"/"
@@ -111,6 +120,10 @@ class ReportNames(Monitor):
         self._listings[number] = path
         return number
 
+    def _lists_beside(self, path: bytes) -> bool:
+        """Tell whether a directory lists the reports of its files; those of this Python's own code and those we look at do not."""
+        return self._beside and not (path + b"/").startswith(self._code) and not self._helps()
+
     def releasedir(self, fh: int) -> None:
         self._listings.pop(fh, None)
         super().releasedir(fh)
@@ -118,7 +131,7 @@ class ReportNames(Monitor):
     def readdir(self, fh: int) -> Iterator[tuple[bytes, int, int]]:
         path = self._listings[fh]
         inside = self._folder(path) is not None
-        if not inside and not self._beside:
+        if not inside and not self._lists_beside(path):
             yield from super().readdir(fh)
             return
         entries = list(super().readdir(fh))

@@ -13,6 +13,8 @@ How it ends
 
 As long as it runs it holds a lock on the session's folder (`hold`), so that nobody takes a temporary session for abandoned.
 
+Where its own Python lies below the directory, it and its helpers import from beneath the mount (`fmrw.capture.owncode`).
+
 The worker leads a session of its own, so that Jupyter's interrupt, which goes to a whole process group, passes it by.
 """
 
@@ -37,6 +39,7 @@ from typing import TYPE_CHECKING, Any
 
 from fmrw.capture import guards
 from fmrw.capture.journal import Journal
+from fmrw.capture.owncode import code_below, look_beneath
 from fmrw.capture.process import call_itself
 from fmrw.capture.serving import NAME
 from fmrw.errors import MountError
@@ -118,12 +121,15 @@ class Worker:
         from fmrw.capture.adapter import Adapter  # noqa: PLC0415 - raises where libfuse 2 is missing
         from fmrw.capture.reportfiles import ReportFiles  # noqa: PLC0415 - the same
 
+        code = code_below(self.settings.root)
+        if self._own:
+            look_beneath(self.settings.root, self._root)
         journal = Journal(self._open_journal(), ring=lambda: self._say(b"\n"))
         operations = ReportFiles(
             self._root, journal,
             makers=self._makers(), shown=self.settings.reports, shared=self.settings.allow_other, capture=self.settings.capture,
             grain=self.settings.grain, chown_new=os.geteuid() == 0, ignored=self.settings.ignored,
-            own=self._own,
+            own=self._own, code=[os.fsencode(f"/{folder}") for folder in code],
         )  # fmt: skip
 
         before = {} if self._own else guards.sockets()
