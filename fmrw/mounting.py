@@ -69,6 +69,7 @@ class Mount:
         self._facts = dict(facts)
         self._folder = open_session(settings.session)  # the mount may cover it
         self._recorded = threading.Event()
+        self._detached = False
         self._beneath = Beneath(self.root)
         try:
             hold(self._folder)
@@ -129,17 +130,18 @@ class Mount:
         Busy
             Files or working directories hold it; the message names who.
         """
-        outside, detached = self._step_outside(), force
+        outside = self._step_outside()
+        self._detached |= force
         try:
             self._runner.wake()
             with contextlib.suppress(NotMounted):  # somebody else was faster
-                detached = not mounting.unmount(self.root, force=force, abort=abort)
+                self._detached = not mounting.unmount(self.root, force=force, abort=abort)
         finally:
             if outside is not None:
                 os.chdir(outside)
         if abort:
             self._runner.end()
-        ended = self._feed.join(GRACE_S if detached else END_S)
+        ended = self._feed.join(GRACE_S if self._detached else END_S)
         if (
             not ended and self._recorded.is_set()
         ):  # what is left is sealing, which takes as long as there are events
@@ -147,7 +149,7 @@ class Mount:
             ended = True
         if ended:
             _live.discard(self)
-        elif not detached:
+        elif not self._detached:
             raise MountError(
                 f"{visible(str(self.root))}: the worker does not end; `fmrw unmount --abort` ends it."
             )
@@ -177,15 +179,12 @@ class Mount:
         try:
             self.unmount()
         except FmrwError:  # busy, or slow
-            try:
-                self.unmount(force=True)
-            finally:
-                if self._feed.thread.is_alive():
-                    self._runner.hand_over()
-                    if (
-                        self._feed.is_closed()
-                    ):  # before we said so, perhaps: then it leaves that to us, and ends
-                        self._feed.thread.join()
+            self.unmount(force=True)
+        finally:
+            if self._feed.thread.is_alive():
+                self._runner.hand_over()
+                if self._feed.is_closed():  # before we said so, perhaps: then it leaves that to us, and ends
+                    self._feed.thread.join()
 
     def _step_inside(self) -> None:
         """Look this process's working directory up again, so that it lies on the mount and not beneath."""

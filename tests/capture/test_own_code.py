@@ -183,6 +183,26 @@ def test_the_command_that_unmounts_may_come_from_there_too(project: Path, tmp_pa
     assert fmrw.load(session).files.height >= 1
 
 
+LATE = """
+import subprocess, sys
+import fmrw
+mount = fmrw.mount(sys.argv[1], output=sys.argv[2])
+subprocess.run(["cat", sys.argv[1] + "/data/x"], stdout=subprocess.DEVNULL, check=True)
+import rpds, sqlite3  # libraries, from here through the mount
+print(mount.unmount().coverage("data/x").rows(), mount.active)
+"""
+
+
+@pytest.mark.mount
+def test_an_owner_that_has_loaded_libraries_there_leaves_the_session_to_the_worker(
+    project: Path, tmp_path: Path
+) -> None:
+    assert told_by(project, "-c", LATE, project, tmp_path / "session") == "[(0, 5000)] False\n"
+    worker = kernel_mounts.worker_of(project)
+    assert worker is None or kernel_mounts.await_end(worker.pid, LONGEST_S)
+    assert fmrw.load(tmp_path / "session").coverage("data/x").rows() == [(0, 5000)]
+
+
 def test_code_below_names_installations_and_not_projects(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
