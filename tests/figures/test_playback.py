@@ -92,7 +92,9 @@ def test_nothing_to_play(words: Callable[[bytes], str]) -> None:
 def browser() -> Iterator[Page]:
     with sync_playwright() as driver:
         chromium = driver.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"], timeout=_WAIT_MS
+            executable_path="/usr/bin/chromium",
+            args=["--no-sandbox", "--disable-dev-shm-usage"],
+            timeout=_WAIT_MS,
         )
         context = chromium.new_context(offline=True, viewport={"width": 1000, "height": 800})
         context.set_default_timeout(_WAIT_MS)
