@@ -40,6 +40,8 @@ if (
 ):  # nohup; children would inherit it, and a handler they do not
     signal.signal(signal.SIGHUP, lambda *_: None)
 
+os.umask(0o022)  # tests say which modes files have, whoever runs them
+
 DATA = Path(__file__).parents[1] / "data"
 _GRACE_S = 60
 
