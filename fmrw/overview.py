@@ -45,7 +45,7 @@ def unmount(directory: str | os.PathLike[str], *, force: bool = False, abort: bo
         return own.session
     worker = mounting.worker_of(root)
     kept = worker is not None and not mounting.session_facts(worker.folder).get("ephemeral")
-    if worker is not None:
+    if worker is not None and not abort:  # one whose owner is gone would take the mount away before us
         mounting.wake(worker.pid)
     ends = mounting.unmount(root, force=force, abort=abort)
     if worker is None:

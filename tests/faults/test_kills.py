@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -164,3 +165,18 @@ def test_a_renderer_that_dies_is_replaced(cast: Cast, folder: Path) -> None:
     kill(renderer_of(owner.worker))
     assert (folder / "file.csv").read_bytes().startswith(first[:30])
     owner.leave()
+
+
+def test_a_stopped_worker_whose_owner_was_killed_is_aborted(cast: Cast, folder: Path) -> None:
+    owner = cast.owner(folder, output=folder.parent / "session")
+    program = cast.writer(folder / "data")
+    assert program.line()
+    kill(owner.worker, signal.SIGSTOP)
+    kill(owner.pid)
+    fmrw("unmount", "--abort", folder)
+    assert not mounted(folder)
+    eventually(lambda: gone(owner.worker), "the worker has ended")
+    status, said, error = program.finish()
+    assert (status, error.split()[0]) == (0, "error")
+    check_file(folder / "data", 1 + said.count("\n"))
+    check_events(folder.parent / "session", 1 + said.count("\n"))
