@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _CACHED = 1024  # descriptors kept on comm files
+_ASKED = 256  # threads of which it is kept whether they help
 _LONGEST_COMMAND = 4096
 _PATIENCE_S = 1.0
 IGNORED = -1
@@ -71,7 +72,9 @@ class Processes:
         self._known: dict[int, tuple[int, bytes, int]] = {}
         self._calls: dict[int, int] = {}
         self._lines: dict[int, tuple[bytes, tuple[int, bool]]] = {}
-        weakref.finalize(self, _close_all, self._known, self._calls)
+        self._helping: dict[int, tuple[int, bool]] = {}
+        self._asking = threading.Lock()
+        weakref.finalize(self, _close_all, self._known, self._calls, self._helping)
         self._numbers = itertools.count()
         self._kernel = self._number(Identity(0, 0, 0, "[writeback]", "", ""))
 
@@ -99,8 +102,31 @@ class Processes:
         return None
 
     def helps(self, tid: int) -> bool:
-        """Tell whether a thread belongs to a process of fmrw's own."""
-        return bool(self._own) and self._own in {process_of(tid), int(_status(tid, b"PPid:") or 0)}
+        """Tell whether a thread belongs to a process of fmrw's own.
+
+        A listing asks for every name in it, and a status takes 50 µs: the answer is kept as long as the thread lives.
+        """
+        if not self._own:
+            return False
+        with self._asking:
+            kept = self._helping.get(tid)
+            if kept is not None:
+                with contextlib.suppress(OSError):  # the thread is gone and its id belongs to another
+                    os.pread(kept[0], 1, 0)
+                    return kept[1]
+                os.close(self._helping.pop(tid)[0])
+            return self._ask_whether_it_helps(tid)
+
+    def _ask_whether_it_helps(self, tid: int) -> bool:
+        try:
+            fd = os.open(f"/proc/{tid}/comm", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        helps = self._own in {process_of(tid), int(_status(tid, b"PPid:") or 0)}
+        if len(self._helping) >= _ASKED:
+            os.close(self._helping.pop(next(iter(self._helping)))[0])
+        self._helping[tid] = fd, helps
+        return helps
 
     def wanted(self, tid: int) -> tuple[int, bool] | None:
         """Tell how many bytes the read or write a thread waits in was called for, and whether it has several buffers.
@@ -182,9 +208,15 @@ class Processes:
                 self._forget(tid)
 
 
-def _close_all(known: dict[int, tuple[int, bytes, int]], calls: dict[int, int]) -> None:
+def _close_all(
+    known: dict[int, tuple[int, bytes, int]], calls: dict[int, int], helping: dict[int, tuple[int, bool]]
+) -> None:
     """Close what a `Processes` that nobody needs any more has kept open."""
-    for fd in (*(fd for fd, _comm, _number in known.values()), *calls.values()):
+    for fd in (
+        *(fd for fd, _comm, _number in known.values()),
+        *calls.values(),
+        *(fd for fd, _helps in helping.values()),
+    ):
         os.close(fd)
 
 

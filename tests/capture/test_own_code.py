@@ -16,6 +16,7 @@ import pytest
 
 import fmrw
 from fmrw.capture import mount as kernel_mounts
+from fmrw.capture import process
 from fmrw.capture.owncode import code_below, look_beneath
 from fmrw.capture.process import Processes
 
@@ -243,3 +244,20 @@ def test_helpers_are_known_by_their_parent() -> None:
         assert processes.helps(child.pid)
         assert not processes.helps(os.getppid())
         assert not Processes(lambda *_: None).helps(child.pid)
+    assert not processes.helps(child.pid), "what is gone is no helper, nor is who gets its number"
+
+
+def test_few_answers_about_helpers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_ASKED", 2)
+    processes = Processes(lambda *_: None, own=os.getpid())
+    with contextlib.ExitStack() as stack:
+        children = [stack.enter_context(subprocess.Popen(["cat"], stdin=subprocess.PIPE)) for _ in range(5)]
+        for _ in range(2):
+            assert all(processes.helps(child.pid) for child in children)
+            assert list(processes._helping) == [child.pid for child in children[-2:]]
+        kept = [fd for fd, _helps in processes._helping.values()]
+        assert all(os.fstat(fd) for fd in kept)
+        del processes
+        for fd in kept:
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                os.fstat(fd)
