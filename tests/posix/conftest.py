@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +18,10 @@ import pytest
 import fmrw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 HERE = Path(__file__).parent
+PATIENCE = 1000  # hundredths of a second
 
 
 class Actor:
@@ -96,9 +99,28 @@ def _mounted(area: Path, actor: Actor, capture: str, reports: str, *, alone: boo
     ) as mount:
         yield Side(folder, actor, capture, beneath)
         assert mount.facts()["faults"] == 0, "the worker met exceptions it did not expect"
+        _await(lambda: not _held(mount.worker_pid, folder), "the worker holds what nobody has open")
     os.close(beneath)
     assert not list(folder.iterdir()), "the mount left something beneath"
     assert not folder.is_mount()
+
+
+def _held(worker: int, folder: Path) -> list[str]:
+    """Find what a worker has open below its directory."""
+    found = []
+    for entry in Path(f"/proc/{worker}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.append(str(entry.readlink()))
+    return [target for target in found if target.startswith(f"{folder}/")]
+
+
+def _await(condition: Callable[[], bool], otherwise: str) -> None:
+    """Wait for what the kernel tells the worker after the close."""
+    for _ in range(PATIENCE):
+        if condition():
+            return
+        time.sleep(0.01)
+    pytest.fail(otherwise)
 
 
 @pytest.fixture(scope="module")

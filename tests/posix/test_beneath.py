@@ -15,6 +15,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from probe import OTHER
 
 import fmrw
 
@@ -164,3 +165,88 @@ def test_a_link_put_beneath_is_not_followed(
         (FILES if kind == "file" else FOLDERS)[name](f"/proc/self/fd/{held}")
     os.close(held)
     assert _state(outside) == before
+
+
+ATTEMPTS = f"""
+import os, sys
+os.setgroups([])
+os.setresgid({OTHER}, {OTHER}, {OTHER})
+os.setresuid({OTHER}, {OTHER}, {OTHER})
+held = os.open(sys.argv[1], os.O_PATH)
+print("held", flush=True)
+sys.stdin.readline()
+path = f"/proc/self/fd/{{held}}"
+attempts = {{
+    "read": lambda: os.read(os.open(path, os.O_RDONLY), 10),
+    "write": lambda: os.write(os.open(path, os.O_WRONLY), b"x"),
+    "empty": lambda: os.open(path, os.O_WRONLY | os.O_TRUNC),
+    "truncate": lambda: os.truncate(path, 1),
+    "mode": lambda: os.chmod(path, 0o666),
+    "owner": lambda: os.chown(path, -1, os.getgid()),
+    "times": lambda: os.utime(path, ns=(1, 2)),
+    "set attribute": lambda: os.setxattr(path, "user.key", b"other"),
+    "get attribute": lambda: os.getxattr(path, "user.key"),
+    "remove attribute": lambda: os.removexattr(path, "user.key"),
+}}
+try:
+    print("did", attempts[sys.argv[2]]())
+except OSError as error:
+    print("refused", error.errno)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it becomes another user")
+@pytest.mark.parametrize("name", list(FILES.keys() - {"append"}))
+def test_a_file_put_beneath_is_touched_with_the_rights_of_the_caller(
+    name: str, exact: Side, tmp_path: Path
+) -> None:
+    victim = exact.root / "victim"
+    victim.write_bytes(b"theirs")
+    os.chown(victim, OTHER, OTHER)
+    os.setxattr(victim, "user.key", b"theirs")
+    with subprocess.Popen(
+        [sys.executable, "-c", ATTEMPTS, victim, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as attacker:  # fmt: skip
+        assert attacker.stdout is not None
+        assert attacker.stdout.readline() == "held\n"
+        os.rename("victim", "away", src_dir_fd=exact.beneath, dst_dir_fd=exact.beneath)
+        secret = _outside(tmp_path, "file")
+        secret.chmod(0o600)
+        os.link(secret, "victim", dst_dir_fd=exact.beneath)
+        before = _state(secret)
+        said, _error = attacker.communicate("\n")
+    after = _state(secret)
+    for left in ("victim", "away"):
+        os.unlink(left, dir_fd=exact.beneath)
+    assert after == before
+    assert said.startswith("refused"), said
+
+
+OPENER = """
+import os, sys
+held = os.open(sys.argv[1], os.O_PATH)
+print("held", flush=True)
+sys.stdin.readline()
+try:
+    os.open(f"/proc/self/fd/{held}", os.O_RDONLY)
+except OSError:
+    pass
+print("went on")
+"""
+
+
+def test_a_fifo_put_beneath_stops_nobody(mirrored: tuple[Path, int]) -> None:
+    root, beneath = mirrored
+    (root / "victim").touch()
+    with subprocess.Popen(
+        [sys.executable, "-c", OPENER, root / "victim"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as opener:  # fmt: skip
+        assert opener.stdout is not None
+        assert opener.stdout.readline() == "held\n"
+        os.unlink("victim", dir_fd=beneath)
+        os.mkfifo("victim", dir_fd=beneath)
+        try:
+            said, _error = opener.communicate("\n", timeout=20)
+        finally:
+            os.close(os.open("victim", os.O_RDWR | os.O_NONBLOCK, dir_fd=beneath))  # lets whoever waits go
+    assert said == "went on\n"
