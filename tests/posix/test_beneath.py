@@ -195,7 +195,7 @@ except OSError as error:
 """
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it becomes another user")
+@pytest.mark.root("it becomes another user")
 @pytest.mark.parametrize("name", list(FILES.keys() - {"append"}))
 def test_a_file_put_beneath_is_touched_with_the_rights_of_the_caller(
     name: str, exact: Side, tmp_path: Path

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.mount,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: the scripts give files away"),
+    pytest.mark.root("the scripts give files away"),
 ]
 
 SCRIPTS = sorted((Path(__file__).parent / "programs").glob("*.sh"))
