@@ -68,7 +68,9 @@ class Passthrough(Names):
         try:
             fd = self._open_beneath(path, wanted, mode)
         except FileExistsError:  # made beneath since the kernel looked
-            return self.open(path, flags)
+            if flags & os.O_EXCL:
+                raise
+            return Passthrough.open(self, path, flags)  # not a subclass's, which records and gives more
         return self._admit(fd, path, flags).number
 
     def _require_room(self) -> None:

@@ -18,6 +18,7 @@ import pytest
 from probe import OTHER
 
 import fmrw
+from fmrw.capture.passthrough import Passthrough
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,6 +45,33 @@ def test_appending_goes_behind_what_was_appended_beneath(side: Side) -> None:
     os.close(beneath)
     assert path.read_bytes() == b"first above0 beneathlast"
     path.unlink()
+
+
+@pytest.mark.parametrize("exclusively", [False, True])
+def test_a_file_made_beneath_meanwhile_is_opened_unless_it_must_be_new(
+    exclusively: bool,  # noqa: FBT001 - a parameter
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    making = Passthrough._open_beneath
+
+    def late(self: Passthrough, path: bytes, flags: int, mode: int = 0) -> int:
+        if flags & os.O_CREAT:  # somebody was faster
+            fd = os.open("made", os.O_CREAT | os.O_WRONLY, dir_fd=self.root)
+            os.write(fd, b"theirs")
+            os.close(fd)
+        return making(self, path, flags, mode)
+
+    monkeypatch.setattr(Passthrough, "_open_beneath", late)
+    flags = os.O_RDWR | os.O_CREAT | (os.O_EXCL if exclusively else 0)
+    code = f"import os; print(os.read(os.open('made', {flags}), 10))"
+    with fmrw.mount(tmp_path, worker="thread", reports="off") as mount:
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert mount.facts()["faults"] == 0
+    assert ("FileExistsError" in done.stderr) == exclusively, done.stderr
+    assert done.stdout == ("" if exclusively else "b'theirs'\n")
 
 
 WATCHER = """
