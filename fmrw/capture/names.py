@@ -164,6 +164,7 @@ class Names:
     def rmdir(self, path: bytes) -> None:
         with self.place(path) as (directory, name), self._as_caller():
             os.rmdir(name, dir_fd=directory)
+        self._leave_below(path)
 
     def rename(self, old: bytes, new: bytes) -> None:
         if self._hides(old, new):
@@ -171,6 +172,7 @@ class Names:
             return
         with self.place(old) as (source, name), self.place(new) as (directory, new_name), self._as_caller():
             os.rename(name, new_name, src_dir_fd=source, dst_dir_fd=directory)
+        self._leave_below(new)
         self._follow_rename(old, new)
 
     def _hides(self, old: bytes, new: bytes) -> bool:
@@ -201,13 +203,23 @@ class Names:
         self._parked[hidden] = fd
 
     def _follow_rename(self, old: bytes, new: bytes) -> None:
-        """Let open files keep a path that is true: the renamed one, and all below a renamed directory."""
+        """Let open files keep a path that is true: the renamed one, and all below a renamed directory, hidden ones too."""
         below = old + b"/"
+        for hidden in self._parked_below(old):
+            self._parked[new + hidden[len(old) :]] = self._parked.pop(hidden)
         for handle in list(self.handles.values()):
             if handle.path == old:
                 handle.path = new
             elif handle.path.startswith(below):
                 handle.path = new + handle.path[len(old) :]
+
+    def _parked_below(self, path: bytes) -> list[bytes]:
+        return [hidden for hidden in list(self._parked) if hidden.startswith(path + b"/")]
+
+    def _leave_below(self, path: bytes) -> None:
+        """Let go of hidden files whose directory has just been removed: libfuse has no path to them any more, not even to unlink them."""
+        for hidden in self._parked_below(path):
+            os.close(self._parked.pop(hidden))
 
     # Metadata
 

@@ -132,6 +132,28 @@ def empty_right_after_close(p: Probe) -> None:
 
 
 @case
+def open_without_a_name_in_a_folder_that_moves(p: Probe) -> None:
+    """A file that lost its name is the same file wherever its folder goes."""
+    folder, moved = p.folder("folder"), p.at("moved")
+    fd = os.open(folder + b"/file", os.O_CREAT | os.O_RDWR, 0o600)
+    p("unlink", os.unlink, folder + b"/file")
+    p("move", os.rename, folder, moved)
+    p("listing", os.listdir, moved)
+    p("mode", os.fchmod, fd, 0o640)
+    p("times", os.utime, fd, ns=(10**18, 2 * 10**18))
+    p("attribute", os.setxattr, fd, "user.key", b"value")
+    p("size", os.ftruncate, fd, 77)
+    p("status", os.fstat, fd)
+    p("move back", os.rename, moved, folder)
+    p("value", os.getxattr, fd, "user.key")
+    os.mkdir(moved)
+    p("replace the folder", os.rename, moved, folder)
+    p("write", os.write, fd, b"still there")
+    p("read", os.pread, fd, 20, 0)
+    os.close(fd)
+
+
+@case
 def folders_count_the_folders_in_them(p: Probe) -> None:
     one, two = p.folder("one"), p.folder("two")
     opened = os.open(one, os.O_RDONLY | os.O_DIRECTORY)
@@ -207,7 +229,8 @@ def deeper_than_a_path_reaches(p: Probe) -> None:
     for number in range(60):
         os.mkdir(b"%03d" % number + b"-" * 120)
         os.chdir(b"%03d" % number + b"-" * 120)
-    p("file", lambda: os.write(os.open("deep", os.O_CREAT | os.O_RDWR), b"down here"))
+    fd = os.open("deep", os.O_CREAT | os.O_RDWR)
+    p("file", os.write, fd, b"down here")
     p("content", p.content, b"deep")
     p("rename", os.rename, b"deep", b"deeper")
     p("chmod", os.chmod, b"deeper", 0o600)
@@ -215,6 +238,7 @@ def deeper_than_a_path_reaches(p: Probe) -> None:
     p("status", os.stat, b"deeper")
     p("listing", os.listdir, b".")
     p("unlink", os.unlink, b"deeper")
+    os.close(fd)
     for number in reversed(range(60)):
         os.chdir("..")
         os.rmdir(b"%03d" % number + b"-" * 120)

@@ -109,7 +109,7 @@ def _held(worker: int, folder: Path) -> list[str]:
     """Find what a worker has open below its directory."""
     found = []
     for entry in Path(f"/proc/{worker}/fd").iterdir():
-        with contextlib.suppress(OSError):  # closed meanwhile, or deeper than a path reaches
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
             found.append(str(entry.readlink()))
     return [target for target in found if target.startswith(f"{folder}/")]
 
