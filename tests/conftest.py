@@ -178,7 +178,7 @@ def nothing_left_behind(request: pytest.FixtureRequest, own_folders: Path) -> It
 def directory(tmp_path: Path) -> Path:
     """A directory with the samples in it."""
     folder = tmp_path / "watched"
-    shutil.copytree(DATA, folder, ignore=shutil.ignore_patterns("*.py", "README*"))
+    shutil.copytree(DATA, folder, ignore=shutil.ignore_patterns("*.py", "README*", "__pycache__"))
     return folder
 
 
