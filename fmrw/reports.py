@@ -106,7 +106,7 @@ def _start() -> subprocess.Popen[bytes]:
     """Start a helper, which stands in no directory, shares no terminal's signals, and finds modules where this process does."""
     path = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100 - texts
     return subprocess.Popen(
-        [sys.executable, "-P", "-c", _PROGRAM, str(os.getpid()), *path],
+        [sys.executable, "-P", "-u", "-c", _PROGRAM, str(os.getpid()), *path],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/", start_new_session=True,
     )  # fmt: skip
 

@@ -54,7 +54,10 @@ def test_what_else_a_report_fails_with_is_told_as_text(helper: reports.Helper) -
     assert helper.run("json", "loads", '"\\udc80"') == "\udc80", "any name comes through"
 
 
-def test_what_it_prints_is_no_answer(helper: reports.Helper, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_it_prints_is_no_answer(
+    helper: reports.Helper, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     assert helper.run("builtins", "print", "hello") is None
     assert "hello" in capfd.readouterr().err
 
