@@ -20,7 +20,7 @@ chmod --reference=private deep
 setfacl -R -m u:54321:rX,d:u:54321:rwX private
 touch private/made
 mkdir private/two
-getfacl -n -R private
+find private | sort | xargs getfacl -n
 umask 027
 touch masked private/masked
 mkdir folder private/folder
