@@ -38,6 +38,7 @@ _OPCODE_AT = 4  # in struct fuse_in_header
 _OFFERED_AT = 52  # flags in struct fuse_init_in, behind the header
 _ANSWER_FLAGS_AT, _MAX_WRITE_AT, _MAX_PAGES_AT = 12, 20, 28  # in struct fuse_init_out
 _ANSWER_SIZE = 64  # of it since protocol 7.23
+_NAMES_AT = 48  # of a rename: after struct fuse_in_header and struct fuse_rename_in
 _HEADER_SIZE = 16  # of struct fuse_out_header, which begins with the length of all
 _READ = 1 << 20  # bytes of a request, at most
 _WRITE = 1 << 18  # less, since every thread holds room for it
@@ -81,6 +82,16 @@ def opcode() -> int:
     """Tell which request this thread answers (include/uapi/linux/fuse.h); 0 outside of one."""
     buffer = _serving.buffer
     return 0 if buffer is None else c_uint32.from_buffer(buffer, _OPCODE_AT).value
+
+
+def renames_to() -> bytes | None:
+    """Give the last component that a rename which this thread answers was asked for; None while it answers something else."""
+    buffer = _serving.buffer
+    if opcode() != RENAME:
+        return None
+    length: int = c_uint32.from_buffer(buffer).value
+    _old, new, _end = bytes(buffer[_NAMES_AT:length]).split(b"\0", 2)
+    return new
 
 
 def library(fuse: ctypes.CDLL) -> Library:

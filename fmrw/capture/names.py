@@ -177,7 +177,8 @@ class Names:
 
     def _hides(self, old: bytes, new: bytes) -> bool:
         """Tell libfuse's hiding of an open file from a rename by a program."""
-        if not _HIDDEN.search(new) or old.rpartition(b"/")[0] != new.rpartition(b"/")[0]:
+        (folder, _, _), (new_folder, _, name) = old.rpartition(b"/"), new.rpartition(b"/")
+        if not _HIDDEN.search(new) or folder != new_folder or name == loop.renames_to():
             return False
         with self.place(old) as (directory, name):
             wanted = identity(os.stat(name, dir_fd=directory, follow_symlinks=False))

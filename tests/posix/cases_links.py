@@ -182,4 +182,18 @@ def a_file_called_like_a_hidden_one(p: Probe) -> None:
     p("content", p.content, p.at(name))
     p("rename to it", os.rename, p.file("other"), p.at(".fuse_hidden0000000000000001"))
     p("content", p.content, p.at(".fuse_hidden0000000000000001"))
-    p("remove", os.unlink, p.at(name))
+    with open(p.at(name), "r+b", buffering=0) as file:  # noqa: PTH123 - bytes
+        p("rename an open one to another", os.rename, p.at(name), p.at(".fuse_hidden00000000000000ff"))
+        p("listed", os.listdir, p.root)
+        p("write", file.write, b"still mine")
+    p("content", p.content, p.at(".fuse_hidden00000000000000ff"))
+    with open(p.at(".fuse_hidden00000000000000ff"), "rb") as file:  # noqa: PTH123 - the same
+        p(
+            "rename over an open one",
+            os.rename,
+            p.file("third", b"third"),
+            p.at(".fuse_hidden00000000000000ff"),
+        )
+        p("old content", file.read)
+    p("new content", p.content, p.at(".fuse_hidden00000000000000ff"))
+    p("remove", os.unlink, p.at(".fuse_hidden00000000000000ff"))
