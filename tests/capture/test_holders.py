@@ -21,16 +21,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.mount
 
 MAPS = """
-import mmap, sys
+import mmap, os, sys
 with open(sys.argv[1], "rb") as file:
     mapped = mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
-if sys.version_info < (3, 13):  # mmap keeps a descriptor of its own
-    import os
-    for fd in range(3, 20):
-        try:
-            os.close(fd)
-        except OSError:
-            pass
+os.closerange(3, 20)  # mmap keeps a descriptor of its own
 print("mapped", flush=True)
 sys.stdin.read()
 """
