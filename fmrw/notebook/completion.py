@@ -92,19 +92,22 @@ def _names(
     if command is None or "--" in before:
         return []
     line = _Line(command, before[1:], part)
-    option = _option_before(line)
+    option = _option(line, line.before[-1] if line.before else "")
     if option is not None:
         return _values(option, part)
+    name, equals, value = part.partition("=")
+    option = _option(line, name) if equals else None
+    if option is not None:
+        return [f"{name}={each}" for each in _values(option, value)]
     if part.startswith("-"):
         return _beginning([name for each in command.params for name in each.opts if name[0] == "-"], part)
     return _arguments(line, known)
 
 
-def _option_before(line: _Line) -> click.Option | None:
-    """Give the option whose value is being typed."""
-    last = line.before[-1] if line.before else ""
+def _option(line: _Line, word: str) -> click.Option | None:
+    """Give the option of a name that takes a value."""
     options = [each for each in line.command.params if isinstance(each, click.Option)]
-    return next((each for each in options if last in each.opts and not each.is_flag and each.nargs), None)
+    return next((each for each in options if word in each.opts and not each.is_flag and each.nargs), None)
 
 
 def _values(option: click.Option, part: str) -> list[str]:

@@ -334,6 +334,11 @@ def test_completion(shell: InteractiveShell, samples: Path, monkeypatch: pytest.
     assert offered("%%fmrw ") == ["%%fmrw capture", "%%fmrw run"]
     assert offered("%fmrw mount --cap") == ["%fmrw mount --capture"]
     assert offered("%fmrw mount --capture pa") == ["%fmrw mount --capture paged"]
+    assert offered("%fmrw mount --capture=pa") == ["%fmrw mount --capture=paged"]
+    assert offered("%fmrw mount --output=sam") == ["%fmrw mount --output=samples\\ with\\ space/"]
+    assert offered("%fmrw mount --capture=exact sam") == [
+        "%fmrw mount --capture=exact samples\\ with\\ space/"
+    ]
     assert offered("%fmrw mount sam") == ["%fmrw mount samples\\ with\\ space/"]
     assert offered("m = %fmrw mount 'samples wi") == ["m = %fmrw mount 'samples with space/"]
     assert offered("%%fmrw run samples\\ w") == ["%%fmrw run samples\\ with\\ space/"]
