@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from fmrw.capture import mount as mounting
-from fmrw.errors import Busy, SessionError
+from fmrw.errors import Busy, NotMounted, SessionError
 from fmrw.mounting import live
 from fmrw.text import visible
 from fmrw.trace import store
@@ -43,11 +43,16 @@ def unmount(directory: str | os.PathLike[str], *, force: bool = False, abort: bo
     if own is not None:
         own.unmount(force=force, abort=abort)
         return own.session
-    worker = mounting.worker_of(root)
+    there, worker = mounting.mounted_at(root) is not None, mounting.worker_of(root)
     kept = worker is not None and not mounting.session_facts(worker.folder).get("ephemeral")
     if worker is not None and not abort:  # one whose owner is gone would take the mount away before us
         mounting.wake(worker.pid)
-    ends = mounting.unmount(root, force=force, abort=abort)
+    try:
+        ends = mounting.unmount(root, force=force, abort=abort)
+    except NotMounted:
+        if not there:
+            raise
+        ends = not force  # somebody else was faster: the worker that was woken, perhaps
     if worker is None:
         return None
     if abort:

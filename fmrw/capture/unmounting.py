@@ -95,7 +95,7 @@ def _unmount_idle(point: MountPoint) -> bool:
     shown, pause, found = _shown(point.root), threading.Event(), list[Holder]()
     for _ in range(round(_LOOK_S / _AGAIN_S)):
         done = _fusermount_u(point.root)
-        if done.returncode == 0:
+        if done.returncode == 0 or point not in mounts():  # somebody else was faster
             return True
         if "busy" not in done.stderr:
             raise MountError(

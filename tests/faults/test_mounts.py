@@ -190,6 +190,18 @@ def test_a_stopped_worker_is_woken_by_unmounting(cast: Cast, folder: Path) -> No
     eventually(lambda: gone(owner.worker), "the worker has ended")
 
 
+def test_a_stopped_worker_whose_owner_was_killed_is_unmounted(cast: Cast, folder: Path) -> None:
+    """Woken, it takes the mount away itself, and may be faster."""
+    owner = cast.owner(folder, output=folder.parent / "session")
+    kill(owner.worker, signal.SIGSTOP)
+    kill(owner.pid)
+    assert overview.unmount(folder) == folder.parent / "session"
+    assert not mounted(folder)
+    eventually(lambda: gone(owner.worker), "the worker has ended")
+    with pytest.raises(NotMounted):
+        overview.unmount(folder)
+
+
 def test_an_owner_aborts_its_own_worker(folder: Path) -> None:
     mount = package.mount(folder)
     (folder / "file").read_bytes()
