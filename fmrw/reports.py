@@ -151,8 +151,8 @@ def _end_with(parent: int) -> None:
         if os.getppid() == parent:
             select.select([fd], [], [])
     except ProcessLookupError:
-        pass
-    except OSError:  # Linux before 5.3
+        pass  # it has ended already
+    except OSError:  # no pidfd (Linux before 5.3), no descriptor: the end of its questions ends this process, after the last answer
         return
     os._exit(1)
 
