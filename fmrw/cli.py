@@ -12,10 +12,10 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from fmrw.capture.reports.helper import import_quickly
 from fmrw.commands import wants_json
 from fmrw.errors import FmrwError
 from fmrw.grammar import grammar
-from fmrw.reports import import_quickly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

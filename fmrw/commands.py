@@ -242,7 +242,7 @@ def _suspects(trace: Trace) -> list[str]:
 @json_option
 def mount(directory: Path, output: Path | None, foreground: bool, **options: Any) -> Outcome:  # noqa: ANN401
     """Monitor DIRECTORY, in the background, until `fmrw unmount DIRECTORY`."""
-    from fmrw.capture.serving import resolved  # noqa: PLC0415 - heavy
+    from fmrw.capture.mounts.registry import resolved  # noqa: PLC0415 - heavy
 
     return door().mount(resolved(directory), output, options, foreground=foreground)
 
@@ -258,7 +258,7 @@ def mount(directory: Path, output: Path | None, foreground: bool, **options: Any
 @json_option
 def unmount(directory: Path | None, force: bool, abort: bool) -> Outcome:
     """Stop monitoring DIRECTORY and finish its session. A notebook need not name the only one it has."""
-    from fmrw.capture.serving import resolved  # noqa: PLC0415 - heavy
+    from fmrw.capture.mounts.registry import resolved  # noqa: PLC0415 - heavy
 
     root = door().only_root() if directory is None else resolved(directory)
     return door().unmount(root, force=force, abort=abort)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fmrw.capture import mount as mounting
-from fmrw.capture.process import ptrace_scope
+from fmrw.capture.recorder.process import ptrace_scope
+from fmrw.capture.worker import start as mounting
 from fmrw.text import visible
 from fmrw.trace.store import abandoned, sweep
 
@@ -70,7 +70,7 @@ def _library() -> Finding:
 
 def _binding() -> Finding:
     try:
-        import fmrw.capture.adapter as adapter  # noqa: PLC0415, PLR0402 - loads libfuse
+        import fmrw.capture.fuse.adapter as adapter  # noqa: PLC0415, PLR0402 - loads libfuse
     except (ImportError, OSError) as error:
         return Finding("fusepy", visible(str(error)), "pip install --force-reinstall fusepy")
     return Finding("fusepy", adapter.VERSION)

@@ -59,7 +59,7 @@ class Door:
     def mount(self, root: Path, output: Path | None, options: dict[str, Any], *, foreground: bool) -> Outcome:
         """Mount with a worker that outlives the shell's command."""
         from fmrw import mounting, overview  # noqa: PLC0415 - heavy
-        from fmrw.capture.serving import resolved  # noqa: PLC0415
+        from fmrw.capture.mounts.registry import resolved  # noqa: PLC0415
         from fmrw.show import mounted_text  # noqa: PLC0415
 
         session = resolved(output or default_session(root))
@@ -92,7 +92,7 @@ class Door:
 
     def only_root(self) -> Path:
         """Give the directory that is meant by no name; from a shell none is, since mounts may be anybody's."""
-        from fmrw.capture.serving import mounts  # noqa: PLC0415 - heavy
+        from fmrw.capture.mounts.registry import mounts  # noqa: PLC0415 - heavy
 
         known = ", ".join(visible(str(point.root)) for point in mounts()) or "nothing"
         raise click.UsageError(f"Missing argument 'DIRECTORY'; monitored now: {known}.")
@@ -128,7 +128,7 @@ def default_session(root: Path) -> Path:
 
 def recording(name: str | os.PathLike[str]) -> Trace:
     """Open what a user names: a directory this process monitors or has monitored, or whatever `fmrw.load` takes."""
-    from fmrw.capture.serving import resolved  # noqa: PLC0415 - heavy imports only where needed
+    from fmrw.capture.mounts.registry import resolved  # noqa: PLC0415 - heavy imports only where needed
     from fmrw.session import load  # noqa: PLC0415
 
     return door().traces().get(resolved(name)) or load(name)
@@ -142,7 +142,7 @@ def located(name: str, path: str | None) -> tuple[Trace, str | None]:
     SessionError, BadInput, UnknownPath
         There is no such recording, or no such file in it.
     """
-    from fmrw.capture.serving import mounted_at, resolved  # noqa: PLC0415 - heavy imports only where needed
+    from fmrw.capture.mounts.registry import mounted_at, resolved  # noqa: PLC0415 - heavy imports only where needed
     from fmrw.errors import UnknownPath  # noqa: PLC0415
 
     place = resolved(name)
@@ -160,7 +160,7 @@ def located(name: str, path: str | None) -> tuple[Trace, str | None]:
 
 def _around(file: Path) -> Iterator[Trace]:
     """Give the recording of the mount in which a file lies, whoever mounted it."""
-    from fmrw.capture.serving import mounts  # noqa: PLC0415 - heavy imports only where needed
+    from fmrw.capture.mounts.registry import mounts  # noqa: PLC0415 - heavy imports only where needed
     from fmrw.session import load  # noqa: PLC0415
 
     yield from (load(point.root) for point in mounts() if point.root in file.parents)

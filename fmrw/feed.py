@@ -6,7 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
-from fmrw.capture import mount as mounting
+from fmrw.capture.worker import start as mounting
 from fmrw.trace import store
 from fmrw.trace.follow import Follower
 from fmrw.trace.spool import Spool

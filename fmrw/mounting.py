@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import psutil
 
 import fmrw
-from fmrw.capture import mount as mounting
-from fmrw.capture.claims import check_machine, claimed
-from fmrw.capture.serve import Settings, hold, open_session
+from fmrw.capture.mounts.preflight import check_machine, claimed
+from fmrw.capture.worker import start as mounting
+from fmrw.capture.worker.serve import Settings, hold, open_session
 from fmrw.errors import Busy, FmrwError, MountError, NotMounted
 from fmrw.feed import Feed
 from fmrw.runners import END_S, InProcess, InThread
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 CaptureMode = Literal["exact", "paged", "cached"]
 ReportMode = Literal["beside", "hidden", "aside", "off"]
-RENDERER = "fmrw.reports"
+RENDERER = "fmrw.capture.reports.helper"
 GRACE_S = 1
 """How long a detached worker may take before it is left alone."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from fmrw.capture import mount as mounting
+from fmrw.capture.worker import start as mounting
 from fmrw.errors import Busy, NotMounted, SessionError
 from fmrw.mounting import live
 from fmrw.text import visible

@@ -7,11 +7,11 @@ import signal
 import threading
 from pathlib import Path
 
-from fmrw import reports
-from fmrw.capture import libc
-from fmrw.capture import mount as mounting
-from fmrw.capture.owncode import code_below
-from fmrw.capture.serve import FINISHED, Settings, Worker
+from fmrw.capture.reports import helper
+from fmrw.capture.system import libc
+from fmrw.capture.worker import start as mounting
+from fmrw.capture.worker.own_code import code_below
+from fmrw.capture.worker.serve import FINISHED, Settings, Worker
 from fmrw.errors import MountError, NotMounted
 from fmrw.text import visible
 
@@ -130,7 +130,7 @@ class InThread:
         self._thread.join(END_S)
         os.close(self.bell)
         mounting.end_guards(self._root)
-        reports.close()
+        helper.close()
         self._worker.close()
         return False
 

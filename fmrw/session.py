@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from fmrw.analysis import compare, ranges, summary
-from fmrw.capture import mount as mounting
+from fmrw.capture.worker import start as mounting
 from fmrw.errors import SessionError, UnknownPath
 from fmrw.notebook import notes
 from fmrw.offsets import Annotation

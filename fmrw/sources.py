@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import polars as pl
 
-from fmrw.capture import mount as mounting
-from fmrw.capture.process import descriptor_of, descriptor_path
+from fmrw.capture.recorder.process import descriptor_of, descriptor_path
+from fmrw.capture.worker import start as mounting
 from fmrw.errors import SessionError
 from fmrw.text import visible
 from fmrw.trace import schema, store

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import track
 
 from fmrw import drawing
-from fmrw.capture import mount as mounting
+from fmrw.capture.worker import start as mounting
 from fmrw.errors import BadInput, FigureError
 from fmrw.figures.export import FORMATS as FIGURES
 from fmrw.figures.export import export, font_note

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import fmrw
-from fmrw.capture import mount as kernel_mounts
+from fmrw.capture.worker import start as kernel_mounts
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

@@ -18,7 +18,6 @@ LAYERS = {
     "trace": 2,
     "analysis": 3,
     "figures": 4,
-    "reports": 5,
     "rendering": 8,
     "drawing": 6,
     "sources": 6,
@@ -34,7 +33,7 @@ TOP = 9  # cli, __main__, __init__
 
 CONFINED = {  # imported name → the only modules that may import it
     "vl_convert": {"figures/render.py"},
-    "fuse": {"capture/adapter.py"},
+    "fuse": {"capture/fuse/adapter.py"},
 }
 
 
@@ -73,7 +72,7 @@ def test_dangerous_imports_are_confined(module: Path) -> None:
         assert allowed is None or relative in allowed, f"{relative} imports {name}"
 
 
-@pytest.mark.parametrize("module", sorted((PACKAGE / "capture").glob("*.py")), ids=lambda m: m.name)
+@pytest.mark.parametrize("module", sorted((PACKAGE / "capture").rglob("*.py")), ids=lambda m: m.name)
 def test_capture_knows_no_tables_and_no_pictures(module: Path) -> None:
     heads = {name.split(".")[0] for name in imports(module)}
     assert not heads & {"polars", "altair", "numpy", "ipywidgets", "click", "rich"}
@@ -86,8 +85,10 @@ def test_proc_only_where_processes_are_known_and_fusermount_only_where_mounts_en
             if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
                 text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
                 if text.startswith("/proc"):
-                    assert relative in {"capture/process.py", "capture/holders.py"}, (
+                    assert relative in {"capture/recorder/process.py", "capture/mounts/holders.py"}, (
                         f"{relative} names {text}"
                     )
                 if text.startswith("fusermount"):
-                    assert relative in {"capture/unmounting.py", "diagnosis.py"}, f"{relative} names {text}"
+                    assert relative in {"capture/mounts/unmount.py", "diagnosis.py"}, (
+                        f"{relative} names {text}"
+                    )

@@ -21,7 +21,7 @@ import pytest
 
 import fmrw
 from fmrw import cli
-from fmrw.capture import mount as kernel_mounts
+from fmrw.capture.worker import start as kernel_mounts
 from fmrw.trace import schema
 
 if TYPE_CHECKING:

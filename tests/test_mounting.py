@@ -20,8 +20,8 @@ import pytest
 
 import fmrw
 from fmrw import feed, mounting, writing
-from fmrw.capture import claims, serving
-from fmrw.capture import mount as kernel_mounts
+from fmrw.capture.mounts import preflight, registry
+from fmrw.capture.worker import start as kernel_mounts
 from fmrw.errors import AlreadyMounted, Busy, FuseMissing, MountError, NotMounted, SessionError, SessionExists
 from fmrw.trace import store
 
@@ -487,7 +487,7 @@ def test_what_every_program_needs_is_left_alone(name: str) -> None:
     """As root nothing else would refuse them, and a machine without them is lost."""
     with pytest.raises(MountError, match=r"monitor (another directory|a directory in it instead)\.$"):
         fmrw.mount(name)
-    assert not is_mounted(serving.resolved(name))
+    assert not is_mounted(registry.resolved(name))
 
 
 @pytest.mark.parametrize(
@@ -507,14 +507,14 @@ def test_the_kernels_file_systems_are_known_by_their_type(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     listed = [f"1 1 0:1 / {point} rw - {kind} {kind} rw\n" for point, kind in types]
-    monkeypatch.setattr(serving, "mount_table", lambda: listed)
+    monkeypatch.setattr(registry, "mount_table", lambda: listed)
     place = Path(types[-1][0], "below")
     if refused:
         with pytest.raises(MountError, match=rf"{place} holds no files"):
-            claims.check_directory(place)
+            preflight.check_directory(place)
     else:
         with pytest.raises(MountError, match="no such directory"):
-            claims.check_directory(place)
+            preflight.check_directory(place)
 
 
 def test_a_directory_of_somebody_else() -> None:

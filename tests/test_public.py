@@ -47,7 +47,7 @@ def test_the_names() -> None:
         "import fmrw.grammar",
         "from fmrw.cli import main; main(['--help'])",
         "from fmrw.cli import main; main(['run', '--help'])",
-        "import fmrw.capture.serve, fmrw.capture.reportfiles, fmrw.reports",
+        "import fmrw.capture.worker.serve, fmrw.capture.reports.files, fmrw.capture.reports.helper",
     ],
 )
 def test_what_must_start_quickly_imports_nothing_heavy(code: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from fmrw import reports
+from fmrw.capture.reports import helper as reports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +64,7 @@ def test_what_it_prints_is_no_answer(
 
 def test_it_ends_with_its_parent_in_the_middle_of_an_answer() -> None:
     program = (
-        "from fmrw import reports; helper = reports.Helper(); print(helper.run('os', 'getpid'), flush=True);"
+        "from fmrw.capture.reports import helper as reports; helper = reports.Helper(); print(helper.run('os', 'getpid'), flush=True);"
         "helper.run('signal', 'pause')"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
@@ -83,7 +83,7 @@ def test_it_steps_back_behind_watched_programs(helper: reports.Helper) -> None:
 
 def test_a_process_of_ours_imports_altair_without_widgets_and_grammars() -> None:
     program = (
-        "import sys; from fmrw import reports; reports.import_quickly(*reports._WIDGETS); import altair;"
+        "import sys; from fmrw.capture.reports import helper as reports; reports.import_quickly(*reports._WIDGETS); import altair;"
         "print(sorted({'altair', 'ipywidgets', 'lark', 'arrow'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)

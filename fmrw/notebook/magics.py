@@ -23,8 +23,8 @@ from IPython.display import display
 from rich.console import Console
 
 from fmrw import mounting, running
-from fmrw.capture import mount as kernel_mounts
-from fmrw.capture.serving import resolved
+from fmrw.capture.mounts.registry import resolved
+from fmrw.capture.worker import start as kernel_mounts
 from fmrw.celldoor import CellDoor
 from fmrw.commands import wants_json
 from fmrw.doors import Outcome

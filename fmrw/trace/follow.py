@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import polars as pl
 
-from fmrw.capture import journal as log
+from fmrw.capture.recorder import journal as log
 from fmrw.errors import NewerSchema, SessionError
 from fmrw.trace import schema
 from fmrw.trace.foreign import DamagedWarning

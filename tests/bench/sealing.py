@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from fmrw.capture import journal as log
+from fmrw.capture.recorder import journal as log
 from fmrw.trace import store
 from fmrw.trace.follow import DTYPE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 
-from fmrw.capture.guards import Socket, let_go, only_new, sockets
+from fmrw.capture.worker.auto_unmount import Socket, let_go, only_new, sockets
 
 
 def test_one_new_socket_is_told() -> None:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import fmrw
-from fmrw.capture.adapter import _PROTOTYPES, TRANSFERS
-from fmrw.capture.journal import Journal
-from fmrw.capture.monitor import Monitor
-from fmrw.capture.reportfiles import ReportFiles
+from fmrw.capture.fuse.adapter import _PROTOTYPES, TRANSFERS
+from fmrw.capture.recorder.journal import Journal
+from fmrw.capture.recorder.monitor import Monitor
+from fmrw.capture.reports.files import ReportFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

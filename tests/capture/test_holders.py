@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fmrw
-from fmrw.capture import unmounting
-from fmrw.capture.holders import Holder, holders
-from fmrw.capture.serving import mounted_at
+from fmrw.capture.mounts import unmount
+from fmrw.capture.mounts.holders import Holder, holders
+from fmrw.capture.mounts.registry import mounted_at
 from fmrw.errors import Busy
 
 if TYPE_CHECKING:
@@ -59,20 +59,20 @@ def test_who_maps_a_file_is_told_from_who_works_there(directory: Path) -> None:
         assert process.stdout.readline() == b"mapped\n"
         assert not who(directory)[process.pid].works
         with pytest.raises(Busy, match=rf"\({process.pid}\)"):
-            unmounting.unmount(directory)
+            unmount.unmount(directory)
         process.communicate(b"")
 
 
 def test_a_look_in_passing_is_waited_for(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, said = unmounting._fusermount_u, iter(["Device or resource busy"] * 3)
+    real, said = unmount._fusermount_u, iter(["Device or resource busy"] * 3)
 
     def passing(root: Path, *flags: str) -> subprocess.CompletedProcess[str]:
         busy = next(said, None)
         return real(root, *flags) if busy is None else subprocess.CompletedProcess([], 1, "", busy)
 
     with fmrw.mount(directory):
-        monkeypatch.setattr(unmounting, "_fusermount_u", passing)
-        assert unmounting.unmount(directory)
+        monkeypatch.setattr(unmount, "_fusermount_u", passing)
+        assert unmount.unmount(directory)
         assert next(said, None) is None
 
 
@@ -80,8 +80,8 @@ def test_who_cannot_be_looked_at_is_told_as_that(directory: Path, monkeypatch: p
     busy = subprocess.CompletedProcess([], 1, "", "Device or resource busy")
     with fmrw.mount(directory):
         with monkeypatch.context() as patched:
-            patched.setattr(unmounting, "_LOOK_S", 0.1)
-            patched.setattr(unmounting, "_fusermount_u", lambda *_: busy)
+            patched.setattr(unmount, "_LOOK_S", 0.1)
+            patched.setattr(unmount, "_fusermount_u", lambda *_: busy)
             with pytest.raises(Busy, match="a process that cannot be looked at"):
-                unmounting.unmount(directory)
+                unmount.unmount(directory)
         assert mounted_at(directory) is not None

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fmrw.capture import journal as log
-from fmrw.capture.journal import Head, Journal
+from fmrw.capture.recorder import journal as log
+from fmrw.capture.recorder.journal import Head, Journal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

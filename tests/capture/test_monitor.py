@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 import fmrw
-from fmrw.capture.process import IGNORED, Identity, Processes
+from fmrw.capture.recorder.process import IGNORED, Identity, Processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -182,7 +182,7 @@ def test_what_is_told_to_be_ignored_and_we_ourselves_have_no_number(sleepers: St
 
 
 def test_descriptors_on_processes_are_bounded(monkeypatch: pytest.MonkeyPatch, sleepers: Start) -> None:
-    monkeypatch.setattr("fmrw.capture.process._CACHED", 4)
+    monkeypatch.setattr("fmrw.capture.recorder.process._CACHED", 4)
     notes = Notes()
     alive = [sleepers("sleep 1000") for _ in range(7)]
     for process in alive * 2:

@@ -209,7 +209,7 @@ def test_where_the_kernel_puts_32_pages_into_a_request(
     name: str, directory: Path, twin: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As kernels before 4.20 do; the others put 256."""
-    monkeypatch.setattr("fmrw.capture.loop.most_fuse_pages", lambda: 32)
+    monkeypatch.setattr("fmrw.capture.fuse.loop.most_fuse_pages", lambda: 32)
     plain = under_strace(program(name), twin)
     with fmrw.mount(directory, worker="thread") as mount:
         subprocess.run(program(name), cwd=directory, check=True)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import fmrw
-from fmrw.capture import mount as kernel_mounts
-from fmrw.capture import process
-from fmrw.capture.owncode import code_below, look_beneath
-from fmrw.capture.process import Processes
+from fmrw.capture.recorder import process
+from fmrw.capture.recorder.process import Processes
+from fmrw.capture.worker import start as kernel_mounts
+from fmrw.capture.worker.own_code import code_below, look_beneath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +90,7 @@ def told_by(project: Path, *arguments: str | Path) -> str:
 OWNER = """
 import json, os, psutil, subprocess, sys
 import fmrw
-from fmrw.capture import mount as kernel_mounts
+from fmrw.capture.worker import start as kernel_mounts
 from fmrw.errors import MountError
 
 def output(*command):

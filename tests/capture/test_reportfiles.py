@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 import fmrw
-from fmrw.capture.serve import Tidy
+from fmrw.capture.worker.serve import Tidy
 
 pytestmark = pytest.mark.mount
 

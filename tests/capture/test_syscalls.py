@@ -4,7 +4,7 @@ import platform
 
 import pytest
 
-from fmrw.capture.syscalls import Transfer, makes_name, removes_name, transfer
+from fmrw.capture.recorder.syscalls import Transfer, makes_name, removes_name, transfer
 
 pytestmark = pytest.mark.skipif(
     platform.machine() not in {"x86_64", "aarch64"}, reason="another processor: its calls have other numbers"

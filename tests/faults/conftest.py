@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 import pytest
 
-from fmrw.capture import mount as kernel_mounts
+from fmrw.capture.worker import start as kernel_mounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,7 +17,7 @@ import pytest
 from conftest import Cast, Owner, Program, eventually, fmrw, gone, mounted
 from test_kills import check_file, recorded_writes, renderer_of
 
-from fmrw.capture import mount as kernel_mounts
+from fmrw.capture.worker import start as kernel_mounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable

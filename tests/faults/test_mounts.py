@@ -18,7 +18,7 @@ from test_kills import check_file
 
 import fmrw as package
 from fmrw import diagnosis, overview
-from fmrw.capture import mount as kernel_mounts
+from fmrw.capture.worker import start as kernel_mounts
 from fmrw.errors import AlreadyMounted, Busy, MountError, NotMounted
 from fmrw.session import load
 
@@ -456,7 +456,7 @@ def test_a_probe_that_hangs_is_given_up(cast: Cast, folder: Path) -> None:
 def test_a_directory_that_may_not_be_unmounted_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with package.mount(folder):
         with monkeypatch.context() as patched:
-            patched.setattr("fmrw.capture.unmounting.find_fusermount", lambda: "false")
+            patched.setattr("fmrw.capture.mounts.unmount.find_fusermount", lambda: "false")
             with pytest.raises(MountError, match="sudo fmrw unmount --force"):
                 overview.unmount(folder, force=True)
         assert mounted(folder)

@@ -182,7 +182,7 @@ def test_a_signal_before_there_is_a_mount_is_not_forgotten(folder: Path, cast: C
     """An owner that is killed while its worker starts must not leave a mount that nobody owns."""
     code = """
 import os, sys, threading
-from fmrw.capture import mount
+from fmrw.capture.worker import start as mount
 import fmrw.mounting
 def die(child, root):
     print(child.pid, flush=True)

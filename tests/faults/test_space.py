@@ -17,7 +17,7 @@ import pytest
 from conftest import Cast, eventually, fmrw, kill, mounted, needs_root, small_disk
 
 import fmrw as package
-from fmrw.capture import journal as log
+from fmrw.capture.recorder import journal as log
 from fmrw.errors import SessionError
 from fmrw.session import load
 from fmrw.trace import store

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from conftest import FMRW, Cast, fmrw, kill
 
-from fmrw.capture import mount as kernel_mounts
+from fmrw.capture.worker import start as kernel_mounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-from fmrw.capture import mount as kernel_mounts
+from fmrw.capture.worker import start as kernel_mounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,7 +13,7 @@ import pytest
 from recordings import still
 
 import fmrw
-from fmrw.capture import mount as kernel_mounts
+from fmrw.capture.worker import start as kernel_mounts
 from fmrw.errors import UnknownPath
 from fmrw.mounting import start_background
 from fmrw.notebook.explorer import Explorer, explore

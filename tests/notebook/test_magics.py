@@ -16,7 +16,7 @@ from recordings import events
 from traitlets.config import Config
 
 import fmrw
-from fmrw.capture import mount as kernel_mounts
+from fmrw.capture.worker import start as kernel_mounts
 from fmrw.notebook import magics
 from fmrw.notebook.words import words
 

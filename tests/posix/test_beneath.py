@@ -18,7 +18,7 @@ import pytest
 from probe import OTHER
 
 import fmrw
-from fmrw.capture.passthrough import Passthrough
+from fmrw.capture.mirror.passthrough import Passthrough
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

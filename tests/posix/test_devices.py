@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fmrw
-from fmrw.capture.places import told_apart
+from fmrw.capture.mirror.dirfds import told_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,12 +3,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from fmrw.capture.loop import Gate, Library, Loop
+from fmrw.capture.fuse.loop import Gate, Library, Loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fmrw.capture.transfers import Limits
+    from fmrw.capture.fuse.transfers import Limits
 
 HELLO = 15
 

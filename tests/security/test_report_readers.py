@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fmrw
-from fmrw.capture.readers import READ, Owners, narrowed, narrowed_list
+from fmrw.capture.reports.permissions import READ, Owners, narrowed, narrowed_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmrw.capture import journal as log
+from fmrw.capture.recorder import journal as log
 from fmrw.errors import FmrwError, NewerSchema, SessionError
 from fmrw.trace import follow, schema
 from fmrw.trace.follow import Follower, count

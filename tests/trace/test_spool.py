@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_store import recorded
 
-from fmrw.capture import journal as log
+from fmrw.capture.recorder import journal as log
 from fmrw.errors import SessionError
 from fmrw.trace import schema, spool, store
 from fmrw.trace.spool import Spool

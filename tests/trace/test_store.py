@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from fmrw.capture import journal as log
+from fmrw.capture.recorder import journal as log
 from fmrw.errors import FmrwError, NewerSchema, SessionError, SessionExists
 from fmrw.trace import schema, store
 

@@ -26,17 +26,17 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
-from fmrw.capture import libc
-from fmrw.capture.adapter import Stat
-from fmrw.capture.process import creates, removes
-from fmrw.capture.readers import ACCESS_LIST, READ, READ_SEARCH, Owners, narrowed, narrowed_list
-from fmrw.capture.reportnames import Report, ReportNames
+from fmrw.capture.fuse.adapter import Stat
+from fmrw.capture.recorder.process import creates, removes
+from fmrw.capture.reports.names import Report, ReportNames
+from fmrw.capture.reports.permissions import ACCESS_LIST, READ, READ_SEARCH, Owners, narrowed, narrowed_list
+from fmrw.capture.system import libc
 from fmrw.text import path_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from fmrw.capture.journal import Journal
+    from fmrw.capture.recorder.journal import Journal
 
 _REMEMBERED = 65_536  # reports of removed files that `rm -r` may still want to remove
 

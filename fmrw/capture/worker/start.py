@@ -1,7 +1,7 @@
 """Mounting: `start` brings a worker up over a directory and returns when the kernel has accepted the mount.
 
-What else there is to do with mounts and workers is offered from here too: `fmrw.capture.unmounting` takes them away,
-`fmrw.capture.serving` finds them.
+What else there is to do with mounts and workers is offered from here too: `fmrw.capture.mounts.unmount` takes them away,
+`fmrw.capture.mounts.registry` finds them.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fmrw.capture.serve import open_session
-from fmrw.capture.serving import (
+from fmrw.capture.mounts.registry import (
     MODULE,
     MountPoint,
     Process,
@@ -29,7 +28,7 @@ from fmrw.capture.serving import (
     worker_of,
     workers,
 )
-from fmrw.capture.unmounting import (
+from fmrw.capture.mounts.unmount import (
     await_end,
     break_connection,
     detach,
@@ -43,13 +42,14 @@ from fmrw.capture.unmounting import (
     unmount,
     wake,
 )
+from fmrw.capture.worker.serve import open_session
 from fmrw.errors import MountError, NotMounted
 from fmrw.text import visible
 
 if TYPE_CHECKING:
     from typing import IO
 
-    from fmrw.capture.serve import Settings
+    from fmrw.capture.worker.serve import Settings
 
 __all__ = [
     "MountPoint", "Process", "Running", "answers", "await_end", "break_connection", "detach", "end", "end_guards",

@@ -4,10 +4,10 @@
 strict UTF-8, copies what it reads twice, cannot express UTIME_OMIT, and its wrapper turns a BaseException into *success
 with no data*. Here
 
-- paths stay bytes, structures are filled in place, and libfuse is not asked to `read` and `write` (`fmrw.capture.transfers`);
+- paths stay bytes, structures are filled in place, and libfuse is not asked to `read` and `write` (`fmrw.capture.fuse.transfers`);
 - whatever an operation raises becomes an errno: OSError its own, anything else EIO, reported to `operations.fault`;
 - the libfuse 2.9 table is filled to its end, so that `fallocate` works;
-- requests are received by `fmrw.capture.loop`.
+- requests are received by `fmrw.capture.fuse.loop`.
 
 `use_ino`, zero timeouts, `flag_nullpath_ok` (calls on open files work without a path) and `flag_utime_omit_ok` are what
 it takes to be indistinguishable from the directory beneath.
@@ -27,13 +27,14 @@ from typing import TYPE_CHECKING, Any
 
 import fuse
 
-from fmrw.capture import libc, loop
-from fmrw.capture.transfers import Rooms, Transfers
+from fmrw.capture.fuse import loop
+from fmrw.capture.fuse.transfers import Rooms, Transfers
+from fmrw.capture.system import libc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from fmrw.capture.transfers import Limits
+    from fmrw.capture.fuse.transfers import Limits
 
 if not hasattr(fuse, "fuse_operations"):  # the package fuse-python installs a module of the same name
     raise ImportError("the module `fuse` is not fusepy's")
@@ -83,7 +84,7 @@ _PROTOTYPES: dict[str, tuple[Any, ...]] = {
 
 
 TRANSFERS = ("read", "write")
-"""Operations that are not in libfuse's table: `fmrw.capture.transfers` answers them."""
+"""Operations that are not in libfuse's table: `fmrw.capture.fuse.transfers` answers them."""
 
 _FLAG_FIELDS = ("flag_nullpath_ok", "flag_nopath", "flag_utime_omit_ok", "flag_reserved")
 _POINTERS = [entry[0] for entry in fuse.fuse_operations._fields_ if entry[0] not in (*_FLAG_FIELDS, "ioctl")]
@@ -138,7 +139,7 @@ class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
     Parameters
     ----------
     operations
-        An object with the methods of `fmrw.capture.passthrough.Passthrough`.
+        An object with the methods of `fmrw.capture.mirror.passthrough.Passthrough`.
     mountpoint : bytes
         Absolute path of an existing directory.
     options : sequence of str

@@ -23,9 +23,9 @@ import threading
 from ctypes import CFUNCTYPE, c_int, c_size_t, c_uint16, c_uint32, c_void_p
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fmrw.capture import libc
-from fmrw.capture.process import most_fuse_pages
-from fmrw.capture.transfers import DATA_AT, PLAIN, Limits, aligned
+from fmrw.capture.fuse.transfers import DATA_AT, PLAIN, Limits, aligned
+from fmrw.capture.recorder.process import most_fuse_pages
+from fmrw.capture.system import libc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Who it was: from the thread id FUSE gives to a process and its name. `/proc` is known here and in `fmrw.capture.holders` only.
+"""Who it was: from the thread id FUSE gives to a process and its name. `/proc` is known here and in `fmrw.capture.mounts.holders` only.
 
 An open descriptor on `/proc/<tid>/comm`, read again for every event, costs about 1 µs, follows `exec`, and fails with
 ESRCH once the thread is gone, so that a reused id is never taken for the old thread. While a thread waits for our answer,
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
 
-from fmrw.capture.syscalls import makes_name, removes_name, transfer
+from fmrw.capture.recorder.syscalls import makes_name, removes_name, transfer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

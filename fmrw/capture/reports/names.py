@@ -1,6 +1,6 @@
 """The names of files that are not there: which they are, what they stand for, where they are listed.
 
-The rules are those of `fmrw.capture.reportfiles`, which describes, makes and removes what has these names.
+The rules are those of `fmrw.capture.reports.files`, which describes, makes and removes what has these names.
 """
 
 # ruff: noqa: D102 - one method per operation of fuse(4)
@@ -10,12 +10,12 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fmrw.capture.monitor import Monitor
+from fmrw.capture.recorder.monitor import Monitor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from fmrw.capture.journal import Journal
+    from fmrw.capture.recorder.journal import Journal
 
 SHOWN = ("beside", "hidden", "aside", "off")
 _FOLDER = b"/.fmrw"

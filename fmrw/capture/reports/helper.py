@@ -26,7 +26,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import psutil
 
-from fmrw.capture.process import descriptor_of
+from fmrw.capture.recorder.process import descriptor_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,9 +35,7 @@ _LARGEST = 600 << 20  # bytes a helper may hold after a report
 _NICE = 5  # a watched read waits less for its turn, and a report still gets a quarter of a busy processor
 _END_S = 5
 SUFFIXES = {b".csv": "csv", b"-heatmap.pdf": "pdf"}
-_PROGRAM = (
-    "import sys; sys.path[:] = sys.argv[2:]; from fmrw.reports import help_out; help_out(int(sys.argv[1]))"
-)
+_PROGRAM = "import sys; sys.path[:] = sys.argv[2:]; from fmrw.capture.reports.helper import help_out; help_out(int(sys.argv[1]))"
 
 
 class Helper:

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from fmrw.capture.holders import Holder, holders
-from fmrw.capture.serving import mounted_at, mounts, probe, worker_of
+from fmrw.capture.mounts.holders import Holder, holders
+from fmrw.capture.mounts.registry import mounted_at, mounts, probe, worker_of
 from fmrw.errors import Busy, FuseMissing, MountError, NotMounted
 from fmrw.text import visible
 
 if TYPE_CHECKING:
-    from fmrw.capture.serving import MountPoint
+    from fmrw.capture.mounts.registry import MountPoint
 
 _ABORT_S = 10
 _LOOK_S = 1

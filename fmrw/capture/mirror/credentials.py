@@ -13,13 +13,13 @@ import os
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from fmrw.capture import libc
-from fmrw.capture.process import groups_of
+from fmrw.capture.recorder.process import groups_of
+from fmrw.capture.system import libc
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from fmrw.capture.adapter import Caller
+    from fmrw.capture.fuse.adapter import Caller
 
 _OURSELVES: AbstractContextManager[None] = nullcontext()
 

@@ -8,7 +8,7 @@ left to libfuse.
 Both ways the kernel copies page by page, and takes two steps for a page of ours that straddles two of its own. So requests
 and answers lie in memory such that their data, behind the header, begins with a page: a fifth less time for 128 KiB.
 
-Each thread of `fmrw.capture.loop` has its own `Transfers`. The layouts are those of protocol 7.19, which libfuse 2.9 speaks
+Each thread of `fmrw.capture.fuse.loop` has its own `Transfers`. The layouts are those of protocol 7.19, which libfuse 2.9 speaks
 (include/uapi/linux/fuse.h); they have not changed since 7.9.
 """
 
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fmrw.capture.loop import Gate
+    from fmrw.capture.fuse.loop import Gate
 
 READ, WRITE = 15, 16
 _REQUEST = Struct("=QQIIIIQQIIQ")
@@ -79,7 +79,7 @@ class Transfers:
     Parameters
     ----------
     operations
-        An object with the methods of `fmrw.capture.passthrough.Passthrough`; `read` and `write` are called with (handle, buffer,
+        An object with the methods of `fmrw.capture.mirror.passthrough.Passthrough`; `read` and `write` are called with (handle, buffer,
         size, offset, whether a program asks and not the page cache) and give the number of bytes moved.
     gate : Gate
         Which every operation passes.

@@ -9,8 +9,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fmrw.capture.mount import heal, require_fusermount
-from fmrw.capture.serving import mounts, session_facts, types_over, worker_of
+from fmrw.capture.mounts.registry import mounts, session_facts, types_over, worker_of
+from fmrw.capture.worker.start import heal, require_fusermount
 from fmrw.errors import AlreadyMounted, FuseMissing, MountError
 from fmrw.text import visible
 

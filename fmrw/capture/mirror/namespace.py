@@ -1,6 +1,6 @@
 """What has a name in the mirrored directory: looking at it, making, removing, renaming and describing it.
 
-`Names` holds what `fmrw.capture.passthrough` describes about paths, about files that lose their last name while they are open, and
+`Names` holds what `fmrw.capture.mirror.passthrough` describes about paths, about files that lose their last name while they are open, and
 about the rights of the caller.
 """
 
@@ -15,14 +15,15 @@ import stat
 from ctypes import c_uint64
 from typing import TYPE_CHECKING
 
-from fmrw.capture import libc, loop
-from fmrw.capture.acting import Actor
-from fmrw.capture.adapter import Caller, Stat
-from fmrw.capture.places import Pinned, Place, identity, told_apart
-from fmrw.capture.process import descriptor_path
+from fmrw.capture.fuse import loop
+from fmrw.capture.fuse.adapter import Caller, Stat
+from fmrw.capture.mirror.credentials import Actor
+from fmrw.capture.mirror.dirfds import Pinned, Place, identity, told_apart
+from fmrw.capture.recorder.process import descriptor_path
+from fmrw.capture.system import libc
 
 if TYPE_CHECKING:
-    from fmrw.capture.places import Handle
+    from fmrw.capture.mirror.dirfds import Handle
 
 _log = logging.getLogger(__name__)
 _HIDDEN = re.compile(rb"(?:^|/)\.fuse_hidden[0-9a-f]{16}$")  # libfuse 2.9, hidden_name(): "%08x%08x"

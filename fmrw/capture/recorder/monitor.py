@@ -22,18 +22,18 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from fmrw.capture import journal as log
-from fmrw.capture.libc import pread_into
-from fmrw.capture.passthrough import Passthrough
-from fmrw.capture.process import IGNORED, Identity, Processes
-from fmrw.capture.transfers import PLAIN
+from fmrw.capture.fuse.transfers import PLAIN
+from fmrw.capture.mirror.passthrough import Passthrough
+from fmrw.capture.recorder import journal as log
+from fmrw.capture.recorder.process import IGNORED, Identity, Processes
+from fmrw.capture.system.libc import pread_into
 from fmrw.text import path_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from fmrw.capture.places import Handle
-    from fmrw.capture.transfers import Limits
+    from fmrw.capture.fuse.transfers import Limits
+    from fmrw.capture.mirror.dirfds import Handle
 
 _log = logging.getLogger(__name__)
 _COMMON = 1 << 17  # bytes of the largest buffers most programs use

@@ -1,6 +1,6 @@
 """The worker: one process that mounts, serves and records one directory until it is unmounted.
 
-Started as `python -m fmrw.capture.serve SESSION` by `fmrw.capture.mount`, which writes one line of JSON (`Settings`) to its
+Started as `python -m fmrw.capture.worker.serve SESSION` by `fmrw.capture.worker.start`, which writes one line of JSON (`Settings`) to its
 standard input and reads one line of JSON from its standard output: `{"ready": …}` or `{"error": …}`. After that line
 every byte on standard output says "there is something new in the journal" to a reader that armed the bell.
 
@@ -13,7 +13,7 @@ How it ends
 
 As long as it runs it holds a lock on the session's folder (`hold`), so that nobody takes a temporary session for abandoned.
 
-Where its own Python lies below the directory, it and its helpers import from beneath the mount (`fmrw.capture.owncode`).
+Where its own Python lies below the directory, it and its helpers import from beneath the mount (`fmrw.capture.worker.own_code`).
 
 The worker leads a session of its own, so that Jupyter's interrupt, which goes to a whole process group, passes it by.
 """
@@ -37,17 +37,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fmrw.capture import guards
-from fmrw.capture.journal import Journal
-from fmrw.capture.owncode import code_below, look_beneath
-from fmrw.capture.process import call_itself
-from fmrw.capture.serving import NAME
+from fmrw.capture.mounts.registry import NAME
+from fmrw.capture.recorder.journal import Journal
+from fmrw.capture.recorder.process import call_itself
+from fmrw.capture.worker import auto_unmount
+from fmrw.capture.worker.own_code import code_below, look_beneath
 from fmrw.errors import MountError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from fmrw.capture.passthrough import Passthrough
+    from fmrw.capture.mirror.passthrough import Passthrough
 
 UNFINISHED = ".report-"
 """How names of reports begin that are being made in a session's folder."""
@@ -114,12 +114,12 @@ class Worker:
         hold(self._session)
         self._root = os.open(settings.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._opened = [self._session, self._root]
-        self._guard: guards.Socket | None = None
+        self._guard: auto_unmount.Socket | None = None
 
     def run(self, started: Callable[[], None] = lambda: None) -> int:
         """Mount, serve until unmounted, close the journal; give libfuse's status."""
-        from fmrw.capture.adapter import Adapter  # noqa: PLC0415 - raises where libfuse 2 is missing
-        from fmrw.capture.reportfiles import ReportFiles  # noqa: PLC0415 - the same
+        from fmrw.capture.fuse.adapter import Adapter  # noqa: PLC0415 - raises where libfuse 2 is missing
+        from fmrw.capture.reports.files import ReportFiles  # noqa: PLC0415 - the same
 
         code = code_below(self.settings.root)
         if self._own:
@@ -132,10 +132,10 @@ class Worker:
             own=self._own, code=[os.fsencode(f"/{folder}") for folder in code],
         )  # fmt: skip
 
-        before = {} if self._own else guards.sockets()
+        before = {} if self._own else auto_unmount.sockets()
 
         def ready() -> None:
-            self._guard = None if self._own else guards.only_new(before, guards.sockets())
+            self._guard = None if self._own else auto_unmount.only_new(before, auto_unmount.sockets())
             self._mounted.set()
             started()
             self._say(json.dumps({"ready": os.getpid()}).encode() + b"\n")
@@ -164,7 +164,7 @@ class Worker:
         while self._opened:
             os.close(self._opened.pop())
         if self._guard is not None:
-            guards.let_go(self._guard)
+            auto_unmount.let_go(self._guard)
         self._guard = None
 
     def _makers(self) -> Mapping[bytes, Callable[[str], int]]:
@@ -293,7 +293,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     The first argument is the descriptor of the session's folder, the second its name; `fmrw status` finds both in the
     process's command line.
     """
-    from fmrw.capture.unmounting import detach  # noqa: PLC0415 - only the process detaches, a thread's owner unmounts
+    from fmrw.capture.mounts.unmount import detach  # noqa: PLC0415 - only the process detaches, a thread's owner unmounts
 
     session = int((sys.argv[1:] if arguments is None else arguments)[0])
     os.set_inheritable(session, False)  # noqa: FBT003 - or fusermount, which outlives us, would hold the lock
@@ -310,7 +310,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parent = _parent() if settings.attached else []
     threading.Thread(target=worker.watch, args=([wake, *parent],), daemon=True).start()
     try:
-        status = worker.run(lambda: guards.move(low))
+        status = worker.run(lambda: auto_unmount.move(low))
     except (OSError, ImportError) as error:
         say(json.dumps({"error": str(error)}).encode() + b"\n")
         return 1

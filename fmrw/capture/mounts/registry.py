@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import psutil
 
-from fmrw.capture.process import descriptor_of, mount_table, named
+from fmrw.capture.recorder.process import descriptor_of, mount_table, named
 from fmrw.errors import MountError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TYPE = "fuse.fmrw"
 NAME = "fmrw-worker"
 """What a worker calls itself. Command lines are read of such processes only: that of a program stuck in a page fault makes one wait."""
-MODULE = "fmrw.capture.serve"
+MODULE = "fmrw.capture.worker.serve"
 """What a worker runs; its last two arguments are the descriptor and the name of its session's folder."""
 _PROBE_S = 2
 _LINKS = 40  # as the kernel follows at most, path_resolution(7)

@@ -14,7 +14,7 @@ the name stays for the rename, which replaces it in one step; when that fails, n
 
 Rights
 ------
-A worker run by root that lets others in does everything that names a file with the rights of the caller (`fmrw.capture.acting`),
+A worker run by root that lets others in does everything that names a file with the rights of the caller (`fmrw.capture.mirror.credentials`),
 in addition to the kernel's own checks above the mount.
 
 Limits
@@ -33,10 +33,10 @@ import resource
 import stat
 from typing import TYPE_CHECKING
 
-from fmrw.capture import libc
-from fmrw.capture.names import Names
-from fmrw.capture.places import Handle, identity, told_apart
-from fmrw.capture.process import descriptor_path, groups_of
+from fmrw.capture.mirror.dirfds import Handle, identity, told_apart
+from fmrw.capture.mirror.namespace import Names
+from fmrw.capture.recorder.process import descriptor_path, groups_of
+from fmrw.capture.system import libc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """System calls in progress, read from the line that proc(5) describes: the call's number, six arguments, two pointers.
 
 A thread that waits for the mount is in such a call. The line is empty where a thread may not be looked at, `running` or `-1` with two
-words where it is in none. `fmrw.capture.process` gets the lines.
+words where it is in none. `fmrw.capture.recorder.process` gets the lines.
 """
 
 from __future__ import annotations

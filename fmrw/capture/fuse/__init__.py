@@ -1,0 +1,1 @@
+"""libfuse 2: its table of operations, its session, the kernel's requests."""

@@ -1,0 +1,1 @@
+"""The passthrough: a directory served as it is, nothing recorded."""

@@ -1,0 +1,1 @@
+"""The monitor: what is written down of each call, and who called."""

@@ -1,0 +1,1 @@
+"""Virtual files: reports that appear in the mount."""
