@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fmrw.errors import FmrwError as FmrwError
+    from fmrw.formats.perfetto import export_perfetto as export_perfetto
     from fmrw.functions import coverage as coverage
     from fmrw.functions import diff as diff
     from fmrw.functions import doctor as doctor
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from fmrw.running import run as run
     from fmrw.session import Trace as Trace
     from fmrw.session import load as load
-    from fmrw.trace.perfetto import export_perfetto as export_perfetto
 
 __version__ = "0.1.0"
 
@@ -41,7 +41,7 @@ _HOMES = {
     "diff": "fmrw.functions",
     "doctor": "fmrw.functions",
     "explore": "fmrw.notebook.explorer",
-    "export_perfetto": "fmrw.trace.perfetto",
+    "export_perfetto": "fmrw.formats.perfetto",
     "gaps": "fmrw.functions",
     "load": "fmrw.session",
     "mount": "fmrw.mounting",

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from fmrw.analysis.tiles import Index
+from fmrw.formats.csv.log import write_csv
 from fmrw.trace import schema, store
-from fmrw.trace.csvlog import write_csv
 from fmrw.trace.follow import Follower
 
 if TYPE_CHECKING:

@@ -18,14 +18,14 @@ import polars as pl
 from fmrw.analysis import compare, ranges, summary
 from fmrw.capture.worker import start as mounting
 from fmrw.errors import SessionError, UnknownPath
+from fmrw.formats.csv.log import read_csv
+from fmrw.formats.strace.log import read_strace
 from fmrw.notebook import notes
 from fmrw.offsets import Annotation
 from fmrw.sources import FolderSource, FrameSource, SetSource, Source
 from fmrw.text import path_bytes, path_text, visible
 from fmrw.trace import schema, store
-from fmrw.trace.csvlog import read_csv
 from fmrw.trace.foreign import opened
-from fmrw.trace.stracelog import read_strace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -24,10 +24,10 @@ from fmrw.figures.export import FORMATS as FIGURES
 from fmrw.figures.export import export, font_note
 from fmrw.figures.look import SCREEN, Look
 from fmrw.figures.playback import playback_gif, playback_html
+from fmrw.formats.csv.log import write_csv
+from fmrw.formats.perfetto import export_perfetto
 from fmrw.text import path_bytes, visible
 from fmrw.trace import store
-from fmrw.trace.csvlog import write_csv
-from fmrw.trace.perfetto import export_perfetto
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

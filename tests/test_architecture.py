@@ -17,6 +17,7 @@ LAYERS = {
     "capture": 1,
     "trace": 2,
     "analysis": 3,
+    "formats": 3,
     "figures": 4,
     "rendering": 8,
     "drawing": 6,

@@ -10,8 +10,8 @@ from fmrw.analysis import ranges
 from fmrw.analysis.tiles import Filter
 from fmrw.figures import look as looks
 from fmrw.figures.export import save
+from fmrw.formats.csv.log import write_csv
 from fmrw.offsets import range_text
-from fmrw.trace.csvlog import write_csv
 
 if TYPE_CHECKING:
     from pathlib import Path

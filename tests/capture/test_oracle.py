@@ -19,7 +19,7 @@ import pytest
 
 import fmrw
 from fmrw.analysis import ranges
-from fmrw.trace.stracelog import read_strace
+from fmrw.formats.strace.log import read_strace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,13 +21,13 @@ from recordings import BEGIN, events, still
 
 from fmrw.errors import BadInput, BadRange, FigureError, UnknownPath
 from fmrw.figures import render
+from fmrw.formats.csv.log import read_csv
 from fmrw.notebook import canvas, notes, offline, pixels
 from fmrw.notebook.drawers import _Lists, clear, drawers, link
 from fmrw.notebook.explorer import Explorer, explore
 from fmrw.notebook.panel import press
 from fmrw.notebook.recorded import Choice
 from fmrw.notebook.state import State
-from fmrw.trace.csvlog import read_csv
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 
 from fmrw.errors import FigureError
-from fmrw.trace import perfetto, schema
-from fmrw.trace.perfetto import FILES_PID, export_perfetto
+from fmrw.formats import perfetto
+from fmrw.formats.perfetto import FILES_PID, export_perfetto
+from fmrw.trace import schema
 
 if TYPE_CHECKING:
     from pathlib import Path

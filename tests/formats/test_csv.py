@@ -16,9 +16,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fmrw.errors import BadInput
+from fmrw.formats.csv import log
+from fmrw.formats.csv import names as csvnames
+from fmrw.formats.csv.log import DamagedWarning, read_csv, write_csv
 from fmrw.text import visible
-from fmrw.trace import csvlog, csvnames, schema
-from fmrw.trace.csvlog import DamagedWarning, read_csv, write_csv
+from fmrw.trace import schema
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -271,7 +273,7 @@ def test_a_bad_row_is_named_by_number_and_reason(
 def test_a_row_far_into_a_large_file_has_the_right_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csvlog, "_BLOCK", 1000)
+    monkeypatch.setattr(log, "_BLOCK", 1000)
     with pytest.raises(BadInput, match=r"row 501: .*negative"):
         read_csv(file(tmp_path, HEADER, *[ROW] * 500, ROW.replace('"10"', '"-1"'), ROW))
 
@@ -281,7 +283,7 @@ def test_blocks_are_cut_only_between_records(tmp_path: Path, monkeypatch: pytest
     expected = read_csv(file(tmp_path, HEADER, *rows))
     assert expected["process"].to_list() == ["7z", r'a\x0a"b\x0a', r"c\x0ad"] * 30
     for size in (1, 50, 333, 1000):
-        monkeypatch.setattr(csvlog, "_BLOCK", size)
+        monkeypatch.setattr(log, "_BLOCK", size)
         assert read_csv(file(tmp_path, HEADER, *rows)).equals(expected)
 
 
@@ -403,6 +405,6 @@ def test_fast_and_slow_agree(junk: bytes) -> None:
     """What polars takes, the strict reader takes in the same way."""
     names = HEADER.replace('"', "").split(",")
     for block in (junk, ROW.encode() + b"\n" + junk + b"\n", ROW.encode().replace(b"7z", junk) + b"\n"):
-        fast = csvlog._fast(block, csvlog._Layout(names))
+        fast = log._fast(block, log._Layout(names))
         if fast is not None:
-            assert fast.equals(csvlog.read_rows(block, names))
+            assert fast.equals(log.read_rows(block, names))

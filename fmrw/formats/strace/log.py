@@ -30,11 +30,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from fmrw.errors import BadInput
+from fmrw.formats.strace.calls import FORKS, WANTED, Replay
+from fmrw.formats.strace.line import Call, Clock, calls, mended
 from fmrw.text import path_text, visible
 from fmrw.trace import schema
 from fmrw.trace.foreign import DamagedWarning, opened
-from fmrw.trace.stracecalls import FORKS, WANTED, Replay
-from fmrw.trace.straceline import Call, Clock, calls, mended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -10,10 +10,20 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from fmrw.formats.strace.line import (
+    Begun,
+    Call,
+    Exit,
+    descriptor,
+    noted,
+    number,
+    position_of,
+    requested,
+    string,
+)
+from fmrw.formats.strace.rows import Recorder
+from fmrw.formats.strace.state import COMM_LENGTH, File, Folder, OpenFile, Slot, Task
 from fmrw.text import path_text
-from fmrw.trace.straceline import Begun, Call, Exit, descriptor, noted, number, position_of, requested, string
-from fmrw.trace.stracerows import Recorder
-from fmrw.trace.stracestate import COMM_LENGTH, File, Folder, OpenFile, Slot, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable

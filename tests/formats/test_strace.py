@@ -16,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fmrw.errors import BadInput
+from fmrw.formats.strace import log as stracelog
+from fmrw.formats.strace.log import beneath, read_strace
 from fmrw.text import path_text
-from fmrw.trace import schema, stracelog
+from fmrw.trace import schema
 from fmrw.trace.foreign import DamagedWarning
-from fmrw.trace.stracelog import beneath, read_strace
 
 if TYPE_CHECKING:
     from pathlib import Path

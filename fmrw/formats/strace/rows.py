@@ -9,12 +9,12 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fmrw.formats.strace.line import LARGEST, descriptor, string
+from fmrw.formats.strace.state import File, Files, Folder, OpenFile, Slot, Table, Task, Tasks
 from fmrw.text import path_text
-from fmrw.trace.straceline import LARGEST, descriptor, string
-from fmrw.trace.stracestate import File, Files, Folder, OpenFile, Slot, Table, Task, Tasks
 
 if TYPE_CHECKING:
-    from fmrw.trace.straceline import Call
+    from fmrw.formats.strace.line import Call
 
 
 @dataclass(slots=True)

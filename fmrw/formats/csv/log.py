@@ -30,9 +30,8 @@ from typing import IO, TYPE_CHECKING
 import polars as pl
 
 from fmrw.errors import BadInput
-from fmrw.text import path_text, visible
-from fmrw.trace import csvnames, schema
-from fmrw.trace.csvrows import (
+from fmrw.formats.csv import names as csvnames
+from fmrw.formats.csv.rows import (
     ANCESTOR,
     LONGEST_NAME,
     LONGEST_RECORD,
@@ -42,6 +41,8 @@ from fmrw.trace.csvrows import (
     BadRow,
     read_rows,
 )
+from fmrw.text import path_text, visible
+from fmrw.trace import schema
 from fmrw.trace.foreign import DamagedWarning, opened
 
 if TYPE_CHECKING:

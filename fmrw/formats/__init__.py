@@ -1,0 +1,1 @@
+"""Other tools' logs, in and out."""

@@ -1,0 +1,1 @@
+"""CSV logs, ours and those of the ancestor."""
