@@ -33,9 +33,10 @@ from polars.io.plugins import register_io_source
 
 from fmrw.errors import SessionError, SessionExists
 from fmrw.text import visible
-from fmrw.trace import schema, tables
+from fmrw.trace import schema
 from fmrw.trace.facts import FACTS, now, persist, read_facts, replacing, write_facts
 from fmrw.trace.follow import Follower
+from fmrw.trace.parquet import tables
 from fmrw.trace.spool import Spool
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from test_store import recorded
 
 from fmrw.errors import SessionError
-from fmrw.trace import parquet, schema, store, tables, thrift
+from fmrw.trace import schema, store
+from fmrw.trace.parquet import claims, tables, thrift
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -200,7 +201,7 @@ CLAIMS = {
 def test_the_file_that_claims_what_is_true_passes(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(table())
     with (tmp_path / "x").open("rb") as file:
-        assert parquet.check(file.fileno()) == 1
+        assert claims.check(file.fileno()) == 1
 
 
 @pytest.mark.parametrize("claim", CLAIMS)
@@ -340,8 +341,8 @@ def test_sealed_processes_that_are_missing_are_one_line(session: Path) -> None:
 
 def test_a_file_is_tried_once_until_it_changes(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = []
-    check = parquet.check
-    monkeypatch.setattr(parquet, "check", lambda fd: tried.append(fd) or check(fd))
+    check = claims.check
+    monkeypatch.setattr(claims, "check", lambda fd: tried.append(fd) or check(fd))
     for _ in range(3):
         assert store.scan(session).collect().height == 400
     assert len(tried) == 1

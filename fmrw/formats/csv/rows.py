@@ -1,6 +1,6 @@
 """CSV records one by one: slow, and knows what is wrong in which.
 
-`csvlog` reads with polars and comes here only for records polars could not take or that are not plausible. What this
+`log` reads with polars and comes here only for records polars could not take or that are not plausible. What this
 module accepts is what a CSV may hold; it gives the same columns as the fast way.
 """
 

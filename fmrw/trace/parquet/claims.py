@@ -3,7 +3,7 @@
 A session may come from a stranger, or from a disk that went bad. Readers of Parquet allocate what a header says, so a file of a kilobyte can
 ask for ten gigabytes. Here the footer and every page header are read first, at a few microseconds each: all places lie inside the file,
 pages fill their column, rows agree, and nothing unfolds into more than the `MOST_…`, nor into more than `UNFOLDS` bytes for each byte there is.
-Data in the pages is not looked at; `fmrw.trace.tables` does that.
+Data in the pages is not looked at; `fmrw.trace.parquet.tables` does that.
 
 Source: parquet.thrift of apache/parquet-format. Only flat schemas are let in; ours has no others.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from fmrw.trace.thrift import Reader, Struct
+from fmrw.trace.parquet.thrift import Reader, Struct
 
 MAGIC = b"PAR1"
 MOST_FOOTER = 16 << 20

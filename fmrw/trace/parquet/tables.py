@@ -1,7 +1,7 @@
 """Parquet files of a session, read so that whatever is in them ends in rows or in one SessionError.
 
 A frame that is scanned lazily fails where it is used, far from here. So a file is tried once, before anybody sees it: its claims
-first (`fmrw.trace.parquet`), then every page of it is decoded, in bounded memory, about 0.1 s for a million events, and what our own code relies
+first (`fmrw.trace.parquet.claims`), then every page of it is decoded, in bounded memory, about 0.1 s for a million events, and what our own code relies
 on is looked at: no value missing, times and ranges that can be. What passed is remembered as long as it does not
 change. Statistics in the file are never used: they may lie, and hide rows.
 
@@ -22,7 +22,8 @@ import polars as pl
 
 from fmrw.errors import SessionError
 from fmrw.text import visible
-from fmrw.trace import parquet, schema
+from fmrw.trace import schema
+from fmrw.trace.parquet import claims
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +50,7 @@ def scan(path: Path, columns: pl.Schema) -> pl.LazyFrame:
             known = (*_identity(file.fileno()), len(columns))
             lazy = pl.scan_parquet(file, use_statistics=False)  # keeps a descriptor of its own
             if known not in _tried:
-                parquet.check(file.fileno())
+                claims.check(file.fileno())
                 with _silenced():
                     _try(lazy, columns)
                 _remember(known)

@@ -1,0 +1,1 @@
+"""Parquet files of strangers: what they claim, before an engine believes it."""
