@@ -112,7 +112,7 @@ def assert_(
     Ranges are START-END (the end is not part of it) or START+LENGTH, in hex or decimal, with KiB, MiB, as a share of the
     file (0-50%) or to its end (0x400-end).
     """
-    from fmrw.analysis.checks import check  # noqa: PLC0415 - heavy
+    from fmrw.analysis.expectations import check  # noqa: PLC0415 - heavy
     from fmrw.offsets import parse_range, range_text  # noqa: PLC0415
 
     if not reads and not never and fail_under is None:

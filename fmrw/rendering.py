@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from fmrw.analysis.tiles import Index
+from fmrw.analysis.index.tiles import Index
 from fmrw.formats.csv.log import write_csv
 from fmrw.trace import schema, store
 from fmrw.trace.follow import Follower

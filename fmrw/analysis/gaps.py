@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from fmrw.analysis import bytestats, magics, ranges
+from fmrw.analysis import bytestats, ranges, signatures
 from fmrw.analysis.structure.parts import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fmrw.analysis.magics import Magic
+    from fmrw.analysis.signatures import Magic
 
 REPORT = pl.Schema(
     {
@@ -121,14 +121,14 @@ def examine(source: Source, start: int, end: int) -> Content:
     blocks = (source.at(at, min(_BLOCK, end - at)) for at in range(start, end, _BLOCK))
     counts = bytestats.histogram(blocks)
     value = bytestats.only_value(counts)
-    inside, complete = ([], True) if value is not None else magics.scan(source, start, end)
+    inside, complete = ([], True) if value is not None else signatures.scan(source, start, end)
     head = source.at(start, min(_HEAD, end - start))
     shown = bytestats.entropy(counts), bytestats.byte_class(counts)
     return Content(int(counts.sum()), *shown, value, head, inside, complete, _own(source))
 
 
 def _own(source: Source) -> str | None:
-    first = magics.scan(source, 0, min(source.size, _OWN_WITHIN))[0]
+    first = signatures.scan(source, 0, min(source.size, _OWN_WITHIN))[0]
     return first[0].name if first and first[0].offset == 0 else None
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from fmrw.analysis.tiles import hilbert, row_major, square_edges
+from fmrw.analysis.index.tiles import hilbert, row_major, square_edges
 from fmrw.errors import FigureError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fmrw.analysis.tiles import Index
+    from fmrw.analysis.index.tiles import Index
 
 
 Layout = Literal["row-major", "hilbert"]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import altair as alt
 import numpy as np
 
-from fmrw.analysis.tiles import Index
+from fmrw.analysis.index.tiles import Index
 from fmrw.errors import BadRange, FigureError
 from fmrw.figures import cells, grid, marks, page, render
 from fmrw.figures.classes import Classes, Scale

@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 
 from fmrw.analysis import ranges
+from fmrw.analysis.index.tiles import accesses, window_edges
 from fmrw.analysis.structure.crosstab import CLASSES
-from fmrw.analysis.tiles import accesses, window_edges
 from fmrw.errors import FigureError
 from fmrw.figures import page, tracks, wide
 from fmrw.figures.classes import Classes, Scale

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from fmrw.analysis import ranges
-from fmrw.analysis.tiles import Filter
+from fmrw.analysis.index.tiles import Filter
 from fmrw.figures import look as looks
 from fmrw.figures.export import save
 from fmrw.formats.csv.log import write_csv

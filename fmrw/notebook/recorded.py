@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 import polars as pl
 
 from fmrw.analysis import ranges
-from fmrw.analysis.tiles import Filter, window_edges
+from fmrw.analysis.index.tiles import Filter, window_edges
 from fmrw.errors import UnknownPath
 from fmrw.figures.page import About
 from fmrw.notebook.content import Content

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from fmrw.analysis.tiles import window_edges
+from fmrw.analysis.index.tiles import window_edges
 from fmrw.figures import grid
 from fmrw.figures.classes import Classes
 from fmrw.figures.grid import Square

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fmrw.analysis.tiles import window_edges
+from fmrw.analysis.index.tiles import window_edges
 from fmrw.figures.page import size_text
 from fmrw.notebook import pixels
 from fmrw.notebook.recorded import OPS

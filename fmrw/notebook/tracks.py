@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from fmrw.analysis import bytestats
-from fmrw.analysis.tiles import window_edges
+from fmrw.analysis.index.tiles import window_edges
 from fmrw.figures.classes import Classes
 from fmrw.figures.page import Box, shorten
 from fmrw.notebook.inks import keys_of, spans

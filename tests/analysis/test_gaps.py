@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmrw.analysis import bytestats, gaps, magics
+from fmrw.analysis import bytestats, gaps, signatures
 from fmrw.analysis.gaps import REPORT, report, unread
 from fmrw.analysis.structure.parts import Source
 from fmrw.trace.schema import EVENTS
@@ -49,7 +49,9 @@ def written(folder: Path, content: bytes) -> Path:
 
 
 def scanned(content: bytes, start: int = 0, end: int | None = None) -> list[tuple[int, str]]:
-    found, complete = magics.scan(Source(io.BytesIO(content)), start, len(content) if end is None else end)
+    found, complete = signatures.scan(
+        Source(io.BytesIO(content)), start, len(content) if end is None else end
+    )
     assert complete
     return [tuple(magic) for magic in found]
 
@@ -318,12 +320,12 @@ def test_every_planted_format_is_found_where_it_was_planted(
 def test_the_search_of_made_up_signatures_ends(tmp_path: Path) -> None:
     path = written(tmp_path, PNG * 2000)
     row = report(frame((0, path.stat().st_size)), path.stat().st_size, path).row(0, named=True)
-    assert len(row["magics"]) == magics.MOST_HITS
+    assert len(row["magics"]) == signatures.MOST_HITS
     assert row["note"] == "more formats than listed: the search stopped"
 
 
 def test_the_signatures_of_puremagic_are_used_but_not_the_vague_ones() -> None:
-    used = {signature.magic for signature in magics.signatures()}
+    used = {signature.magic for signature in signatures.signatures()}
     assert b"SQLite format 3\0" in used
     assert min(map(len, used)) >= 4
     assert not {magic for magic in used if magic.isalpha() and len(magic) > 5}

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from fmrw.analysis.remainder import Remainder
-from fmrw.analysis.tiles import BINS, Index, accesses, hilbert, row_major, square_edges, window_edges
+from fmrw.analysis.index.remainder import Remainder
+from fmrw.analysis.index.tiles import BINS, Index, accesses, hilbert, row_major, square_edges, window_edges
 from fmrw.errors import BadInput, BadRange
 from fmrw.trace.schema import EVENTS, transfers
 

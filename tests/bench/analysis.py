@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from fmrw.analysis import ranges
-from fmrw.analysis.tiles import Index, square_edges
+from fmrw.analysis.index.tiles import Index, square_edges
 from fmrw.trace.schema import EVENTS
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ MEMORY = """
 import sys, resource
 import numpy as np, polars as pl
 from pathlib import Path
-from fmrw.analysis.tiles import Index
+from fmrw.analysis.index.tiles import Index
 from fmrw.figures.heatmap import heatmap_pdf
 from fmrw.figures.page import About
 from fmrw.trace.schema import EVENTS, empty
@@ -122,7 +122,7 @@ def alone(*arguments: str | Path) -> str:
 def main(count: int, renders: int) -> None:
     with tempfile.TemporaryDirectory(prefix="fmrw-bench-") as folder:
         cold(Path(folder))
-    from fmrw.analysis.tiles import Index  # noqa: PLC0415 - imports are timed apart
+    from fmrw.analysis.index.tiles import Index  # noqa: PLC0415 - imports are timed apart
     from fmrw.figures import render  # noqa: PLC0415
     from fmrw.figures.heatmap import heatmap, heatmap_pdf  # noqa: PLC0415
     from fmrw.figures.page import About  # noqa: PLC0415

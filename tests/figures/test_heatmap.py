@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fmrw.analysis.tiles import Index, hilbert
+from fmrw.analysis.index.tiles import Index, hilbert
 from fmrw.errors import BadRange, FigureError
 from fmrw.figures import render
 from fmrw.figures.grid import Square, outline, runs

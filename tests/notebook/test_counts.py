@@ -10,7 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 from recordings import BEGIN, events
 
-from fmrw.analysis.tiles import window_edges
+from fmrw.analysis.index.tiles import window_edges
 from fmrw.notebook import counts
 from fmrw.notebook.counts import Counts, Tally
 from fmrw.notebook.explorer import explore

@@ -30,7 +30,7 @@ from fmrw.trace.schema import EVENTS, transfers
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fmrw.analysis.chosen import Chosen
+    from fmrw.analysis.index.selection import Chosen
 
 Offsets = NDArray[np.int64]
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fmrw.analysis.layers import Cover
+from fmrw.analysis.index.layers import Cover
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from fmrw.analysis.layers import Offsets, Run
+    from fmrw.analysis.index.layers import Offsets, Run
     from fmrw.analysis.minima import Labels
 
 _CHUNK = 1 << 17

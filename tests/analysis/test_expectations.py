@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmrw.analysis.checks import Violation, check
+from fmrw.analysis.expectations import Violation, check
 from fmrw.analysis.ranges import RANGE
 from fmrw.errors import BadInput, BadRange
 

@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from fmrw.analysis.chosen import Chosen
-from fmrw.analysis.layers import LARGEST, Figures, Layer, Offsets, Run
+from fmrw.analysis.index.layers import LARGEST, Figures, Layer, Offsets, Run
+from fmrw.analysis.index.remainder import Remainder
+from fmrw.analysis.index.selection import Chosen
 from fmrw.analysis.ranges import TRANSFERS
-from fmrw.analysis.remainder import Remainder
 from fmrw.errors import BadInput, BadRange
 from fmrw.trace.schema import EVENTS
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fmrw.analysis.layers import Answering
+    from fmrw.analysis.index.layers import Answering
 
 BINS = pl.Schema(
     {

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fmrw.analysis.chosen import Chosen
-from fmrw.analysis.layers import Figures, Layer, events_of, without
+from fmrw.analysis.index.layers import Figures, Layer, events_of, without
+from fmrw.analysis.index.selection import Chosen
 from fmrw.analysis.minima import NOBODY, RangeMinimum
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fmrw.analysis.layers import Answering, Offsets, Run
+    from fmrw.analysis.index.layers import Answering, Offsets, Run
     from fmrw.analysis.minima import Labels
 
 _SHARE = 4  # a layer of its own takes about as long as looking at this part of the extents

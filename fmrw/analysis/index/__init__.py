@@ -1,0 +1,1 @@
+"""The index of extents: any window in any number of bins."""
