@@ -18,11 +18,11 @@ from fmrw.capture.recorder.process import descriptor_path
 from fmrw.errors import BadInput, FigureError
 from fmrw.figures.entropy import entropy
 from fmrw.figures.heatmap import heatmap
-from fmrw.figures.look import SCREEN, Look
 from fmrw.figures.page import About
 from fmrw.figures.plots import access_order, timeline
 from fmrw.figures.strip import crosstab as crosstab_chart
 from fmrw.figures.strip import lanes, strip
+from fmrw.figures.theme import SCREEN, Look
 from fmrw.text import visible
 
 if TYPE_CHECKING:

@@ -57,11 +57,11 @@ def report(
 ) -> list[Path]:
     """Write data and figures of files, or of every file that was touched; see `fmrw report --help`."""
     from fmrw import writing  # noqa: PLC0415 - heavy imports only where needed
-    from fmrw.figures import look  # noqa: PLC0415
+    from fmrw.figures import theme  # noqa: PLC0415
 
     trace, _ = _found(recording, None)
     chosen = [trace.resolve(path) for path in paths] or None
-    style = writing.Style(charts, look.preset(preset), annotations)
+    style = writing.Style(charts, theme.preset(preset), annotations)
     return writing.write(trace, Path(output), formats, paths=chosen, style=style)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from fmrw.figures.look import Look
+    from fmrw.figures.theme import Look
     from fmrw.notebook.browse import Browser
     from fmrw.notebook.explorer import Explorer
     from fmrw.session import Trace
@@ -34,12 +34,12 @@ def _split(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 
 def _look(preset: str, options: dict[str, Any]) -> Look:
     """Make a look of a preset and the options that were given."""
-    from fmrw.figures import look  # noqa: PLC0415 - heavy imports only where needed
+    from fmrw.figures import theme  # noqa: PLC0415 - heavy imports only where needed
 
     given = {
         name: options[name] for name in ("width", "height", "font", "title") if options[name] is not None
     }
-    return look.preset(preset, caption=not options["no_caption"], **given)
+    return theme.preset(preset, caption=not options["no_caption"], **given)
 
 
 @grammar.command(

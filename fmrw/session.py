@@ -182,7 +182,7 @@ class Trace:
         path, name
             File and chart.
         **options
-            `look` (`fmrw.figures.look.preset`), `annotations`, and the chart's own.
+            `look` (`fmrw.figures.theme.preset`), `annotations`, and the chart's own.
         """
         from fmrw import drawing  # noqa: PLC0415 - altair takes a second to import
 

@@ -22,8 +22,8 @@ from fmrw.capture.worker import start as mounting
 from fmrw.errors import BadInput, FigureError
 from fmrw.figures.export import FORMATS as FIGURES
 from fmrw.figures.export import export, font_note
-from fmrw.figures.look import SCREEN, Look
 from fmrw.figures.playback import playback_gif, playback_html
+from fmrw.figures.theme import SCREEN, Look
 from fmrw.formats.csv.log import write_csv
 from fmrw.formats.perfetto import export_perfetto
 from fmrw.text import path_bytes, visible

@@ -18,9 +18,9 @@ from fmrw.offsets import hex_offset
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from fmrw.figures.furniture import Box
+    from fmrw.figures.captions import Box
     from fmrw.figures.grid import Square
-    from fmrw.figures.look import Look
+    from fmrw.figures.theme import Look
     from fmrw.offsets import Annotation
 
 _FINE = 128  # cells per side from which lines between them would be all one sees

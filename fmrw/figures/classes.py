@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from fmrw.figures.look import CLASSES
+from fmrw.figures.theme import CLASSES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

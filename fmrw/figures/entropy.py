@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from fmrw.analysis import bytestats, ranges
 from fmrw.figures import page, tracks, wide
-from fmrw.figures.look import SCREEN, Look
+from fmrw.figures.theme import SCREEN, Look
 from fmrw.figures.tracks import Span, Track
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from os import PathLike
 
-    from fmrw.figures.look import Look
+    from fmrw.figures.theme import Look
 
 FORMATS: dict[str, Callable[[alt.TopLevelMixin], bytes]] = {
     "pdf": render.pdf,

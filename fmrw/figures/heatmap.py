@@ -21,9 +21,9 @@ import numpy as np
 from fmrw.analysis.index.tiles import Index
 from fmrw.errors import BadRange, FigureError
 from fmrw.figures import cells, grid, marks, page, render
+from fmrw.figures.captions import Box, Captions, shorten
 from fmrw.figures.classes import Classes, Scale
-from fmrw.figures.furniture import Box, Furniture, shorten
-from fmrw.figures.look import SCREEN, Look
+from fmrw.figures.theme import SCREEN, Look
 from fmrw.offsets import Annotation, hex_offset, range_text
 
 if TYPE_CHECKING:
@@ -176,11 +176,11 @@ def _total(index: Index, size: int) -> str:
 
 
 def _draw(picture: Picture, about: About, annotations: Sequence[Annotation], look: Look) -> alt.LayerChart:
-    furniture = Furniture(look)
+    captions = Captions(look)
     ops = " and ".join("reads" if op == "read" else "writes" for op in picture.counts)
-    top = page.title(furniture, about, f"{ops} per cell of the file")
-    box, panel = _places(look, about, top, page.footer(furniture, about))
-    _panel(furniture, panel, picture, about, annotations)
+    top = page.title(captions, about, f"{ops} per cell of the file")
+    box, panel = _places(look, about, top, page.footer(captions, about))
+    _panel(captions, panel, picture, about, annotations)
     layers = [
         cells.ground(picture.square, look),
         _cells(picture, box, panel, look),
@@ -190,8 +190,8 @@ def _draw(picture: Picture, about: About, annotations: Sequence[Annotation], loo
         *cells.curve(picture.square, look),
     ]
     if not any(each.any() for each in picture.counts.values()):
-        _nothing(furniture, box)
-    return page.assemble(layers, furniture, box, about, f"heatmap of {ops}")
+        _nothing(captions, box)
+    return page.assemble(layers, captions, box, about, f"heatmap of {ops}")
 
 
 def _places(look: Look, about: About, top: float, bottom: float) -> tuple[Box, Box]:
@@ -210,18 +210,18 @@ def _places(look: Look, about: About, top: float, bottom: float) -> tuple[Box, B
 
 
 def _panel(
-    furniture: Furniture, panel: Box, picture: Picture, about: About, annotations: Sequence[Annotation]
+    captions: Captions, panel: Box, picture: Picture, about: About, annotations: Sequence[Annotation]
 ) -> None:
     """Explain what is seen: what is no colour, the grid, who and how."""
-    text = furniture.look.text
+    text = captions.look.text
     y = panel.top + text * (1.4 + 1.5 * len(picture.classes.lowest)) + text * 0.15
-    furniture.swatch(panel.left, y - text * 0.1, text, text, furniture.look.palette.untouched)
-    furniture.text(panel.left + text * 1.3, y + text * 0.72, "not accessed", size=text * 0.9)
+    captions.swatch(panel.left, y - text * 0.1, text, text, captions.look.palette.untouched)
+    captions.text(panel.left + text * 1.3, y + text * 0.72, "not accessed", size=text * 0.9)
     if picture.square.used < picture.square.count:
         y += text * 1.42
-        furniture.text(panel.left, y + text * 0.72, "///", colour=furniture.look.palette.faint)
-        furniture.text(panel.left + text * 1.3, y + text * 0.72, "beyond the end", size=text * 0.9)
-    page.sections(furniture, panel.below(y + text * 1.6), _facts(picture, about, annotations))
+        captions.text(panel.left, y + text * 0.72, "///", colour=captions.look.palette.faint)
+        captions.text(panel.left + text * 1.3, y + text * 0.72, "beyond the end", size=text * 0.9)
+    page.sections(captions, panel.below(y + text * 1.6), _facts(picture, about, annotations))
 
 
 def _facts(picture: Picture, about: About, annotations: Sequence[Annotation]) -> list[tuple[str, list[str]]]:
@@ -312,11 +312,11 @@ def _legend(picture: Picture, box: Box, panel: Box, look: Look) -> alt.Legend | 
     )
 
 
-def _nothing(furniture: Furniture, box: Box) -> None:
+def _nothing(captions: Captions, box: Box) -> None:
     """Say on the figure itself that there is nothing to see."""
-    look = furniture.look
+    look = captions.look
     size, middle = look.text * 1.4, box.left + box.width / 2
     width = size * 0.53 * len(_NOTHING) + size
     y = box.top + box.height / 2
-    furniture.swatch(middle - width / 2, y - size * 1.3, width, size * 2, look.palette.paper)
-    furniture.text(middle, y, _NOTHING, size=size, bold=True, align="center")
+    captions.swatch(middle - width / 2, y - size * 1.3, width, size * 2, look.palette.paper)
+    captions.text(middle, y, _NOTHING, size=size, bold=True, align="center")

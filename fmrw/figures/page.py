@@ -16,7 +16,7 @@ import altair as alt
 import polars as pl
 
 import fmrw
-from fmrw.figures.furniture import Box, Furniture, shorten, wrap
+from fmrw.figures.captions import Box, Captions, shorten, wrap
 from fmrw.offsets import human_size
 from fmrw.text import visible
 from fmrw.trace.schema import transfers
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from fmrw.figures.look import Look
+    from fmrw.figures.theme import Look
 
 __all__ = [
     "About",
     "Box",
-    "Furniture",
+    "Captions",
     "Section",
     "assemble",
     "capture_text",
@@ -115,29 +115,29 @@ def processes(events: pl.DataFrame) -> tuple[str, ...]:
     return tuple(f"{name} [{pid}]" for name, pid in pairs.iter_rows())
 
 
-def title(furniture: Furniture, about: About, what: str) -> float:
+def title(captions: Captions, about: About, what: str) -> float:
     """Write the file's name and what is shown of it at the top of the page; give the lower edge."""
-    look = furniture.look
+    look = captions.look
     size, badge = round(look.text * 1.65, 1), look.text * 9 if about.page else 0
     room = look.width - 2 * look.margin
     y = look.margin + size * 0.8
-    furniture.text(
+    captions.text(
         look.margin, y, shorten(look.title or about.name, (room - badge) * 0.94, size), size=size, bold=True
     )
     y += look.text * 1.45
-    furniture.text(look.margin, y, shorten(what, room, look.text), colour=look.palette.faint)
+    captions.text(look.margin, y, shorten(what, room, look.text), colour=look.palette.faint)
     if about.page:
-        _badge(furniture, "page-granular")
+        _badge(captions, "page-granular")
     return y
 
 
-def _badge(furniture: Furniture, text: str) -> None:
+def _badge(captions: Captions, text: str) -> None:
     """Put a warning on the figure's face, top right."""
-    look = furniture.look
+    look = captions.look
     width = len(text) * look.text * 0.58 + look.text
     right, top = look.width - look.margin, look.margin * 0.35
-    furniture.swatch(right - width, top, width, look.text * 1.5, look.palette.accent)
-    furniture.text(
+    captions.swatch(right - width, top, width, look.text * 1.5, look.palette.accent)
+    captions.text(
         right - width / 2, top + look.text * 1.1, text, bold=True, colour=look.palette.paper, align="center"
     )
 
@@ -176,26 +176,26 @@ Section = tuple[str, list[str]]
 _SIZES = (1, 0.93, 0.86, 0.8, 0.74)
 
 
-def sections(furniture: Furniture, place: Box, told: Sequence[Section]) -> None:
+def sections(captions: Captions, place: Box, told: Sequence[Section]) -> None:
     """Write sections below each other, in the largest type that fits; what does not fit even in small type is left out."""
-    text = furniture.look.text
+    text = captions.look.text
     for size in (text * step for step in _SIZES):
-        draft = Furniture(furniture.look)
+        draft = Captions(captions.look)
         if _written(draft, place, told, size) <= place.bottom:
-            furniture.texts += draft.texts
+            captions.texts += draft.texts
             return
     if told:
-        sections(furniture, place, told[:-1])
+        sections(captions, place, told[:-1])
 
 
-def _written(furniture: Furniture, place: Box, told: Sequence[Section], size: float) -> float:
+def _written(captions: Captions, place: Box, told: Sequence[Section], size: float) -> float:
     y = place.top
     for heading, paragraphs in told:
-        y = furniture.paragraph(
+        y = captions.paragraph(
             place.left, y + size * 0.6, place.width, heading, bold=True, size=round(size, 1)
         )
         for each in paragraphs:
-            y = furniture.paragraph(place.left, y, place.width, each, size=round(size * 0.9, 1))
+            y = captions.paragraph(place.left, y, place.width, each, size=round(size * 0.9, 1))
     return y
 
 
@@ -206,9 +206,9 @@ def capture_text(about: About) -> str:
     return ", ".join(part for part in parts if part) or "unknown"
 
 
-def footer(furniture: Furniture, about: About) -> float:
+def footer(captions: Captions, about: About) -> float:
     """Write the provenance at the bottom of the page; give the upper edge of it."""
-    look = furniture.look
+    look = captions.look
     if not look.caption:
         return look.height - look.margin * 0.6
     room = look.width - 2 * look.margin
@@ -216,7 +216,7 @@ def footer(furniture: Furniture, about: About) -> float:
     top = look.height - look.margin * 0.6 - len(lines) * look.small * 1.3
     for number, line in enumerate(lines, 1):
         y = top + number * look.small * 1.3
-        furniture.text(look.margin, y, line, size=look.small, colour=look.palette.faint)
+        captions.text(look.margin, y, line, size=look.small, colour=look.palette.faint)
     return top
 
 
@@ -226,13 +226,13 @@ def _cut(text: str, most: int = 420) -> str:
 
 def assemble(
     layers: Sequence[alt.Chart | alt.LayerChart],
-    furniture: Furniture,
+    captions: Captions,
     box: Box,
     about: About,
     description: str,
 ) -> alt.LayerChart:
-    """Put the layers and the furniture on a page of exactly the look's size."""
-    look = furniture.look
+    """Put the layers and the captions on a page of exactly the look's size."""
+    look = captions.look
     left, top, width, height = (round(each, 2) for each in (box.left, box.top, box.width, box.height))
     padding = {
         "left": left,
@@ -240,7 +240,7 @@ def assemble(
         "right": look.width - left - width,
         "bottom": look.height - top - height,
     }
-    chart = alt.layer(*layers, *furniture.layers(box)).properties(
+    chart = alt.layer(*layers, *captions.layers(box)).properties(
         width=width,
         height=height,
         padding={side: round(room, 2) for side, room in padding.items()},

@@ -21,8 +21,8 @@ from PIL import Image
 
 from fmrw.errors import FigureError
 from fmrw.figures import cells, grid, marks, page, render
-from fmrw.figures.furniture import Box, Furniture
-from fmrw.figures.look import SCREEN, Look
+from fmrw.figures.captions import Box, Captions
+from fmrw.figures.theme import SCREEN, Look
 from fmrw.trace.schema import transfers
 
 if TYPE_CHECKING:
@@ -176,13 +176,13 @@ def _runs(placed: pl.DataFrame) -> pl.DataFrame:
 
 
 def _draw(film: _Film, about: About, look: Look) -> alt.LayerChart:
-    furniture = Furniture(look)
-    top, bottom = page.title(furniture, about, "accesses in their order"), page.footer(furniture, about)
+    captions = Captions(look)
+    top, bottom = page.title(captions, about, "accesses in their order"), page.footer(captions, about)
     left = look.margin + look.text * (2.2 + 0.55 * len(hex(about.size)))
     above = top + look.text * 3.2
     side = min(bottom - above - look.text * 3.4, look.width - left - look.margin)
     box = Box(left, above, side, side)
-    _explain(furniture, box, film, about, bottom)
+    _explain(captions, box, film, about, bottom)
     visited = [{"frame": f, "x": x, "x2": x + 1, "y": y, "y2": y + 1} for y, x, f in film.first.iter_rows()]
     been = marks.rectangles(visited, fill=look.palette.ink, opacity=0.22).transform_filter(
         "datum.frame <= frame"
@@ -195,7 +195,7 @@ def _draw(film: _Film, about: About, look: Look) -> alt.LayerChart:
         *cells.hatching(film.square, look),
         _progress(film, look),
     ]
-    chart = page.assemble(layers, furniture, box, about, "playback of accesses")
+    chart = page.assemble(layers, captions, box, about, "playback of accesses")
     chart.params = [alt.VariableParameter(name="frame", value=film.frames - 1)]
     return chart
 
@@ -239,8 +239,8 @@ def _progress(film: _Film, look: Look) -> alt.Chart:
     return chart
 
 
-def _explain(furniture: Furniture, box: Box, film: _Film, about: About, bottom: float) -> None:
-    look = furniture.look
+def _explain(captions: Captions, box: Box, film: _Film, about: About, bottom: float) -> None:
+    look = captions.look
     x, text = box.right + look.text * 2.2, look.text
     if look.width - look.margin - x < look.text * 10:  # no room beside the grid
         return
@@ -252,15 +252,15 @@ def _explain(furniture: Furniture, box: Box, film: _Film, about: About, bottom: 
     )
     for number, (label, fill) in enumerate(entries):
         y = box.top + number * text * 1.5
-        furniture.swatch(x, y, text, text, fill)
-        furniture.text(x + text * 1.5, y + text * 0.85, label, size=text * 0.9)
+        captions.swatch(x, y, text, text, fill)
+        captions.text(x + text * 1.5, y + text * 0.85, label, size=text * 0.9)
     told = [
         (f"{film.square.side} × {film.square.side} cells", [page.size_text(about.size)]),  # noqa: RUF001 - times
         ("Processes", [page.process_text(about) or "unknown"]),
         ("Capture", [page.capture_text(about)]),
     ]
     page.sections(
-        furniture, Box(x, box.top + text * 7, look.width - look.margin - x, bottom - box.top - text * 7), told
+        captions, Box(x, box.top + text * 7, look.width - look.margin - x, bottom - box.top - text * 7), told
     )
 
 

@@ -14,9 +14,9 @@ import altair as alt
 import polars as pl
 
 from fmrw.figures import marks, page, thinning, wide
-from fmrw.figures.furniture import Box, Furniture, shorten
+from fmrw.figures.captions import Box, Captions, shorten
 from fmrw.figures.heatmap import check_annotations
-from fmrw.figures.look import SCREEN, Look
+from fmrw.figures.theme import SCREEN, Look
 from fmrw.offsets import hex_offset
 from fmrw.text import visible
 from fmrw.trace.schema import transfers
@@ -101,7 +101,7 @@ def _plot(
     plane = _Plane(about.size, ops, across, moved["t2"].max() or 1)  # type: ignore[arg-type] # a number
     shown = thinning.thin(moved, about.size, plane.last, wide.MOST_MARKS // 2)
     kinds = dict(zip(sorted(shown.rows["kind"].unique().to_list()), look.palette.classes, strict=False))
-    furniture = Furniture(look)
+    captions = Captions(look)
     seeks = across == "order" and shown.seeks.height
     notes = [
         shown.note,
@@ -112,21 +112,21 @@ def _plot(
     what = "offset against time" if across == "time" else "offset against the order of accesses"
     left = look.text * (2.6 + 0.55 * len(hex_offset(about.size)))
     box = wide.place(
-        furniture,
+        captions,
         about,
         what if moved.height else f"{what} - nothing recorded",
         notes,
         left=left,
         kinds=kinds,
     )
-    _halves(furniture, plane, box)
+    _halves(captions, plane, box)
     layers = [
         _ground(plane, look),
         *_bands(plane, annotations, look),
         *_seeks(shown.seeks, plane, look, across),
         _accesses(shown, plane, kinds, box, look),
     ]
-    return page.assemble(layers, furniture, box, about, what)
+    return page.assemble(layers, captions, box, about, what)
 
 
 def _placed(moved: pl.DataFrame, across: Across) -> pl.DataFrame:
@@ -158,12 +158,12 @@ def _ground(plane: _Plane, look: Look) -> alt.Chart:
     return marks.rectangles(rows, fill=look.palette.untouched, opacity=0.55)
 
 
-def _halves(furniture: Furniture, plane: _Plane, box: Box) -> None:
+def _halves(captions: Captions, plane: _Plane, box: Box) -> None:
     """Say which half is which."""
-    text = furniture.look.text
+    text = captions.look.text
     for number, op in enumerate(plane.ops):
         y = box.top + number * box.height * plane.lift / plane.top - text * 0.35
-        furniture.text(box.right, y, f"{op}s", bold=True, colour=furniture.look.palette.faint, align="right")
+        captions.text(box.right, y, f"{op}s", bold=True, colour=captions.look.palette.faint, align="right")
 
 
 def _bands(plane: _Plane, annotations: Sequence[Annotation], look: Look) -> list[alt.Chart]:

@@ -18,7 +18,7 @@ from fmrw.analysis.structure.crosstab import CLASSES
 from fmrw.errors import FigureError
 from fmrw.figures import page, tracks, wide
 from fmrw.figures.classes import Classes, Scale
-from fmrw.figures.look import SCREEN, Look
+from fmrw.figures.theme import SCREEN, Look
 from fmrw.figures.tracks import Span, Track
 from fmrw.offsets import human_size, range_text
 from fmrw.text import visible

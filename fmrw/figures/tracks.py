@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import altair as alt
 
 from fmrw.figures import marks, page, wide
-from fmrw.figures.furniture import Box, Furniture, shorten
+from fmrw.figures.captions import Box, Captions, shorten
 from fmrw.figures.heatmap import check_annotations
 from fmrw.offsets import range_text
 from fmrw.text import visible
@@ -21,8 +21,8 @@ from fmrw.text import visible
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from fmrw.figures.look import Look
     from fmrw.figures.page import About
+    from fmrw.figures.theme import Look
     from fmrw.offsets import Annotation
 
 PARTING = 0.22  # between tracks, as a part of a track's height
@@ -81,10 +81,10 @@ def draw(
             Track("marked", [Span(*each[:2], "marked", each[2]) for each in annotations], 0.7, ground=False),
             *tracks,
         ]
-    furniture = Furniture(look)
+    captions = Captions(look)
     names = [shorten(track.name, _LONGEST_NAME * look.text * 0.53, look.text) for track in tracks]
     left = look.text * (1.8 + 0.5 * max(len(name) for name in names))
-    box = wide.place(furniture, about, what, notes, left=left, kinds=kinds)
+    box = wide.place(captions, about, what, notes, left=left, kinds=kinds)
     kinds = {visible(kind): colour for kind, colour in kinds.items()}
     colours = {**kinds, **(hidden or {}), "marked": look.palette.accent}
     tops = _tops(tracks)
@@ -96,7 +96,7 @@ def draw(
         _spans(rows, kinds, colours, _Layout(tops, tracks, names, about.size, box), look),
         *_labels(rows, colours, about.size, box, look),
     ]
-    return page.assemble(layers, furniture, box, about, what)
+    return page.assemble(layers, captions, box, about, what)
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ import numpy as np
 import polars as pl
 
 from fmrw.figures import page
-from fmrw.figures.furniture import Box, Furniture, wrap
+from fmrw.figures.captions import Box, Captions, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from fmrw.figures.look import Look
     from fmrw.figures.page import About
+    from fmrw.figures.theme import Look
 
 MOST_MARKS = 10_000
 """Marks a chart may have, whatever the input."""
@@ -27,7 +27,7 @@ _LONGEST = 34  # characters of a legend's entry that are shown
 
 
 def place(
-    furniture: Furniture,
+    captions: Captions,
     about: About,
     what: str,
     notes: Sequence[str],
@@ -39,7 +39,7 @@ def place(
 
     Parameters
     ----------
-    furniture
+    captions
         Gets title, notes and provenance.
     about, what
         The file, and what is shown of it.
@@ -50,16 +50,16 @@ def place(
     kinds
         Entries of the legend.
     """
-    look = furniture.look
+    look = captions.look
     edge = look.margin + left
     rows = _legend_rows(kinds, look.width - look.margin - edge, look)
-    top = page.title(furniture, about, what) + look.text * (2.25 + _ROW * rows)
-    bottom = page.footer(furniture, about)
+    top = page.title(captions, about, what) + look.text * (2.25 + _ROW * rows)
+    bottom = page.footer(captions, about)
     room, size = look.width - 2 * look.margin, round(look.text * 0.9, 1)
     lines = wrap(" · ".join(note for note in notes if note), room, size)[:_NOTE_LINES]
     first = bottom - look.text * 0.5 - len(lines) * size * 1.32
     for number, line in enumerate(lines, 1):
-        furniture.text(look.margin, first + number * size * 1.32, line, size=size)
+        captions.text(look.margin, first + number * size * 1.32, line, size=size)
     return Box(edge, top, look.width - look.margin - edge, first - look.text * 3.6 - top)
 
 

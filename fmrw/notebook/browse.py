@@ -14,7 +14,7 @@ import polars as pl
 import traitlets
 
 from fmrw.errors import BadInput, FmrwError
-from fmrw.figures.look import LIGHT
+from fmrw.figures.theme import LIGHT
 from fmrw.notebook import still
 from fmrw.notebook.explorer import Explorer
 from fmrw.notebook.hexview import escaped

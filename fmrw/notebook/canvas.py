@@ -24,8 +24,8 @@ from fmrw.text import visible
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fmrw.figures.look import Look
     from fmrw.figures.page import About, Box
+    from fmrw.figures.theme import Look
 
 Row = dict[str, Any]
 DATASETS = ("rects", "lines", "texts")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as w  # type: ignore[import-untyped] # ships no types
 
 from fmrw.figures.grid import LAYOUTS
-from fmrw.figures.look import PRESETS
+from fmrw.figures.theme import PRESETS
 from fmrw.notebook.hexview import escaped
 from fmrw.notebook.playback import SPEEDS
 from fmrw.notebook.state import OVERLAYS

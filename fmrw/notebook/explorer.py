@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from fmrw.errors import FmrwError
-from fmrw.figures.look import Look
+from fmrw.figures.theme import Look
 from fmrw.notebook import canvas, exporting, hexview, still
 from fmrw.notebook.gestures import Gestures
 from fmrw.notebook.inks import PALETTES
@@ -172,7 +172,7 @@ class Explorer(State):
         path
             The format is its ending: pdf, svg, png, html; csv writes the accesses. "": a name made from the window, PDF.
         preset
-            One of `fmrw.figures.look.PRESETS`.
+            One of `fmrw.figures.theme.PRESETS`.
         scale
             Pixels per point of a PNG.
 

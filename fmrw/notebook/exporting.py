@@ -8,7 +8,7 @@ import polars as pl
 
 from fmrw.analysis import ranges
 from fmrw.analysis.index.tiles import Filter
-from fmrw.figures import look as looks
+from fmrw.figures import theme as looks
 from fmrw.figures.export import save
 from fmrw.formats.csv.log import write_csv
 from fmrw.offsets import range_text

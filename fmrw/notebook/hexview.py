@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fmrw.figures.look import DARK, LIGHT
+from fmrw.figures.theme import DARK, LIGHT
 from fmrw.text import visible
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fmrw.figures.look import Palette
+    from fmrw.figures.theme import Palette
     from fmrw.offsets import Annotation
 
 WIDTH = 16

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fmrw.figures.look import DARK, LIGHT
+from fmrw.figures.theme import DARK, LIGHT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fmrw.figures.classes import Classes
-    from fmrw.figures.look import Palette
+    from fmrw.figures.theme import Palette
 
 PALETTES = {"light": LIGHT, "dark": DARK}
 _LIGHT = {"v": "rgba(255,255,255,0.62)", "n": "#8b949e", "h": "#c3cad2", "s": "#d5dae1", "S": "#b9c2cd"}

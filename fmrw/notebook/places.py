@@ -18,7 +18,7 @@ from fmrw.figures.page import Box
 
 if TYPE_CHECKING:
     from fmrw.figures.grid import Square
-    from fmrw.figures.look import Look
+    from fmrw.figures.theme import Look
 
 Window = tuple[int, int]
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from fmrw.figures.classes import Scale
     from fmrw.figures.grid import Layout
-    from fmrw.figures.look import Look
+    from fmrw.figures.theme import Look
     from fmrw.notebook.state import State
 
 MOST_CELLS = 3_600

@@ -14,10 +14,10 @@ from fmrw.analysis.structure import crosstab as compare
 from fmrw.errors import BadRange, FigureError
 from fmrw.figures import render
 from fmrw.figures.entropy import entropy
-from fmrw.figures.look import LIGHT, PRESETS
 from fmrw.figures.page import About
 from fmrw.figures.plots import access_order, timeline
 from fmrw.figures.strip import crosstab, lanes, strip
+from fmrw.figures.theme import LIGHT, PRESETS
 from fmrw.figures.wide import thinned
 from fmrw.offsets import Annotation
 from fmrw.trace.schema import empty

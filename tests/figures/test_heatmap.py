@@ -13,8 +13,8 @@ from fmrw.errors import BadRange, FigureError
 from fmrw.figures import render
 from fmrw.figures.grid import Square, outline, runs
 from fmrw.figures.heatmap import MOST_MARKS, heatmap, heatmap_pdf
-from fmrw.figures.look import LIGHT, PRESETS
 from fmrw.figures.page import About
+from fmrw.figures.theme import LIGHT, PRESETS
 from fmrw.offsets import Annotation
 from fmrw.trace.schema import empty
 

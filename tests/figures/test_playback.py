@@ -13,10 +13,10 @@ from playwright.sync_api import sync_playwright
 from fmrw.errors import FigureError
 from fmrw.figures import render
 from fmrw.figures.heatmap import heatmap
-from fmrw.figures.look import LIGHT
 from fmrw.figures.page import About
 from fmrw.figures.playback import playback, playback_gif, playback_html
 from fmrw.figures.plots import timeline
+from fmrw.figures.theme import LIGHT
 from fmrw.trace.schema import empty
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from fmrw.errors import FigureError
 from fmrw.figures import render
 from fmrw.figures.export import FORMATS, export, font_note, save
 from fmrw.figures.heatmap import heatmap
-from fmrw.figures.look import Look, preset
 from fmrw.figures.page import About
+from fmrw.figures.theme import Look, preset
 
 if TYPE_CHECKING:
     from collections.abc import Callable

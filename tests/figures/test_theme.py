@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fmrw.errors import FigureError
 from fmrw.figures.classes import Classes
-from fmrw.figures.look import DARK, LIGHT, PRESETS, Palette, preset
+from fmrw.figures.theme import DARK, LIGHT, PRESETS, Palette, preset
 
 Colour = NDArray[np.float64]
 

@@ -16,7 +16,7 @@ from fmrw.figures.marks import inline
 from fmrw.text import visible
 
 if TYPE_CHECKING:
-    from fmrw.figures.look import Look
+    from fmrw.figures.theme import Look
 
 _EM = 0.53  # mean width of a character of running text and hexadecimal, in ems
 
@@ -46,7 +46,7 @@ class Box:
 
 
 @dataclass
-class Furniture:
+class Captions:
     """Texts and swatches around a chart; `x` and `y` are points from the page's top left."""
 
     look: Look
