@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fmrw.errors import FmrwError as FmrwError
+    from fmrw.explorer.browse import browse as browse
+    from fmrw.explorer.explorer import explore as explore
     from fmrw.formats.perfetto import export_perfetto as export_perfetto
     from fmrw.functions import coverage as coverage
     from fmrw.functions import diff as diff
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from fmrw.functions import view as view
     from fmrw.mounting import Mount as Mount
     from fmrw.mounting import mount as mount
-    from fmrw.notebook.browse import browse as browse
-    from fmrw.notebook.explorer import explore as explore
     from fmrw.overview import status as status
     from fmrw.overview import unmount as unmount
     from fmrw.running import Run as Run
@@ -36,11 +36,11 @@ _HOMES = {
     "Mount": "fmrw.mounting",
     "Run": "fmrw.running",
     "Trace": "fmrw.session",
-    "browse": "fmrw.notebook.browse",
+    "browse": "fmrw.explorer.browse",
     "coverage": "fmrw.functions",
     "diff": "fmrw.functions",
     "doctor": "fmrw.functions",
-    "explore": "fmrw.notebook.explorer",
+    "explore": "fmrw.explorer.explorer",
     "export_perfetto": "fmrw.formats.perfetto",
     "gaps": "fmrw.functions",
     "load": "fmrw.session",

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from fmrw.diagnosis import Finding
-    from fmrw.notebook.browse import Browser
-    from fmrw.notebook.explorer import Explorer
+    from fmrw.explorer.browse import Browser
+    from fmrw.explorer.explorer import Explorer
     from fmrw.offsets import Annotation
 
 Recording = Trace | str | os.PathLike[str]

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from fmrw.explorer.browse import Browser
+    from fmrw.explorer.explorer import Explorer
     from fmrw.figures.theme import Look
-    from fmrw.notebook.browse import Browser
-    from fmrw.notebook.explorer import Explorer
     from fmrw.session import Trace
 
 
@@ -134,8 +134,8 @@ def view(session: str, path: str | None) -> Outcome:
 
 def shown(trace: Trace, path: str | None) -> Explorer | Browser:
     """Give a view of one file, or of all."""
-    from fmrw.notebook.browse import browse  # noqa: PLC0415 - heavy
-    from fmrw.notebook.explorer import explore  # noqa: PLC0415
+    from fmrw.explorer.browse import browse  # noqa: PLC0415 - heavy
+    from fmrw.explorer.explorer import explore  # noqa: PLC0415
 
     return browse(trace) if path is None else explore(trace, path)
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from altair import LayerChart
 
     from fmrw.analysis.compare import Run
-    from fmrw.notebook.explorer import Explorer
+    from fmrw.explorer.explorer import Explorer
 
 
 class Trace:
@@ -213,7 +213,7 @@ class Trace:
 
     def explore(self, path: str | os.PathLike[str], **state: Any) -> Explorer:  # noqa: ANN401 - the explorer's traits
         """Show a file in a notebook, from the whole of it down to one byte; live while its mount is there."""
-        from fmrw.notebook import explorer  # noqa: PLC0415 - widgets are for notebooks
+        from fmrw.explorer import explorer  # noqa: PLC0415 - widgets are for notebooks
 
         return explorer.explore(self, path, **state)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageDraw, ImageFont
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "tests" / "notebook"))
+sys.path.insert(0, str(HERE.parent / "tests" / "explorer"))
 import lab  # noqa: E402 - beside the tests
 
 if TYPE_CHECKING:

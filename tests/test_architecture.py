@@ -29,6 +29,7 @@ LAYERS = {
     "running": 7,
     "overview": 7,
     "notebook": 6,
+    "explorer": 6,
 }
 TOP = 9  # cli, __main__, __init__
 

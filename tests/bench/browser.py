@@ -14,13 +14,13 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "notebook"))
+sys.path.insert(0, str(HERE.parent / "explorer"))
 
 from lab import Notebook, browser, server  # noqa: E402 - found by the line above
 
 BRUSHES = 20
 CELLS = (
-    "import sys; sys.path.insert(0, {here!r})\nfrom explorer import recording\nfrom fmrw.notebook.explorer import explore\nimport ipywidgets\ntrace = recording({count})",
+    "import sys; sys.path.insert(0, {here!r})\nfrom explorer import recording\nfrom fmrw.explorer.explorer import explore\nimport ipywidgets\ntrace = recording({count})",
     "view = explore(trace, 'big.bin')\nview",
     "seen = ipywidgets.Label()\nseen.add_class('seen')\nipywidgets.dlink((view, 'window'), (seen, 'value'), str)\nseen",
 )

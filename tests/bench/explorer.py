@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from fmrw.notebook.explorer import Explorer, explore
+from fmrw.explorer.explorer import Explorer, explore
 from fmrw.session import FrameSource, Trace
 from fmrw.trace import schema
 

@@ -43,7 +43,7 @@ for tick in range(int({SECONDS} / {TICK_S})):
 took.sort()
 print(sum(took) / len(took) * 1e6, took[len(took) // 2] * 1e6, burst * len(took) / (time.perf_counter() - begin))
 """
-MOUNT = "import fmrw\nfrom fmrw.notebook.explorer import explore\nmounted = fmrw.mount({root!r})"
+MOUNT = "import fmrw\nfrom fmrw.explorer.explorer import explore\nmounted = fmrw.mount({root!r})"
 VIEW = "view = explore(mounted.trace, 'big.bin')\nview"
 CLOSE = "view.close()\nview.recorded.rows.height"
 

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w  # type: ignore[import-untyped] # ships no types
 
-from fmrw.notebook import canvas
-from fmrw.notebook.drawers import button, drawers
-from fmrw.notebook.frame import HINT, INSIDE, Frame
-from fmrw.notebook.hexview import escaped
-from fmrw.notebook.offline import chart_class
+from fmrw.explorer import canvas
+from fmrw.explorer.drawers import button, drawers
+from fmrw.explorer.frame import HINT, INSIDE, Frame
+from fmrw.explorer.hexview import escaped
+from fmrw.explorer.offline import chart_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fmrw.notebook.explorer import Explorer
-    from fmrw.notebook.scene import Scene
+    from fmrw.explorer.explorer import Explorer
+    from fmrw.explorer.scene import Scene
 
 NARROWEST, WIDEST = 640, 1400
 _EDGE = 12  # pixels left beside the chart

@@ -14,10 +14,10 @@ import polars as pl
 import traitlets
 
 from fmrw.errors import BadInput, FmrwError
+from fmrw.explorer import still
+from fmrw.explorer.explorer import Explorer
+from fmrw.explorer.hexview import escaped
 from fmrw.figures.theme import LIGHT
-from fmrw.notebook import still
-from fmrw.notebook.explorer import Explorer
-from fmrw.notebook.hexview import escaped
 from fmrw.offsets import human_size
 from fmrw.text import visible
 from fmrw.trace.schema import transfers
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fmrw.notebook.recorded import Recording
+    from fmrw.explorer.recorded import Recording
 
 ROWS = 20
 """Files on a page."""

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from fmrw.analysis.index.tiles import window_edges
+from fmrw.explorer.canvas import Canvas
+from fmrw.explorer.layout import Places
+from fmrw.explorer.palette import colours, keys_of, spans
+from fmrw.explorer.recorded import OPS, Choice, Recorded
+from fmrw.explorer.tracks import Sheet, Stack, axis
 from fmrw.figures import grid
 from fmrw.figures.classes import Classes
 from fmrw.figures.grid import Square
 from fmrw.figures.page import shorten, size_text
-from fmrw.notebook.canvas import Canvas
-from fmrw.notebook.inks import colours, keys_of, spans
-from fmrw.notebook.places import Places
-from fmrw.notebook.recorded import OPS, Choice, Recorded
-from fmrw.notebook.tracks import Sheet, Stack, axis
 from fmrw.offsets import range_text
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
+    from fmrw.explorer.state import State
     from fmrw.figures.classes import Scale
     from fmrw.figures.grid import Layout
     from fmrw.figures.theme import Look
-    from fmrw.notebook.state import State
 
 MOST_CELLS = 3_600
 """Marks of the grid; a grid that needs more is drawn with half the side."""

@@ -16,9 +16,9 @@ import polars as pl
 from fmrw.analysis import ranges
 from fmrw.analysis.index.tiles import Filter, window_edges
 from fmrw.errors import UnknownPath
+from fmrw.explorer.content import Content
+from fmrw.explorer.counts import Counts
 from fmrw.figures.page import About
-from fmrw.notebook.content import Content
-from fmrw.notebook.counts import Counts
 from fmrw.text import path_bytes, visible
 from fmrw.trace.schema import EVENTS, transfers
 

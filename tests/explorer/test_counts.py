@@ -11,9 +11,9 @@ from polars.testing import assert_frame_equal
 from recordings import BEGIN, events
 
 from fmrw.analysis.index.tiles import window_edges
-from fmrw.notebook import counts
-from fmrw.notebook.counts import Counts, Tally
-from fmrw.notebook.explorer import explore
+from fmrw.explorer import counts
+from fmrw.explorer.counts import Counts, Tally
+from fmrw.explorer.explorer import explore
 from fmrw.trace import schema
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
-    from fmrw.notebook.canvas import Canvas
+    from fmrw.explorer.canvas import Canvas
 
 _FONTS = {"normal": "LiberationSans-Regular.ttf", "bold": "LiberationSans-Bold.ttf"}
 _ANCHORS = {"left": "ls", "center": "ms", "right": "rs"}

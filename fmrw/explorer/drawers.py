@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w  # type: ignore[import-untyped] # ships no types
 
+from fmrw.explorer.hexview import escaped
+from fmrw.explorer.playback import SPEEDS
+from fmrw.explorer.state import OVERLAYS
 from fmrw.figures.grid import LAYOUTS
 from fmrw.figures.theme import PRESETS
-from fmrw.notebook.hexview import escaped
-from fmrw.notebook.playback import SPEEDS
-from fmrw.notebook.state import OVERLAYS
 from fmrw.offsets import range_text
 from fmrw.text import visible
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from fmrw.notebook.explorer import Explorer
+    from fmrw.explorer.explorer import Explorer
 
 _STEPS = 1_000  # of the slider for time
 _TOLD = {

@@ -15,8 +15,8 @@ from recordings import still
 import fmrw
 from fmrw.capture.worker import start as kernel_mounts
 from fmrw.errors import UnknownPath
+from fmrw.explorer.explorer import Explorer, explore
 from fmrw.mounting import start_background
-from fmrw.notebook.explorer import Explorer, explore
 from fmrw.offsets import Annotation
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fmrw.analysis.index.tiles import window_edges
+from fmrw.explorer import pixels
+from fmrw.explorer.recorded import OPS
 from fmrw.figures.page import size_text
-from fmrw.notebook import pixels
-from fmrw.notebook.recorded import OPS
 from fmrw.offsets import range_text
 from fmrw.text import visible
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from fmrw.notebook.explorer import Explorer
-    from fmrw.notebook.recorded import Choice, Recorded
+    from fmrw.explorer.explorer import Explorer
+    from fmrw.explorer.recorded import Choice, Recorded
 
 _COLUMNS = 72
 _SHADES = " ░▒▓█"

@@ -26,8 +26,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.mount]
 
 BEGIN = """
 import subprocess, sys, fmrw, ipywidgets
-from fmrw.notebook.browse import browse
-from fmrw.notebook.explorer import explore
+from fmrw.explorer.browse import browse
+from fmrw.explorer.explorer import explore
 mounted = fmrw.mount("samples")
 
 def listed(name):

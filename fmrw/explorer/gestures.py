@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from fmrw.notebook.places import Spot
-    from fmrw.notebook.scene import Scene
+    from fmrw.explorer.layout import Spot
+    from fmrw.explorer.scene import Scene
 
 _CLICK, _WHEEL = 4.0, 1.25
 _LARGEST_WHEEL = 24  # notches taken at once

@@ -26,15 +26,15 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from fmrw.errors import FmrwError
+from fmrw.explorer import canvas, exporting, hexview, still
+from fmrw.explorer.gestures import Gestures
+from fmrw.explorer.palette import PALETTES
+from fmrw.explorer.playback import Playback
+from fmrw.explorer.recorded import Choice, Recorded, Recording
+from fmrw.explorer.scene import Scene, draw
+from fmrw.explorer.state import State, several
+from fmrw.explorer.ticker import Ticker
 from fmrw.figures.theme import Look
-from fmrw.notebook import canvas, exporting, hexview, still
-from fmrw.notebook.gestures import Gestures
-from fmrw.notebook.inks import PALETTES
-from fmrw.notebook.playback import Playback
-from fmrw.notebook.recorded import Choice, Recorded, Recording
-from fmrw.notebook.scene import Scene, draw
-from fmrw.notebook.state import State, several
-from fmrw.notebook.ticker import Ticker
 from fmrw.offsets import Annotation, range_text
 from fmrw.text import visible
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     import ipywidgets  # type: ignore[import-untyped] # ships no types
     import polars as pl
 
-    from fmrw.notebook.places import Spot
+    from fmrw.explorer.layout import Spot
 
 WIDTH, TEXT = 900, 11
 _DRAWN = ("size", "window", "processes", "threads", "handles", "ops", "time_window", "layout", "side", "scale", "theme", "width", "overlays", "annotations")  # fmt: skip
@@ -317,7 +317,7 @@ class Explorer(State):
 
     def _shown(self) -> Any:  # noqa: ANN401 - a `Panel`, whose module imports the widgets
         if self._panel is None:
-            from fmrw.notebook.panel import Panel  # noqa: PLC0415 - the widgets take half a second, and may be missing
+            from fmrw.explorer.panel import Panel  # noqa: PLC0415 - the widgets take half a second, and may be missing
 
             self._panel = Panel(self)
         return self._panel

@@ -11,10 +11,10 @@ import polars as pl
 
 from fmrw.analysis import bytestats
 from fmrw.analysis.index.tiles import window_edges
+from fmrw.explorer.palette import keys_of, spans
+from fmrw.explorer.recorded import Choice
 from fmrw.figures.classes import Classes
 from fmrw.figures.page import Box, shorten
-from fmrw.notebook.inks import keys_of, spans
-from fmrw.notebook.recorded import Choice
 from fmrw.offsets import hex_offset
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fmrw.notebook.canvas import Canvas
-    from fmrw.notebook.places import Places
-    from fmrw.notebook.recorded import Recorded
-    from fmrw.notebook.state import State
+    from fmrw.explorer.canvas import Canvas
+    from fmrw.explorer.layout import Places
+    from fmrw.explorer.recorded import Recorded
+    from fmrw.explorer.state import State
 
 SAMPLE = 50_000
 """Accesses of the window that are looked at for the lanes and for the plane of offset and time."""

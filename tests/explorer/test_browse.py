@@ -11,7 +11,7 @@ import pytest
 from recordings import events
 
 from fmrw.errors import BadInput
-from fmrw.notebook.browse import BINS, ROWS, SORTS, Browser, browse, touched
+from fmrw.explorer.browse import BINS, ROWS, SORTS, Browser, browse, touched
 
 if TYPE_CHECKING:
     from collections.abc import Callable

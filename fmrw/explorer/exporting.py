@@ -16,7 +16,7 @@ from fmrw.offsets import range_text
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fmrw.notebook.explorer import Explorer
+    from fmrw.explorer.explorer import Explorer
 
 _LONGEST = 80
 

@@ -10,9 +10,9 @@ import pytest
 from recordings import BEGIN, events
 
 from fmrw.errors import BadInput
-from fmrw.notebook.drawers import playback, times_text
-from fmrw.notebook.explorer import Explorer, explore
-from fmrw.notebook.playback import SPEEDS, Playback
+from fmrw.explorer.drawers import playback, times_text
+from fmrw.explorer.explorer import Explorer, explore
+from fmrw.explorer.playback import SPEEDS, Playback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -18,7 +18,7 @@ from fmrw.errors import FmrwError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fmrw.notebook.recorded import Recorded
+    from fmrw.explorer.recorded import Recorded
 
 
 _GONE = "the file is not at hand; put it back to see its bytes"

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from fmrw.errors import BadInput
-from fmrw.notebook.ticker import Ticker
+from fmrw.explorer.ticker import Ticker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from fmrw.notebook.explorer import Explorer
+    from fmrw.explorer.explorer import Explorer
 
 SPEEDS = (0.25, 0.5, 1, 2, 4, 8, 16)
 _SHORT_S, _LONG_S = 5, 60  # between these, speed 1 is real time

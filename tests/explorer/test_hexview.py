@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from fmrw.notebook import hexview
+from fmrw.explorer import hexview
 from fmrw.offsets import Annotation
 
 HOSTILE = "<img src=x onerror=alert(1)>\x1b[31m\u202e"

@@ -6,14 +6,16 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+import pytest
 
 from fmrw.session import FrameSource, Trace
 from fmrw.trace import schema
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from fmrw.notebook.explorer import Explorer
+    from fmrw.explorer.explorer import Explorer
 
 BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -56,3 +58,18 @@ def still(view: Explorer) -> Explorer:
         view._ticker.stop()
         view._ticker.thread.join()
     return view
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Callable[..., LiveTrace]:
+    """Make a trace of frames of events; the recorded root is `tmp_path`."""
+
+    def make(
+        *frames: pl.DataFrame, live: bool = False, folder: Path | None = None, **facts: object
+    ) -> LiveTrace:
+        joined = pl.concat([schema.empty(), *frames])
+        made = LiveTrace(Growing(joined, {"root": str(tmp_path), **facts}))
+        made.live, made.folder = live, folder
+        return made
+
+    return make

@@ -20,14 +20,15 @@ from PIL import Image
 from recordings import BEGIN, events, still
 
 from fmrw.errors import BadInput, BadRange, FigureError, UnknownPath
+from fmrw.explorer import canvas, offline, pixels
+from fmrw.explorer.drawers import _Lists, clear, drawers, link
+from fmrw.explorer.explorer import Explorer, explore
+from fmrw.explorer.panel import press
+from fmrw.explorer.recorded import Choice
+from fmrw.explorer.state import State
 from fmrw.figures import render
 from fmrw.formats.csv.log import read_csv
-from fmrw.notebook import canvas, notes, offline, pixels
-from fmrw.notebook.drawers import _Lists, clear, drawers, link
-from fmrw.notebook.explorer import Explorer, explore
-from fmrw.notebook.panel import press
-from fmrw.notebook.recorded import Choice
-from fmrw.notebook.state import State
+from fmrw.notebook import notes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

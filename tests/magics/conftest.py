@@ -1,0 +1,3 @@
+from recordings import trace
+
+__all__ = ["trace"]
