@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from fmrw.explorer.browse import browse as browse
     from fmrw.explorer.explorer import explore as explore
     from fmrw.formats.perfetto import export_perfetto as export_perfetto
-    from fmrw.functions import coverage as coverage
-    from fmrw.functions import diff as diff
-    from fmrw.functions import doctor as doctor
-    from fmrw.functions import gaps as gaps
-    from fmrw.functions import report as report
-    from fmrw.functions import view as view
     from fmrw.mounting import Mount as Mount
     from fmrw.mounting import mount as mount
     from fmrw.overview import status as status
     from fmrw.overview import unmount as unmount
     from fmrw.running import Run as Run
     from fmrw.running import run as run
-    from fmrw.session import Trace as Trace
-    from fmrw.session import load as load
+    from fmrw.session.trace import Trace as Trace
+    from fmrw.session.trace import load as load
+    from fmrw.session.verbs import coverage as coverage
+    from fmrw.session.verbs import diff as diff
+    from fmrw.session.verbs import doctor as doctor
+    from fmrw.session.verbs import gaps as gaps
+    from fmrw.session.verbs import report as report
+    from fmrw.session.verbs import view as view
 
 __version__ = "0.1.0"
 
@@ -35,21 +35,21 @@ _HOMES = {
     "FmrwError": "fmrw.errors",
     "Mount": "fmrw.mounting",
     "Run": "fmrw.running",
-    "Trace": "fmrw.session",
+    "Trace": "fmrw.session.trace",
     "browse": "fmrw.explorer.browse",
-    "coverage": "fmrw.functions",
-    "diff": "fmrw.functions",
-    "doctor": "fmrw.functions",
+    "coverage": "fmrw.session.verbs",
+    "diff": "fmrw.session.verbs",
+    "doctor": "fmrw.session.verbs",
     "explore": "fmrw.explorer.explorer",
     "export_perfetto": "fmrw.formats.perfetto",
-    "gaps": "fmrw.functions",
-    "load": "fmrw.session",
+    "gaps": "fmrw.session.verbs",
+    "load": "fmrw.session.trace",
     "mount": "fmrw.mounting",
-    "report": "fmrw.functions",
+    "report": "fmrw.session.verbs",
     "run": "fmrw.running",
     "status": "fmrw.overview",
     "unmount": "fmrw.overview",
-    "view": "fmrw.functions",
+    "view": "fmrw.session.verbs",
 }
 
 __all__ = sorted([*_HOMES, "__version__"])  # noqa: PLE0605 - computed, so that it cannot go stale

@@ -26,7 +26,7 @@ from fmrw.text import visible
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from fmrw.session import Trace
+    from fmrw.session.trace import Trace
 
 _GRACE_S = 2
 _INTERRUPTED = 130

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from fmrw.session import Trace
+    from fmrw.session.trace import Trace
 
 _NAMED = 3  # files a remark names
 CAPTURES = click.Choice(["exact", "paged", "cached"])
@@ -134,8 +134,8 @@ def run(
 
     Write COMMAND after `--`. The exit status is the command's.
     """
-    from fmrw import writing  # noqa: PLC0415 - heavy
     from fmrw.analysis import summary  # noqa: PLC0415
+    from fmrw.session import reports  # noqa: PLC0415 - heavy
     from fmrw.show import trace_tables  # noqa: PLC0415
 
     done = door().run(command, directory, output=output, **options)
@@ -144,7 +144,7 @@ def run(
     if done.session is not None:
         notes.append(f"session kept in {visible(str(done.session))}")
         if not no_reports:
-            written = [str(path) for path in writing.write(done.trace, done.session, notes=notes)]
+            written = [str(path) for path in reports.write(done.trace, done.session, notes=notes)]
     data = {
         "command": list(command),
         "status": done.status,

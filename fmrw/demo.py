@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from fmrw import mounting, writing
+from fmrw import mounting
 from fmrw.analysis import summary
 from fmrw.doors import Outcome
 from fmrw.errors import SessionError
+from fmrw.session import reports
 from fmrw.show import files_table
 from fmrw.text import visible
 
@@ -75,7 +76,7 @@ def run_demo(output: Path | None) -> Outcome:
         statuses = {name: _parse(command, files) for command in commands() if (name := _name(command))}
     trace = mounted.trace
     notes = [f"{visible(name)} gave status {status} on it" for name, status in statuses.items() if status]
-    written = writing.write(trace, folder / "session", notes=notes)
+    written = reports.write(trace, folder / "session", notes=notes)
     notes.append(f"session, CSV and heatmap: {visible(str(folder / 'session'))}")
     per_parser = _by_parser(trace.of(SAMPLE))
     data = {

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from fmrw.running import Run
-    from fmrw.session import Trace
+    from fmrw.session.trace import Trace
 
 _NAMED = 3  # files a message names
 
@@ -129,7 +129,7 @@ def default_session(root: Path) -> Path:
 def recording(name: str | os.PathLike[str]) -> Trace:
     """Open what a user names: a directory this process monitors or has monitored, or whatever `fmrw.load` takes."""
     from fmrw.capture.mounts.registry import resolved  # noqa: PLC0415 - heavy imports only where needed
-    from fmrw.session import load  # noqa: PLC0415
+    from fmrw.session.trace import load  # noqa: PLC0415
 
     return door().traces().get(resolved(name)) or load(name)
 
@@ -161,7 +161,7 @@ def located(name: str, path: str | None) -> tuple[Trace, str | None]:
 def _around(file: Path) -> Iterator[Trace]:
     """Give the recording of the mount in which a file lies, whoever mounted it."""
     from fmrw.capture.mounts.registry import mounts  # noqa: PLC0415 - heavy imports only where needed
-    from fmrw.session import load  # noqa: PLC0415
+    from fmrw.session.trace import load  # noqa: PLC0415
 
     yield from (load(point.root) for point in mounts() if point.root in file.parents)
 

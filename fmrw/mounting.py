@@ -29,8 +29,8 @@ from fmrw.capture.worker.serve import Settings, hold, open_session
 from fmrw.errors import Busy, FmrwError, MountError, NotMounted
 from fmrw.feed import Feed
 from fmrw.runners import END_S, InProcess, InThread
-from fmrw.session import Trace
-from fmrw.sources import Beneath
+from fmrw.session.sources import Beneath
+from fmrw.session.trace import Trace
 from fmrw.text import visible
 from fmrw.trace import store
 

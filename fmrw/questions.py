@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fmrw.explorer.browse import Browser
     from fmrw.explorer.explorer import Explorer
     from fmrw.figures.theme import Look
-    from fmrw.session import Trace
+    from fmrw.session.trace import Trace
 
 
 # report
@@ -95,20 +95,20 @@ def report(session: str, paths: tuple[str, ...], output: Path, **options: Any) -
 
     SESSION is whatever `fmrw.load` takes: a session folder, a directory that is monitored now, a CSV, a strace log.
     """
-    from fmrw import writing  # noqa: PLC0415 - heavy
     from fmrw.offsets import parse_annotation  # noqa: PLC0415
+    from fmrw.session import reports  # noqa: PLC0415 - heavy
 
     trace = recording(session)
     notes: list[str] = []
     chosen = [trace.resolve(path) for path in paths] or None
     size = trace.size(chosen[0]) if chosen is not None and len(chosen) == 1 else None
-    style = writing.Style(
+    style = reports.Style(
         options["charts"],
         _look(options["preset"], options),
         [parse_annotation(text, size) for text in options["annotate"]],
         options["scale"],
     )
-    written = writing.write(trace, output, options["formats"], paths=chosen, style=style, notes=notes)
+    written = reports.write(trace, output, options["formats"], paths=chosen, style=style, notes=notes)
     return Outcome(
         [Text(visible(str(path))) for path in written],
         [str(path) for path in written],

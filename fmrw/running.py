@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from fmrw.mounting import ReportMode
-    from fmrw.session import Trace
+    from fmrw.session.trace import Trace
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126  # exit statuses as a shell gives them
 

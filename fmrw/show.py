@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from fmrw.mounting import Mount
-    from fmrw.session import Trace
+    from fmrw.session.trace import Trace
 
 _ROWS = 40
 _LONG = 200

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from fmrw.session import FrameSource, Trace
+from fmrw.session.trace import FrameSource, Trace
 from fmrw.trace import schema
 
 if TYPE_CHECKING:

@@ -19,10 +19,11 @@ import psutil
 import pytest
 
 import fmrw
-from fmrw import feed, mounting, writing
+from fmrw import feed, mounting
 from fmrw.capture.mounts import preflight, registry
 from fmrw.capture.worker import start as kernel_mounts
 from fmrw.errors import AlreadyMounted, Busy, FuseMissing, MountError, NotMounted, SessionError, SessionExists
+from fmrw.session import reports
 from fmrw.trace import store
 
 if TYPE_CHECKING:
@@ -636,7 +637,7 @@ def test_a_session_is_not_recorded_into_a_mount_that_does_not_answer(directory: 
             with pytest.raises(MountError, match=f"fmrw unmount --abort {other}` frees who waits"):
                 fmrw.mount(directory, output=other / "session")
             with pytest.raises(MountError, match="does not answer"):
-                writing.write(mount.trace, other / "reports", ["csv"])
+                reports.write(mount.trace, other / "reports", ["csv"])
         finally:
             os.kill(mount.worker_pid, signal.SIGCONT)
     assert list(other.iterdir()) == []

@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 
 import fmrw
-from fmrw import functions
 from fmrw.cli import main
 from fmrw.grammar import grammar
-from fmrw.sources import FrameSource
+from fmrw.session import verbs
+from fmrw.session.sources import FrameSource
 from fmrw.trace import schema
 
 DATA = Path(__file__).parents[1] / "data"
@@ -229,17 +229,17 @@ def test_a_process_by_its_name(session: Path) -> None:
 def test_every_question_is_a_function_too(session: Path, tmp_path: Path) -> None:
     trace = fmrw.load(session)
     for recording in (session, str(session), trace):
-        assert functions.coverage(recording, NAME)["gaps"] == [[0x2000, 0x6000]]
-        assert functions.gaps(recording)["start"].to_list() == [0x2000]
-    assert "explore" in type(functions.view(session, NAME)).__module__
-    assert "browse" in type(functions.view(trace)).__module__
-    readers = functions.diff(f"{session}:unzip", f"{session}:peek", NAME)["readers"].to_list()
+        assert verbs.coverage(recording, NAME)["gaps"] == [[0x2000, 0x6000]]
+        assert verbs.gaps(recording)["start"].to_list() == [0x2000]
+    assert "explore" in type(verbs.view(session, NAME)).__module__
+    assert "browse" in type(verbs.view(trace)).__module__
+    readers = verbs.diff(f"{session}:unzip", f"{session}:peek", NAME)["readers"].to_list()
     assert readers == ["A, B", "A", "", "A"]
-    assert [
-        path.name for path in functions.report(trace, NAME, output=tmp_path / "out", formats=["csv"])
-    ] == [f"{NAME}.csv"]
-    assert any(finding.what == "Python" for finding in functions.doctor())
+    assert [path.name for path in verbs.report(trace, NAME, output=tmp_path / "out", formats=["csv"])] == [
+        f"{NAME}.csv"
+    ]
+    assert any(finding.what == "Python" for finding in verbs.doctor())
     missing = (
-        set(grammar.commands) - set(dir(functions)) - {"mount", "unmount", "run", "status", "assert", "demo"}
+        set(grammar.commands) - set(dir(verbs)) - {"mount", "unmount", "run", "status", "assert", "demo"}
     )
     assert not missing

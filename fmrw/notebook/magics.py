@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext, SimpleMatcherResult
     from IPython.core.interactiveshell import InteractiveShell
 
-    from fmrw.session import Trace
+    from fmrw.session.trace import Trace
 
 
 SHORT = {"mount": "mount", "unmount": "unmount", "fmrw_view": "view"}

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from fmrw.explorer.explorer import Explorer, explore
-from fmrw.session import FrameSource, Trace
+from fmrw.session.trace import FrameSource, Trace
 from fmrw.trace import schema
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from fmrw.explorer.recorded import Choice
 from fmrw.explorer.state import State
 from fmrw.figures import render
 from fmrw.formats.csv.log import read_csv
-from fmrw.notebook import notes
+from fmrw.session import annotations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -680,13 +680,13 @@ def test_a_session_that_is_gone_is_said(trace: Callable[..., LiveTrace], tmp_pat
 )
 def test_hostile_annotations_are_left_out(tmp_path: Path, text: str) -> None:
     (tmp_path / "annotations.json").write_text(text)
-    assert notes.read(tmp_path, "sample.bin") == ()
+    assert annotations.read(tmp_path, "sample.bin") == ()
 
 
 def test_annotations_are_not_read_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "target").write_text('{"sample.bin": [[0, 1, "x"]]}')
     (tmp_path / "annotations.json").symlink_to("target")
-    assert notes.read(tmp_path, "sample.bin") == ()
+    assert annotations.read(tmp_path, "sample.bin") == ()
 
 
 @pytest.mark.parametrize(

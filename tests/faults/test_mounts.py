@@ -20,7 +20,7 @@ import fmrw as package
 from fmrw import diagnosis, overview
 from fmrw.capture.worker import start as kernel_mounts
 from fmrw.errors import AlreadyMounted, Busy, MountError, NotMounted
-from fmrw.session import load
+from fmrw.session.trace import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable

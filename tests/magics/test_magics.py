@@ -23,7 +23,7 @@ from fmrw.notebook.words import words
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from fmrw.session import Trace
+    from fmrw.session.trace import Trace
 
 DATA = Path(__file__).parents[2] / "data"
 

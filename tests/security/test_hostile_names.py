@@ -17,8 +17,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import fmrw
+from fmrw.session.reports import report_name
 from fmrw.text import path_bytes
-from fmrw.writing import report_name
 
 FILES = [
     b"\x1b[31mred\x1b[0m", b"\x1b]0;title\x07", b"\xef\xbf\xbe", b"\xff\xfe\x80", b"\xed\xa0\x80", "\u202egnp.exe".encode(),

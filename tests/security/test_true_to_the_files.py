@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 import fmrw
-from fmrw import writing
+from fmrw.session import reports
 from fmrw.show import trace_tables
 
 pytestmark = pytest.mark.mount
@@ -83,7 +83,7 @@ def test_a_name_a_process_gives_itself_hides_neither_its_number_nor_its_program(
         rf"systemd \[{pid}\] +1 +0 +{re.escape(row['exe'])} +{re.escape(sys.executable)} -c",
         told.file.getvalue(),
     )
-    (picture,) = writing.write(mount.trace, tmp_path / "out", ["svg"], paths=["polyglot.pdf"])
+    (picture,) = reports.write(mount.trace, tmp_path / "out", ["svg"], paths=["polyglot.pdf"])
     assert f"systemd [{pid}]" in picture.read_text()
 
 
@@ -96,7 +96,7 @@ def test_hostile_names_are_text_in_pictures_and_pages(tmp_path: Path) -> None:
     with fmrw.mount(folder, reports="off") as mount:
         subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
     assert mount.trace.events["path"].n_unique() == len(HOSTILE)
-    written = writing.write(mount.trace, tmp_path / "out", ["svg", "html"])
+    written = reports.write(mount.trace, tmp_path / "out", ["svg", "html"])
     assert len(written) == 2 * len(HOSTILE)
     for file in written:
         text = file.read_text()

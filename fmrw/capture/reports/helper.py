@@ -2,7 +2,7 @@
 
 `makers` gives the worker a function per suffix. It hands the work to a helper process — spawned, never forked, kept warm, with
 nothing on its standard input — since rendering in the serving process stalls watched reads and since vl-convert can abort
-the process it runs in. What the helper does stands in `fmrw.rendering`, which this process never imports. The helper follows the journal by itself, so that a report costs what is new, and answers
+the process it runs in. What the helper does stands in `fmrw.session.rendering`, which this process never imports. The helper follows the journal by itself, so that a report costs what is new, and answers
 with a file in the session's folder that is unlinked at once. A helper that died is replaced, one that grew is too.
 
 Question and answer are a line of JSON each: whatever a helper fails with, the serving process imports nothing to understand it.
@@ -197,7 +197,7 @@ def makers(session: int) -> Mapping[bytes, Callable[[str], int]]:
 
 
 def _make(session: int, kind: str, path: str) -> int:
-    name = _helper.run("fmrw.rendering", "render", descriptor_of(os.getpid(), session), path, kind)
+    name = _helper.run("fmrw.session.rendering", "render", descriptor_of(os.getpid(), session), path, kind)
     fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=session)
     os.unlink(name, dir_fd=session)
     return fd
@@ -213,5 +213,5 @@ def finish(session: str, *, ephemeral: bool) -> None:
     if ephemeral:
         shutil.rmtree(session, ignore_errors=True)
     else:
-        _helper.run("fmrw.rendering", "seal", session)
+        _helper.run("fmrw.session.rendering", "seal", session)
     close()

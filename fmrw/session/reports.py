@@ -17,7 +17,6 @@ import polars as pl
 from rich.console import Console
 from rich.progress import track
 
-from fmrw import drawing
 from fmrw.capture.worker import start as mounting
 from fmrw.errors import BadInput, FigureError
 from fmrw.figures.export import FORMATS as FIGURES
@@ -26,6 +25,7 @@ from fmrw.figures.playback import playback_gif, playback_html
 from fmrw.figures.theme import SCREEN, Look
 from fmrw.formats.csv.log import write_csv
 from fmrw.formats.perfetto import export_perfetto
+from fmrw.session import charts as drawing
 from fmrw.text import path_bytes, visible
 from fmrw.trace import store
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from fmrw.offsets import Annotation
-    from fmrw.session import Trace
+    from fmrw.session.trace import Trace
 
 _NAME_MAX = 255
 _OWN_NAMES = {store.FACTS, store.EVENTS, store.PROCESSES, store.JOURNAL, "worker.log"}

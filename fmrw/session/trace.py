@@ -20,9 +20,9 @@ from fmrw.capture.worker import start as mounting
 from fmrw.errors import SessionError, UnknownPath
 from fmrw.formats.csv.log import read_csv
 from fmrw.formats.strace.log import read_strace
-from fmrw.notebook import notes
 from fmrw.offsets import Annotation
-from fmrw.sources import FolderSource, FrameSource, SetSource, Source
+from fmrw.session import annotations as notes
+from fmrw.session.sources import FolderSource, FrameSource, SetSource, Source
 from fmrw.text import path_bytes, path_text, visible
 from fmrw.trace import schema, store
 from fmrw.trace.foreign import opened
@@ -184,9 +184,9 @@ class Trace:
         **options
             `look` (`fmrw.figures.theme.preset`), `annotations`, and the chart's own.
         """
-        from fmrw import drawing  # noqa: PLC0415 - altair takes a second to import
+        from fmrw.session import charts  # noqa: PLC0415 - altair takes a second to import
 
-        return drawing.chart(self, self.resolve(path), name, **options)
+        return charts.chart(self, self.resolve(path), name, **options)
 
     def heatmap(self, path: str | os.PathLike[str], **options: Any) -> LayerChart:  # noqa: ANN401 - the chart's own
         """Draw the file as a square grid, coloured by the number of accesses."""

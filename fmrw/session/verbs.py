@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from fmrw import comparisons, questions
 from fmrw.doors import located, only_file
-from fmrw.session import Trace
+from fmrw.session.trace import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,13 +56,13 @@ def report(
     annotations: Sequence[Annotation] = (),
 ) -> list[Path]:
     """Write data and figures of files, or of every file that was touched; see `fmrw report --help`."""
-    from fmrw import writing  # noqa: PLC0415 - heavy imports only where needed
     from fmrw.figures import theme  # noqa: PLC0415
+    from fmrw.session import reports  # noqa: PLC0415 - heavy imports only where needed
 
     trace, _ = _found(recording, None)
     chosen = [trace.resolve(path) for path in paths] or None
-    style = writing.Style(charts, theme.preset(preset), annotations)
-    return writing.write(trace, Path(output), formats, paths=chosen, style=style)
+    style = reports.Style(charts, theme.preset(preset), annotations)
+    return reports.write(trace, Path(output), formats, paths=chosen, style=style)
 
 
 def diff(a: str, b: str, path: str | None = None) -> pl.DataFrame:
