@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from fmrw.explorer.browse import browse as browse
     from fmrw.explorer.explorer import explore as explore
     from fmrw.formats.perfetto import export_perfetto as export_perfetto
-    from fmrw.mounting import Mount as Mount
-    from fmrw.mounting import mount as mount
-    from fmrw.overview import status as status
-    from fmrw.overview import unmount as unmount
-    from fmrw.running import Run as Run
-    from fmrw.running import run as run
+    from fmrw.recording.mount import Mount as Mount
+    from fmrw.recording.mount import mount as mount
+    from fmrw.recording.mounts import status as status
+    from fmrw.recording.mounts import unmount as unmount
+    from fmrw.recording.run import Run as Run
+    from fmrw.recording.run import run as run
     from fmrw.session.trace import Trace as Trace
     from fmrw.session.trace import load as load
     from fmrw.session.verbs import coverage as coverage
@@ -33,8 +33,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "FmrwError": "fmrw.errors",
-    "Mount": "fmrw.mounting",
-    "Run": "fmrw.running",
+    "Mount": "fmrw.recording.mount",
+    "Run": "fmrw.recording.run",
     "Trace": "fmrw.session.trace",
     "browse": "fmrw.explorer.browse",
     "coverage": "fmrw.session.verbs",
@@ -44,11 +44,11 @@ _HOMES = {
     "export_perfetto": "fmrw.formats.perfetto",
     "gaps": "fmrw.session.verbs",
     "load": "fmrw.session.trace",
-    "mount": "fmrw.mounting",
+    "mount": "fmrw.recording.mount",
     "report": "fmrw.session.verbs",
-    "run": "fmrw.running",
-    "status": "fmrw.overview",
-    "unmount": "fmrw.overview",
+    "run": "fmrw.recording.run",
+    "status": "fmrw.recording.mounts",
+    "unmount": "fmrw.recording.mounts",
     "view": "fmrw.session.verbs",
 }
 

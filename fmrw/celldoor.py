@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 import click
 import psutil
 
-from fmrw import mounting, running
 from fmrw.doors import Door, Outcome
 from fmrw.errors import FmrwError, NotMounted
+from fmrw.recording import mount as mounting
+from fmrw.recording import run as running
 from fmrw.show import mounted_text
 from fmrw.text import visible
 

@@ -162,7 +162,7 @@ def _text(path: Path | None) -> str | None:
 
 def _notes(trace: Trace, status: int, command: Sequence[str]) -> list[str]:
     """Say what a user must know about a recording."""
-    from fmrw.running import NOT_EXECUTABLE, NOT_FOUND  # noqa: PLC0415 - heavy
+    from fmrw.recording.run import NOT_EXECUTABLE, NOT_FOUND  # noqa: PLC0415 - heavy
 
     notes = []
     if status in (NOT_FOUND, NOT_EXECUTABLE) and not trace.events.height:
@@ -268,10 +268,10 @@ def unmount(directory: Path | None, force: bool, abort: bool) -> Outcome:
 @json_option
 def status() -> Outcome:
     """List what is monitored now, with counts, modes and what to know about each."""
-    from fmrw import overview  # noqa: PLC0415 - heavy
+    from fmrw.recording import mounts  # noqa: PLC0415 - heavy
     from fmrw.show import status_table  # noqa: PLC0415
 
-    rows = overview.status()
+    rows = mounts.status()
     notes = list(dict.fromkeys(note for row in rows for note in row["notes"]))
     shown: list[RenderableType] = (
         [status_table(rows)] if rows else [Text("nothing is monitored; `fmrw mount DIR` begins")]
@@ -302,7 +302,7 @@ def demo(output: Path | None) -> Outcome:
 @json_option
 def doctor(fix: bool) -> Outcome:
     """Check what this machine needs, and print the command that cures what is missing."""
-    from fmrw import diagnosis as clinic  # noqa: PLC0415 - heavy
+    from fmrw.recording import doctor as clinic  # noqa: PLC0415 - heavy
 
     healed = clinic.fix() if fix else []
     findings = clinic.examine()

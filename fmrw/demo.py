@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from fmrw import mounting
 from fmrw.analysis import summary
 from fmrw.doors import Outcome
 from fmrw.errors import SessionError
+from fmrw.recording import mount
 from fmrw.session import reports
 from fmrw.show import files_table
 from fmrw.text import visible
@@ -70,9 +70,7 @@ def run_demo(output: Path | None) -> Outcome:
     if files.exists():
         raise SessionError(f"{visible(str(folder))} holds a demo already; choose another folder with -o.")
     shutil.copytree(samples(), files, ignore=shutil.ignore_patterns("*.py", "README.md", "__pycache__"))
-    with mounting.mount(
-        files, output=folder / "session", reports="aside", command=["fmrw", "demo"]
-    ) as mounted:
+    with mount.mount(files, output=folder / "session", reports="aside", command=["fmrw", "demo"]) as mounted:
         statuses = {name: _parse(command, files) for command in commands() if (name := _name(command))}
     trace = mounted.trace
     notes = [f"{visible(name)} gave status {status} on it" for name, status in statuses.items() if status]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from fmrw.running import Run
+    from fmrw.recording.run import Run
     from fmrw.session.trace import Trace
 
 _NAMED = 3  # files a message names
@@ -58,12 +58,13 @@ class Door:
 
     def mount(self, root: Path, output: Path | None, options: dict[str, Any], *, foreground: bool) -> Outcome:
         """Mount with a worker that outlives the shell's command."""
-        from fmrw import mounting, overview  # noqa: PLC0415 - heavy
         from fmrw.capture.mounts.registry import resolved  # noqa: PLC0415
+        from fmrw.recording import mount  # noqa: PLC0415 - heavy
+        from fmrw.recording import mounts as overview  # noqa: PLC0415 - heavy
         from fmrw.show import mounted_text  # noqa: PLC0415
 
         session = resolved(output or default_session(root))
-        worker = mounting.start_background(root, session, **options)
+        worker = mount.start_background(root, session, **options)
         data = {"root": str(root), "session": str(session), "worker": worker, **options}
         shown = mounted_text(root, session, options)
         if not foreground:
@@ -74,14 +75,14 @@ class Door:
 
     def run(self, command: Sequence[str], directory: Path, **options: Any) -> Run:  # noqa: ANN401 - those of `mount`
         """Run a command on this terminal; fmrw's own process is not recorded."""
-        from fmrw import running  # noqa: PLC0415 - heavy
+        from fmrw.recording import run  # noqa: PLC0415 - heavy
         from fmrw.show import watching  # noqa: PLC0415
 
-        return running.run(command, directory, ignored=[os.getpid()], watch=watching, **options)
+        return run.run(command, directory, ignored=[os.getpid()], watch=watching, **options)
 
     def unmount(self, root: Path, *, force: bool, abort: bool) -> Outcome:
         """Unmount, whoever mounted."""
-        from fmrw import overview  # noqa: PLC0415 - heavy
+        from fmrw.recording import mounts as overview  # noqa: PLC0415 - heavy
 
         session = overview.unmount(root, force=force, abort=abort)
         kept = (

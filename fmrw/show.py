@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import polars as pl
     from rich.console import RenderableType
 
-    from fmrw.mounting import Mount
+    from fmrw.recording.mount import Mount
     from fmrw.session.trace import Trace
 
 _ROWS = 40

@@ -20,11 +20,7 @@ LAYERS = {
     "formats": 3,
     "figures": 4,
     "session": 7,
-    "feed": 7,
-    "runners": 7,
-    "mounting": 7,
-    "running": 7,
-    "overview": 7,
+    "recording": 7,
     "notebook": 6,
     "explorer": 6,
 }
@@ -88,6 +84,6 @@ def test_proc_only_where_processes_are_known_and_fusermount_only_where_mounts_en
                         f"{relative} names {text}"
                     )
                 if text.startswith("fusermount"):
-                    assert relative in {"capture/mounts/unmount.py", "diagnosis.py"}, (
+                    assert relative in {"capture/mounts/unmount.py", "recording/doctor.py"}, (
                         f"{relative} names {text}"
                     )

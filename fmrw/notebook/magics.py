@@ -22,7 +22,6 @@ from IPython.core.magic import needs_local_scope, no_var_expand
 from IPython.display import display
 from rich.console import Console
 
-from fmrw import mounting, running
 from fmrw.capture.mounts.registry import resolved
 from fmrw.capture.worker import start as kernel_mounts
 from fmrw.celldoor import CellDoor
@@ -32,6 +31,7 @@ from fmrw.errors import FmrwError
 from fmrw.grammar import grammar
 from fmrw.notebook.completion import offers
 from fmrw.notebook.words import words
+from fmrw.recording import mount, run
 from fmrw.show import trace_tables
 from fmrw.text import visible
 
@@ -127,7 +127,7 @@ def _show(outcome: Outcome, *, as_json: bool) -> Any:  # noqa: ANN401 - the valu
 
 def _notes(outcome: Outcome) -> list[str]:
     """Say what a shell would show otherwise, or what a notebook can do more."""
-    if not isinstance(outcome.value, running.Run):
+    if not isinstance(outcome.value, run.Run):
         return []
     failed = [f"the command's exit status is {outcome.status}."] if outcome.status else []
     return failed + _where(outcome.value.trace)
@@ -203,7 +203,7 @@ def _capture(arguments: list[str], cell: str) -> None:
     code = _compiled(cell)
     mounted = invoke(["mount", "--reports", "aside", *arguments], quiet=True)
     try:
-        with running.ending(mounted):
+        with run.ending(mounted):
             for part in code:
                 exec(part, _Session.shell.user_ns)  # noqa: S102 - the user's own cell
     finally:
@@ -288,7 +288,7 @@ def register(shell: InteractiveShell) -> None:
 
 def unregister(shell: InteractiveShell) -> None:
     """Take the magics back and end the mounts of this kernel, no others."""
-    for mounted in mounting.live():
+    for mounted in mount.live():
         mounted.unmount(force=True)
     magics = shell.magics_manager.magics
     for name, own in {"fmrw": fmrw_magic, **_Session.own}.items():

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from fmrw.diagnosis import Finding
     from fmrw.explorer.browse import Browser
     from fmrw.explorer.explorer import Explorer
     from fmrw.offsets import Annotation
+    from fmrw.recording.doctor import Finding
 
 Recording = Trace | str | os.PathLike[str]
 
@@ -72,7 +72,7 @@ def diff(a: str, b: str, path: str | None = None) -> pl.DataFrame:
 
 def doctor() -> list[Finding]:
     """Check what this machine needs; a finding that is not well ends with its cure."""
-    from fmrw.diagnosis import examine  # noqa: PLC0415 - heavy imports only where needed
+    from fmrw.recording.doctor import examine  # noqa: PLC0415 - heavy imports only where needed
 
     return examine()
 

@@ -16,8 +16,8 @@ import fmrw
 from fmrw.capture.worker import start as kernel_mounts
 from fmrw.errors import UnknownPath
 from fmrw.explorer.explorer import Explorer, explore
-from fmrw.mounting import start_background
 from fmrw.offsets import Annotation
+from fmrw.recording.mount import start_background
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

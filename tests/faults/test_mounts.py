@@ -17,9 +17,9 @@ from conftest import Cast, eventually, fmrw, gone, kill, mounted
 from test_kills import check_file
 
 import fmrw as package
-from fmrw import diagnosis, overview
 from fmrw.capture.worker import start as kernel_mounts
 from fmrw.errors import AlreadyMounted, Busy, MountError, NotMounted
+from fmrw.recording import doctor, mounts
 from fmrw.session.trace import load
 
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ def by_mount(folder: Path) -> None:
 
 
 def by_doctor(folder: Path) -> None:
-    findings = {finding.found: finding for finding in diagnosis.examine() if not finding.well}
+    findings = {finding.found: finding for finding in doctor.examine() if not finding.well}
     assert findings[str(folder)].cure == "fmrw doctor --fix"
-    assert f"the dead mount on {folder}" in diagnosis.fix()
+    assert f"the dead mount on {folder}" in doctor.fix()
 
 
 def by_unmount(folder: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_stale_mount_that_is_in_use_is_healed_too(folder: Path, cast: Cast) ->
     kill(worker.pid)
     eventually(lambda: gone(worker.pid), "the worker has ended")
     assert mounted(folder)
-    overview.unmount(folder)
+    mounts.unmount(folder)
     assert not mounted(folder)
 
 
@@ -120,8 +120,8 @@ def test_a_worker_that_is_stopped_is_not_taken_for_dead(cast: Cast, folder: Path
     owner = cast.owner(folder)
     kill(owner.worker, signal.SIGSTOP)
     assert not kernel_mounts.heal(folder)
-    assert diagnosis.fix() == []
-    (finding,) = [finding for finding in diagnosis.examine() if finding.found == str(folder)]
+    assert doctor.fix() == []
+    (finding,) = [finding for finding in doctor.examine() if finding.found == str(folder)]
     assert finding.cure == f"fmrw unmount --abort {folder}"
     assert mounted(folder)
     kill(owner.worker, signal.SIGCONT)
@@ -195,11 +195,11 @@ def test_a_stopped_worker_whose_owner_was_killed_is_unmounted(cast: Cast, folder
     owner = cast.owner(folder, output=folder.parent / "session")
     kill(owner.worker, signal.SIGSTOP)
     kill(owner.pid)
-    assert overview.unmount(folder) == folder.parent / "session"
+    assert mounts.unmount(folder) == folder.parent / "session"
     assert not mounted(folder)
     eventually(lambda: gone(owner.worker), "the worker has ended")
     with pytest.raises(NotMounted):
-        overview.unmount(folder)
+        mounts.unmount(folder)
 
 
 def test_an_owner_aborts_its_own_worker(folder: Path) -> None:
@@ -263,7 +263,7 @@ def test_a_link_to_a_mounted_directory_is_the_same_directory(folder: Path, tmp_p
         with pytest.raises(AlreadyMounted):
             package.mount(tmp_path / "watched" / ".." / "link")
     with pytest.raises(NotMounted, match="monitored now"):
-        overview.unmount(link)
+        mounts.unmount(link)
 
 
 def test_two_starts_at_once_make_one_mount(cast: Cast, folder: Path) -> None:
@@ -299,11 +299,11 @@ def test_a_mount_in_use_names_who_uses_it(cast: Cast, folder: Path) -> None:
     )
     assert [holder.line(), inside.line()] == ["in", "in"]
     with pytest.raises(Busy) as caught:
-        overview.unmount(folder)
+        mounts.unmount(folder)
     for program in (holder, inside):
         assert f"{psutil.Process(program.pid).name()} ({program.pid})" in str(caught.value)
     assert mounted(folder)
-    overview.unmount(folder, force=True)
+    mounts.unmount(folder, force=True)
     assert not mounted(folder)
     for program in (holder, inside):
         program.tell()
@@ -458,5 +458,5 @@ def test_a_directory_that_may_not_be_unmounted_says_so(folder: Path, monkeypatch
         with monkeypatch.context() as patched:
             patched.setattr("fmrw.capture.mounts.unmount.find_fusermount", lambda: "false")
             with pytest.raises(MountError, match="sudo fmrw unmount --force"):
-                overview.unmount(folder, force=True)
+                mounts.unmount(folder, force=True)
         assert mounted(folder)

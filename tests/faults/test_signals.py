@@ -183,7 +183,7 @@ def test_a_signal_before_there_is_a_mount_is_not_forgotten(folder: Path, cast: C
     code = """
 import os, sys, threading
 from fmrw.capture.worker import start as mount
-import fmrw.mounting
+import fmrw.recording.mount
 def die(child, root):
     print(child.pid, flush=True)
     os._exit(0)

@@ -127,7 +127,9 @@ def samples(tmp_path: Path) -> Path:
 def kernel(shared: Kernel, samples: Path) -> Iterator[Kernel]:
     shared.run(f"where = Path({str(samples)!r})")
     yield shared
-    shared.run("from fmrw import mounting\nfor each in mounting.live(): each.unmount(force=True)")
+    shared.run(
+        "from fmrw.recording import mount as mounting\nfor each in mounting.live(): each.unmount(force=True)"
+    )
     assert shared.status == "ok"
 
 

@@ -56,7 +56,7 @@ def contents(folder: Path) -> dict[str, str]:
 @pytest.mark.mount
 @pytest.mark.parametrize("capture", ["exact", "paged", "cached"])
 def test_copies_keep_the_content_of_every_file(
-    twins: Path, tmp_path: Path, capture: fmrw.mounting.CaptureMode
+    twins: Path, tmp_path: Path, capture: fmrw.recording.mount.CaptureMode
 ) -> None:
     """Tar and cp take files of equal device and inode number for one, and keep the second as a link to the first."""
     expected = contents(twins)

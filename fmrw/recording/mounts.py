@@ -8,7 +8,7 @@ import psutil
 
 from fmrw.capture.worker import start as mounting
 from fmrw.errors import Busy, NotMounted, SessionError
-from fmrw.mounting import live
+from fmrw.recording.mount import live
 from fmrw.text import visible
 from fmrw.trace import store
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmrw.errors import SessionError
-from fmrw.mounting import Mount, mount
+from fmrw.recording.mount import Mount, mount
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
-    from fmrw.mounting import ReportMode
+    from fmrw.recording.mount import ReportMode
     from fmrw.session.trace import Trace
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126  # exit statuses as a shell gives them

@@ -19,10 +19,11 @@ import psutil
 import pytest
 
 import fmrw
-from fmrw import feed, mounting
 from fmrw.capture.mounts import preflight, registry
 from fmrw.capture.worker import start as kernel_mounts
 from fmrw.errors import AlreadyMounted, Busy, FuseMissing, MountError, NotMounted, SessionError, SessionExists
+from fmrw.recording import feed
+from fmrw.recording import mount as mounting
 from fmrw.session import reports
 from fmrw.trace import store
 
@@ -356,7 +357,7 @@ def test_whoever_is_there_last_finishes_the_session(directory: Path, tmp_path: P
     """The interpreter waits for no worker here, so that each time one of the two is the last, seldom the same."""
     program = """
         import sys, fmrw
-        from fmrw import mounting
+        from fmrw.recording import mount as mounting
         mounting.END_S = mounting.GRACE_S = 0
         mount = fmrw.mount(sys.argv[1], output=sys.argv[2] or None)
         open(sys.argv[1] + "/polyglot.pdf", "rb").read(5)
@@ -521,11 +522,11 @@ def test_the_kernels_file_systems_are_known_by_their_type(
 def test_a_directory_of_somebody_else() -> None:
     """Asked by a user who may not write there; as root another one is taken."""
     program = """
-        import os, fmrw.mounting
+        import os, fmrw.recording.mount
         if not os.geteuid():
             os.setgroups([]); os.setgid(65534); os.setuid(65534)
         try:
-            fmrw.mounting.mount("/usr")
+            fmrw.recording.mount.mount("/usr")
         except fmrw.FmrwError as error:
             print(error)
         """

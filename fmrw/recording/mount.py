@@ -27,8 +27,8 @@ from fmrw.capture.mounts.preflight import check_machine, claimed
 from fmrw.capture.worker import start as mounting
 from fmrw.capture.worker.serve import Settings, hold, open_session
 from fmrw.errors import Busy, FmrwError, MountError, NotMounted
-from fmrw.feed import Feed
-from fmrw.runners import END_S, InProcess, InThread
+from fmrw.recording.feed import Feed
+from fmrw.recording.workers import END_S, InProcess, InThread
 from fmrw.session.sources import Beneath
 from fmrw.session.trace import Trace
 from fmrw.text import visible

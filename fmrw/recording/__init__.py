@@ -1,0 +1,1 @@
+"""Recording: mounts, runs, and what this machine needs for them."""
