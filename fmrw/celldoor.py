@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import click
 import psutil
 
-from fmrw.doors import Door, Outcome
+from fmrw.commands.outcome import Door, Outcome
+from fmrw.commands.tables import mounted_text
 from fmrw.errors import FmrwError, NotMounted
 from fmrw.recording import mount as mounting
 from fmrw.recording import run as running
-from fmrw.show import mounted_text
 from fmrw.text import visible
 
 if TYPE_CHECKING:

@@ -13,15 +13,15 @@ from rich.console import Console
 from rich.text import Text
 
 from fmrw.capture.reports.helper import import_quickly
-from fmrw.commands import wants_json
+from fmrw.commands.grammar import grammar
+from fmrw.commands.record import wants_json
 from fmrw.errors import FmrwError
-from fmrw.grammar import grammar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-    from fmrw.doors import Outcome
+    from fmrw.commands.outcome import Outcome
 
 OWN_FAILURE = 1
 INTERRUPTED = 130

@@ -44,7 +44,7 @@ def test_the_names() -> None:
     "code",
     [
         "import fmrw",
-        "import fmrw.grammar",
+        "import fmrw.commands.grammar",
         "from fmrw.cli import main; main(['--help'])",
         "from fmrw.cli import main; main(['run', '--help'])",
         "import fmrw.capture.worker.serve, fmrw.capture.reports.files, fmrw.capture.reports.helper",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fmrw.grammar import grammar
+from fmrw.commands.grammar import grammar
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

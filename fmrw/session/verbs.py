@@ -13,8 +13,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fmrw import comparisons, questions
-from fmrw.doors import located, only_file
+from fmrw.commands import compare, query
+from fmrw.commands.outcome import located, only_file
 from fmrw.session.trace import Trace
 
 if TYPE_CHECKING:
@@ -33,17 +33,17 @@ Recording = Trace | str | os.PathLike[str]
 def view(recording: Recording, path: str | None = None) -> Explorer | Browser:
     """Explore a file, or choose among the files of a recording."""
     trace, chosen = _found(recording, path)
-    return questions.shown(trace, chosen)
+    return query.shown(trace, chosen)
 
 
 def coverage(recording: Recording, path: str | None = None) -> dict[str, Any]:
     """Give what was read and written of a file, and its gaps, as lists of [start, end); see `fmrw coverage --json`."""
-    return questions.coverage_of(*_file(recording, path))
+    return query.coverage_of(*_file(recording, path))
 
 
 def gaps(recording: Recording, path: str | None = None) -> pl.DataFrame:
     """Describe every range of a file that was never read, the most remarkable first: content, entropy, verdict."""
-    return questions.gap_report(*_file(recording, path))
+    return query.gap_report(*_file(recording, path))
 
 
 def report(
@@ -67,7 +67,7 @@ def report(
 
 def diff(a: str, b: str, path: str | None = None) -> pl.DataFrame:
     """Compare what two recordings, or two processes (`RECORDING:PROCESS`), read of a file: ranges, and who read each."""
-    return comparisons.compared(a, b, path)[0]
+    return compare.compared(a, b, path)[0]
 
 
 def doctor() -> list[Finding]:

@@ -14,8 +14,8 @@ import pytest
 from rich.console import Console
 
 import fmrw
+from fmrw.commands.tables import trace_tables
 from fmrw.session import reports
-from fmrw.show import trace_tables
 
 pytestmark = pytest.mark.mount
 HOSTILE = ["<img src=x onerror=alert(1)>", "a]]>\x1b[31m\u202e\ufffe", "=cmd|' -C calc'!A0", "&amp;\"'"]

@@ -59,9 +59,9 @@ class Door:
     def mount(self, root: Path, output: Path | None, options: dict[str, Any], *, foreground: bool) -> Outcome:
         """Mount with a worker that outlives the shell's command."""
         from fmrw.capture.mounts.registry import resolved  # noqa: PLC0415
+        from fmrw.commands.tables import mounted_text  # noqa: PLC0415
         from fmrw.recording import mount  # noqa: PLC0415 - heavy
         from fmrw.recording import mounts as overview  # noqa: PLC0415 - heavy
-        from fmrw.show import mounted_text  # noqa: PLC0415
 
         session = resolved(output or default_session(root))
         worker = mount.start_background(root, session, **options)
@@ -75,8 +75,8 @@ class Door:
 
     def run(self, command: Sequence[str], directory: Path, **options: Any) -> Run:  # noqa: ANN401 - those of `mount`
         """Run a command on this terminal; fmrw's own process is not recorded."""
+        from fmrw.commands.tables import watching  # noqa: PLC0415
         from fmrw.recording import run  # noqa: PLC0415 - heavy
-        from fmrw.show import watching  # noqa: PLC0415
 
         return run.run(command, directory, ignored=[os.getpid()], watch=watching, **options)
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
-from fmrw.commands import example, grammar, json_option
-from fmrw.doors import Outcome, only_file, recording
+from fmrw.commands.outcome import Outcome, only_file, recording
+from fmrw.commands.record import example, grammar, json_option
 from fmrw.errors import UnknownPath
 from fmrw.text import visible
 
@@ -51,7 +51,7 @@ def diff(a: str, b: str, path: str | None) -> Outcome:
 
     A and B are recordings, or RECORDING:PROCESS for one process of a recording.
     """
-    from fmrw.show import differential_table  # noqa: PLC0415 - heavy
+    from fmrw.commands.tables import differential_table  # noqa: PLC0415 - heavy
 
     table, agreed, order = compared(a, b, path)
     data = {"a": a, "b": b, "ranges": table.to_dicts(), "agreement": agreed, "order": order}

@@ -1,7 +1,7 @@
 """The commands: one grammar and one function each, for the shell and for the notebook.
 
 Every command of the group `grammar` is a function; its docstring is its help. It gives an `Outcome`, which a door shows in
-its own way: `fmrw.cli` prints it, the magics display it (`fmrw.doors`).
+its own way: `fmrw.cli` prints it, the magics display it (`fmrw.commands.outcome`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 import fmrw
-from fmrw.doors import Outcome, door
+from fmrw.commands.outcome import Outcome, door
 from fmrw.text import visible
 
 if TYPE_CHECKING:
@@ -135,8 +135,8 @@ def run(
     Write COMMAND after `--`. The exit status is the command's.
     """
     from fmrw.analysis import summary  # noqa: PLC0415
+    from fmrw.commands.tables import trace_tables  # noqa: PLC0415
     from fmrw.session import reports  # noqa: PLC0415 - heavy
-    from fmrw.show import trace_tables  # noqa: PLC0415
 
     done = door().run(command, directory, output=output, **options)
     notes = _notes(done.trace, done.status, command)
@@ -268,8 +268,8 @@ def unmount(directory: Path | None, force: bool, abort: bool) -> Outcome:
 @json_option
 def status() -> Outcome:
     """List what is monitored now, with counts, modes and what to know about each."""
+    from fmrw.commands.tables import status_table  # noqa: PLC0415
     from fmrw.recording import mounts  # noqa: PLC0415 - heavy
-    from fmrw.show import status_table  # noqa: PLC0415
 
     rows = mounts.status()
     notes = list(dict.fromkeys(note for row in rows for note in row["notes"]))
@@ -292,7 +292,7 @@ def status() -> Outcome:
 @json_option
 def demo(output: Path | None) -> Outcome:
     """Let several parsers read a file that is two formats at once, and show what each one sees."""
-    from fmrw.demo import run_demo  # noqa: PLC0415 - heavy
+    from fmrw.commands.demo import run_demo  # noqa: PLC0415 - heavy
 
     return run_demo(output)
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from fmrw.analysis import summary
-from fmrw.doors import Outcome
+from fmrw.commands.outcome import Outcome
+from fmrw.commands.tables import files_table
 from fmrw.errors import SessionError
 from fmrw.recording import mount
 from fmrw.session import reports
-from fmrw.show import files_table
 from fmrw.text import visible
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 from rich.text import Text
 
-from fmrw.commands import DIRECTORY, example, grammar, json_option
-from fmrw.doors import Outcome, located, only_file, recording
+from fmrw.commands.outcome import Outcome, located, only_file, recording
+from fmrw.commands.record import DIRECTORY, example, grammar, json_option
 from fmrw.text import visible
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def coverage(session: str, path: str | None) -> Outcome:
 
     A file in a directory that is monitored needs no SESSION, a SESSION that read one file no PATH.
     """
-    from fmrw.show import coverage_table  # noqa: PLC0415 - heavy
+    from fmrw.commands.tables import coverage_table  # noqa: PLC0415 - heavy
 
     found = coverage_of(*_one_file(session, path))
     return Outcome([coverage_table(found)], found, value=found)
@@ -215,7 +215,7 @@ def gaps(session: str, path: str | None, described: str | None) -> Outcome:
 
     A file in a directory that is monitored needs no SESSION, a SESSION that read one file no PATH.
     """
-    from fmrw.show import crosstab_table, gaps_table  # noqa: PLC0415 - heavy
+    from fmrw.commands.tables import crosstab_table, gaps_table  # noqa: PLC0415 - heavy
 
     trace, chosen = _one_file(session, path)
     report = gap_report(trace, chosen)

@@ -12,12 +12,12 @@ import pytest
 
 import fmrw
 from fmrw.cli import main
-from fmrw.grammar import grammar
+from fmrw.commands.grammar import grammar
 from fmrw.session import verbs
 from fmrw.session.sources import FrameSource
 from fmrw.trace import schema
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[2] / "data"
 NAME = "hidden-png.zip"
 SIZE = (DATA / NAME).stat().st_size
 

@@ -1,0 +1,1 @@
+"""The commands: one grammar and one function each, for both doors."""
