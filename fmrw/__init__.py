@@ -57,12 +57,12 @@ __all__ = sorted([*_HOMES, "__version__"])  # noqa: PLE0605 - computed, so that 
 
 def load_ipython_extension(ipython: Any) -> None:  # noqa: ANN401 - an InteractiveShell
     """Register the magics: `%load_ext fmrw`."""
-    importlib.import_module("fmrw.notebook.magics").register(ipython)
+    importlib.import_module("fmrw.magics.register").register(ipython)
 
 
 def unload_ipython_extension(ipython: Any) -> None:  # noqa: ANN401 - an InteractiveShell
     """Take the magics back and unmount what this kernel has mounted."""
-    importlib.import_module("fmrw.notebook.magics").unregister(ipython)
+    importlib.import_module("fmrw.magics.register").unregister(ipython)
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562

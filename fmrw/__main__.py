@@ -2,6 +2,6 @@
 
 import sys
 
-from fmrw.cli import main
+from fmrw.cli.main import main
 
 sys.exit(main())

@@ -21,7 +21,6 @@ LAYERS = {
     "figures": 4,
     "session": 7,
     "recording": 7,
-    "notebook": 6,
     "explorer": 6,
 }
 TOP = 9  # cli, __main__, __init__
@@ -45,7 +44,7 @@ def imports(module: Path) -> list[str]:
 
 
 def layer(relative: Path) -> int:
-    if relative == Path("notebook/magics.py"):  # a door, as cli is
+    if relative == Path("magics/register.py"):  # a door, as cli is
         return TOP
     return LAYERS.get(relative.parts[0].removesuffix(".py"), TOP)
 

@@ -45,8 +45,8 @@ def test_the_names() -> None:
     [
         "import fmrw",
         "import fmrw.commands.grammar",
-        "from fmrw.cli import main; main(['--help'])",
-        "from fmrw.cli import main; main(['run', '--help'])",
+        "from fmrw.cli.main import main; main(['--help'])",
+        "from fmrw.cli.main import main; main(['run', '--help'])",
         "import fmrw.capture.worker.serve, fmrw.capture.reports.files, fmrw.capture.reports.helper",
     ],
 )

@@ -1,7 +1,7 @@
 """The commands: one grammar and one function each, for the shell and for the notebook.
 
 Every command of the group `grammar` is a function; its docstring is its help. It gives an `Outcome`, which a door shows in
-its own way: `fmrw.cli` prints it, the magics display it (`fmrw.commands.outcome`).
+its own way: `fmrw.cli.main` prints it, the magics display it (`fmrw.commands.outcome`).
 """
 
 from __future__ import annotations

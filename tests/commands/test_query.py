@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import fmrw
-from fmrw.cli import main
+from fmrw.cli.main import main
 from fmrw.commands.grammar import grammar
 from fmrw.session import verbs
 from fmrw.session.sources import FrameSource

@@ -37,7 +37,7 @@ def stopped(cast: Cast, folder: Path) -> Iterator[Path]:
 
 ASK = """
     import contextlib, io, json, sys
-    from fmrw.cli import main
+    from fmrw.cli.main import main
     for line in sys.stdin:
         out, error = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):

@@ -17,8 +17,8 @@ from traitlets.config import Config
 
 import fmrw
 from fmrw.capture.worker import start as kernel_mounts
-from fmrw.notebook import magics
-from fmrw.notebook.words import words
+from fmrw.magics import register
+from fmrw.magics.words import words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -280,7 +280,7 @@ def test_expectations_that_fail_fail_the_cell(
 
 
 def test_every_subcommand_has_help(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in magics.grammar.commands:
+    for name in register.grammar.commands:
         run(shell, f"%fmrw {name} --help")
         said = capsys.readouterr().out
         assert f"Usage: fmrw {name}" in said
@@ -418,6 +418,6 @@ def test_a_notebook_without_widgets_gets_a_picture_and_what_to_install(session: 
 
 
 def test_a_shell_needs_no_jupyter(session: Path) -> None:
-    main = "from fmrw.cli import main\nmain(['view', sys.argv[1], *sys.argv[3:]])"
+    main = "from fmrw.cli.main import main\nmain(['view', sys.argv[1], *sys.argv[3:]])"
     assert "50.0% of the bytes" in without(main, session, f"{JUPYTER},IPython", "sample.bin")
     assert "sample.bin" in without(main, session, f"{JUPYTER},IPython")

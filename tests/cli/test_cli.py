@@ -20,8 +20,8 @@ import psutil
 import pytest
 
 import fmrw
-from fmrw import cli
 from fmrw.capture.worker import start as kernel_mounts
+from fmrw.cli.main import main
 from fmrw.trace import schema
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def say(capfd: pytest.CaptureFixture[str]) -> Iterator[Say]:
 
     def run(*arguments: object) -> Said:
         capfd.readouterr()
-        status = cli.main(list(map(str, arguments)))
+        status = main(list(map(str, arguments)))
         sys.stdout.flush()
         return Said(status, *capfd.readouterr())
 
@@ -427,7 +427,7 @@ def test_every_command_has_an_example(say: Say) -> None:
 
 
 def test_help_is_quick_to_import() -> None:
-    program = "import sys; from fmrw.cli import main; main(['--help']); print(sorted({'polars', 'altair', 'numpy', 'fuse'} & set(sys.modules)))"
+    program = "import sys; from fmrw.cli.main import main; main(['--help']); print(sorted({'polars', 'altair', 'numpy', 'fuse'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
 

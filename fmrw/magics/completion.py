@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import click
 
 from fmrw.errors import SessionError
-from fmrw.notebook.words import last_word, quoted, unquoted, words
+from fmrw.magics.words import last_word, quoted, unquoted, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

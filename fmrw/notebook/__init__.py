@@ -1,1 +1,0 @@
-"""The notebook's door: magics, the explorer, the hex view."""
