@@ -20,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import fmrw
-from fmrw.capture.worker import start as kernel_mounts
+from fmrw.capture.mounts import registry
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -56,7 +56,7 @@ class Leftovers(NamedTuple):
 
     @classmethod
     def now(cls, area: tuple[Path, ...], *, deep: bool) -> Leftovers:
-        found = {f"mount {point.root}" for point in kernel_mounts.mounts() if _within(point.root, area)}
+        found = {f"mount {point.root}" for point in registry.mounts() if _within(point.root, area)}
         found |= {f"folder {path}" for path in area[0].glob("fmrw-*")}
         found |= {f"thread {thread.name}" for thread in threading.enumerate() if "fmrw" in thread.name}
         if deep:
@@ -101,7 +101,7 @@ class Watch:
         return sorted(Leftovers.now(self.area, deep=deep).found - self.known)
 
     def holds_mounts(self) -> bool:
-        return any(f"mount {point.root}" in self.known for point in kernel_mounts.mounts())
+        return any(f"mount {point.root}" in self.known for point in registry.mounts())
 
     def admit(self) -> None:
         self.known.update(self.new(deep=True))

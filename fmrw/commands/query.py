@@ -187,7 +187,7 @@ def coverage_of(trace: Trace, path: str) -> dict[str, Any]:
 @contextlib.contextmanager
 def content_of(trace: Trace, path: str) -> Iterator[str | None]:
     """Give a path to a file's content that no mount covers, as long as it is open; None when it is not at hand."""
-    from fmrw.capture.recorder.process import descriptor_path  # noqa: PLC0415 - heavy imports only where needed
+    from fmrw.capture.system.proc import descriptor_path  # noqa: PLC0415 - heavy imports only where needed
 
     fd = trace.content(path)
     try:

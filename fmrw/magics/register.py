@@ -22,8 +22,8 @@ from IPython.core.magic import needs_local_scope, no_var_expand
 from IPython.display import display
 from rich.console import Console
 
+from fmrw.capture.mounts import registry
 from fmrw.capture.mounts.registry import resolved
-from fmrw.capture.worker import start as kernel_mounts
 from fmrw.commands.grammar import grammar
 from fmrw.commands.outcome import Outcome
 from fmrw.commands.record import wants_json
@@ -246,7 +246,7 @@ class _Known:
     """What this kernel knows, for completion."""
 
     def roots(self) -> list[Path]:
-        return [point.root for point in kernel_mounts.mounts()]
+        return [point.root for point in registry.mounts()]
 
     def recorded(self, name: str) -> list[str]:
         traces = _Session.door.traces()

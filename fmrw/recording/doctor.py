@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fmrw.capture.recorder.process import ptrace_scope
-from fmrw.capture.worker import start as mounting
+from fmrw.capture.mounts import registry
+from fmrw.capture.mounts import unmount as unmounting
+from fmrw.capture.system.proc import ptrace_scope
 from fmrw.text import visible
 from fmrw.trace.store import abandoned, sweep
 
@@ -58,7 +59,7 @@ def _device() -> Finding:
 
 
 def _helper() -> Finding:
-    program = mounting.find_fusermount()
+    program = unmounting.find_fusermount()
     return Finding("fusermount", program or "missing", "" if program else "sudo apt-get install fuse3")
 
 
@@ -99,17 +100,17 @@ def _peek() -> Finding:
 
 def _stale() -> list[Finding]:
     """Look for mounts nobody serves, and for what killed processes left."""
-    findings = [finding for point in mounting.mounts() if (finding := _mount(point)) is not None]
+    findings = [finding for point in registry.mounts() if (finding := _mount(point)) is not None]
     left = abandoned()
     if left:
         findings.append(Finding("abandoned sessions", str(len(left)), "fmrw doctor --fix", fatal=False))
     return findings
 
 
-def _mount(point: mounting.MountPoint) -> Finding | None:
+def _mount(point: registry.MountPoint) -> Finding | None:
     shown = visible(str(point.root))
     cure = {"dead": "fmrw doctor --fix", "silent": f"fmrw unmount --abort {shown}"}.get(
-        mounting.probe(point.root)
+        registry.probe(point.root)
     )
     return None if cure is None else Finding("mount without a worker that answers", shown, cure)
 
@@ -119,6 +120,6 @@ CHECKS: list[Callable[[], Finding]] = [_python, _device, _helper, _library, _bin
 
 def fix() -> list[str]:
     """Take away the mounts whose worker is gone and the temporary sessions nobody holds; give what was taken away."""
-    healed = [point.root for point in mounting.mounts() if mounting.heal(point.root)]
+    healed = [point.root for point in registry.mounts() if unmounting.heal(point.root)]
     mounts = [f"the dead mount on {visible(str(root))}" for root in healed]
     return mounts + [f"the abandoned session {visible(str(folder))}" for folder in sweep()]

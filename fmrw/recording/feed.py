@@ -6,7 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
-from fmrw.capture.worker import start as mounting
+from fmrw.capture.mounts import unmount as unmounting
 from fmrw.trace import store
 from fmrw.trace.follow import Follower
 from fmrw.trace.spool import Spool
@@ -84,7 +84,7 @@ class Feed:
         if self.error is None:
             self._follower.head.arm()
             self.drain()
-        mounting.readable(self._bell, None)
+        unmounting.readable(self._bell, None)
         return bool(os.read(self._bell, 4096))
 
     def _finish(self) -> None:

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import psutil
 
 import fmrw
+from fmrw.capture.mounts import registry
+from fmrw.capture.mounts import unmount as unmounting
 from fmrw.capture.mounts.preflight import check_machine, claimed
-from fmrw.capture.worker import start as mounting
 from fmrw.capture.worker.serve import Settings, hold, open_session
 from fmrw.errors import Busy, FmrwError, MountError, NotMounted
 from fmrw.recording.feed import Feed
@@ -108,7 +109,7 @@ class Mount:
     @property
     def active(self) -> bool:
         """Whether the directory is mounted still."""
-        return self._feed.thread.is_alive() and mounting.mounted_at(self.root) is not None
+        return self._feed.thread.is_alive() and registry.mounted_at(self.root) is not None
 
     @property
     def error(self) -> BaseException | None:
@@ -135,7 +136,7 @@ class Mount:
         try:
             self._runner.wake()
             with contextlib.suppress(NotMounted):  # somebody else was faster
-                self._detached = not mounting.unmount(self.root, force=force, abort=abort)
+                self._detached = not unmounting.unmount(self.root, force=force, abort=abort)
         finally:
             if outside is not None:
                 os.chdir(outside)
@@ -162,7 +163,7 @@ class Mount:
         try:
             is_finished = self._runner.wait()
             self._recorded.set()
-            mounting.heal(self.root)  # a worker that was killed together with its guard
+            unmounting.heal(self.root)  # a worker that was killed together with its guard
             if is_finished:
                 return
             if self.settings.ephemeral:
@@ -285,10 +286,10 @@ def mount(
     MountError, SessionError
         One line that ends with the cure; nothing is mounted then.
     """
-    root = mounting.resolved(directory)
-    kept = None if output is None else mounting.resolved(output)
+    root = registry.resolved(directory)
+    kept = None if output is None else registry.resolved(output)
     if kept is not None:
-        mounting.require_answer(kept)
+        unmounting.require_answer(kept)
     check_machine()
     store.sweep()
     with claimed(root):
@@ -321,7 +322,7 @@ def start_background(root: Path, session: Path, **options: Any) -> int:  # noqa:
     The session is sealed by the worker when somebody unmounts.
     """
     settings = Settings(root=str(root), session=str(session), attached=False, renderer=RENDERER, **options)
-    mounting.require_answer(session)
+    unmounting.require_answer(session)
     check_machine()
     with claimed(root):
         store.create(session, _facts(settings, None))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from fmrw.capture.worker import start as mounting
+from fmrw.capture.mounts import registry
+from fmrw.capture.mounts import unmount as unmounting
 from fmrw.errors import Busy, NotMounted, SessionError
 from fmrw.recording.mount import live
 from fmrw.text import visible
@@ -38,17 +39,17 @@ def unmount(directory: str | os.PathLike[str], *, force: bool = False, abort: bo
     ------
     NotMounted, Busy
     """
-    root = mounting.resolved(directory)
+    root = registry.resolved(directory)
     own = next((mount_ for mount_ in live() if mount_.root == root), None)
     if own is not None:
         own.unmount(force=force, abort=abort)
         return own.session
-    there, worker = mounting.mounted_at(root) is not None, mounting.worker_of(root)
-    kept = worker is not None and not mounting.session_facts(worker.folder).get("ephemeral")
+    there, worker = registry.mounted_at(root) is not None, registry.worker_of(root)
+    kept = worker is not None and not registry.session_facts(worker.folder).get("ephemeral")
     if worker is not None and not abort:  # one whose owner is gone would take the mount away before us
-        mounting.wake(worker.pid)
+        unmounting.wake(worker.pid)
     try:
-        ends = mounting.unmount(root, force=force, abort=abort)
+        ends = unmounting.unmount(root, force=force, abort=abort)
     except NotMounted:
         if not there:
             raise
@@ -56,35 +57,35 @@ def unmount(directory: str | os.PathLike[str], *, force: bool = False, abort: bo
     if worker is None:
         return None
     if abort:
-        mounting.end(worker.pid)
-    mounting.await_end(worker.pid, _SEAL_S if ends else 1)
+        unmounting.end(worker.pid)
+    unmounting.await_end(worker.pid, _SEAL_S if ends else 1)
     return worker.session if kept else None
 
 
 def wait_until_unmounted(directory: Path, worker: int) -> None:
     """Wait for a worker's end; whatever interrupts the wait unmounts."""
     try:
-        mounting.await_end(worker, None)
+        unmounting.await_end(worker, None)
     finally:
-        if mounting.mounted_at(directory) is not None:
+        if registry.mounted_at(directory) is not None:
             try:
-                mounting.unmount(directory)
+                unmounting.unmount(directory)
             except Busy:
-                mounting.detach(directory)
-            mounting.await_end(worker, _SEAL_S)
+                unmounting.detach(directory)
+            unmounting.await_end(worker, _SEAL_S)
 
 
 def status() -> list[dict[str, Any]]:
     """Say what is monitored on this machine now, one entry per mount, without touching any of them."""
-    return [_status(point) for point in mounting.mounts()]
+    return [_status(point) for point in registry.mounts()]
 
 
-def _status(point: mounting.MountPoint) -> dict[str, Any]:
-    worker = mounting.worker_of(point.root)
+def _status(point: registry.MountPoint) -> dict[str, Any]:
+    worker = registry.worker_of(point.root)
     entry: dict[str, Any] = {"root": str(point.root), "worker": None, "session": None, "notes": []}
     if worker is None:
         return {**entry, **_without_worker(point.root)}
-    facts = mounting.session_facts(worker.folder)
+    facts = registry.session_facts(worker.folder)
     capture = (facts.get("options") or {}).get("capture", "?")
     counters, state = _counters(worker.folder), _state(worker.pid)
     return {
@@ -107,7 +108,7 @@ def _without_worker(root: Path) -> dict[str, Any]:
             "notes": [f"{shown} does not answer; `fmrw unmount --abort {shown}` frees who waits for it."],
         },
     }
-    return found[mounting.probe(root)]
+    return found[registry.probe(root)]
 
 
 def _notes(root: Path, capture: str, state: str, counters: Mapping[str, int]) -> list[str]:

@@ -7,9 +7,10 @@ import signal
 import threading
 from pathlib import Path
 
+from fmrw.capture.mounts import unmount as unmounting
 from fmrw.capture.reports import helper
 from fmrw.capture.system import libc
-from fmrw.capture.worker import start as mounting
+from fmrw.capture.worker import start as starting
 from fmrw.capture.worker.own_code import code_below
 from fmrw.capture.worker.serve import FINISHED, Settings, Worker
 from fmrw.errors import MountError, NotMounted
@@ -27,7 +28,7 @@ class InProcess:
         with log.open("wb") as stream:
             log.chmod(0o600)
             try:
-                self._running = mounting.start(settings, stream)
+                self._running = starting.start(settings, stream)
             except MountError as error:
                 said = visible(log.read_text(errors="replace").strip().replace("\n", "; "))
                 raise type(error)(str(error).replace("{log}", _cure(said, str(error)))) from error
@@ -42,12 +43,12 @@ class InProcess:
     def wake(self) -> None:
         """Let a stopped worker go on."""
         if self._running.runs:
-            mounting.wake(self.pid)
+            unmounting.wake(self.pid)
 
     def end(self) -> None:
         """End a worker that does not answer."""
         if self._running.runs:
-            mounting.end(self.pid)
+            unmounting.end(self.pid)
 
     def hand_over(self) -> None:
         """Leave the session to the worker."""
@@ -89,7 +90,7 @@ class InThread:
         self.bell, self._say_fd = os.pipe2(os.O_CLOEXEC)
         self._ready = threading.Event()
         self._failure: str | None = None
-        worker = Worker(settings, self._say, lambda: mounting.detach(Path(settings.root)))
+        worker = Worker(settings, self._say, lambda: unmounting.detach(Path(settings.root)))
         self._worker = worker
         self._thread = threading.Thread(target=self._serve, args=(worker,), name="fmrw-worker", daemon=True)
         self._thread.start()
@@ -129,7 +130,7 @@ class InThread:
         """Wait for the thread's end, and close what it used; a thread finishes no session."""
         self._thread.join(END_S)
         os.close(self.bell)
-        mounting.end_guards(self._root)
+        unmounting.end_guards(self._root)
         helper.close()
         self._worker.close()
         return False

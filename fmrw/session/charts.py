@@ -14,7 +14,7 @@ import shlex
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fmrw.analysis.structure import crosstab, structure
-from fmrw.capture.recorder.process import descriptor_path
+from fmrw.capture.system.proc import descriptor_path
 from fmrw.errors import BadInput, FigureError
 from fmrw.figures.entropy import entropy
 from fmrw.figures.heatmap import heatmap

@@ -17,7 +17,8 @@ import polars as pl
 from rich.console import Console
 from rich.progress import track
 
-from fmrw.capture.worker import start as mounting
+from fmrw.capture.mounts import registry
+from fmrw.capture.mounts import unmount as unmounting
 from fmrw.errors import BadInput, FigureError
 from fmrw.figures.export import FORMATS as FIGURES
 from fmrw.figures.export import export, font_note
@@ -102,7 +103,7 @@ def write(
     MountError
         The folder lies in a mount that does not answer.
     """
-    mounting.require_answer(mounting.resolved(folder))
+    unmounting.require_answer(registry.resolved(folder))
     style, remarks = style or Style(), notes if notes is not None else []
     _check(formats, style)
     if set(formats) & {*FIGURES, "gif"}:

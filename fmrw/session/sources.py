@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import polars as pl
 
-from fmrw.capture.recorder.process import descriptor_of, descriptor_path
-from fmrw.capture.worker import start as mounting
+from fmrw.capture.mounts import registry
+from fmrw.capture.system.proc import descriptor_of, descriptor_path
 from fmrw.errors import SessionError
 from fmrw.text import visible
 from fmrw.trace import schema, store
@@ -272,13 +272,13 @@ def open_below(root: str, path: bytes) -> int | None:
 
 def unmonitored(path: bytes) -> bytes | None:
     """Give a way to a file that no mount of ours sees: through the directory its worker holds open. None if there is none."""
-    points = {os.fsencode(point.root) for point in mounting.mounts()}
+    points = {os.fsencode(point.root) for point in registry.mounts()}
     top = path
     while top not in points:
         if len(top) <= 1:
             return path
         top = os.path.dirname(top)  # noqa: PTH120 - bytes
-    worker = mounting.worker_of(Path(os.fsdecode(top)))
+    worker = registry.worker_of(Path(os.fsdecode(top)))
     for number in range(_DESCRIPTORS if worker is not None else 0):
         place = os.fsencode(descriptor_of(worker.pid, number)) if worker is not None else b""
         try:

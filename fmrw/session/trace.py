@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from fmrw.analysis import compare, ranges, summary
-from fmrw.capture.worker import start as mounting
+from fmrw.capture.mounts import registry
+from fmrw.capture.mounts import unmount as unmounting
 from fmrw.errors import SessionError, UnknownPath
 from fmrw.formats.csv.log import read_csv
 from fmrw.formats.strace.log import read_strace
@@ -117,7 +118,7 @@ class Trace:
     def _relative(self, text: str) -> str:
         normal = os.path.normpath(text)
         if self.root is not None and os.path.isabs(normal):  # noqa: PTH117 - text, with escapes
-            return os.path.relpath(mounting.resolved(normal), self.root)
+            return os.path.relpath(registry.resolved(normal), self.root)
         return normal
 
     def of(self, path: str | os.PathLike[str]) -> pl.DataFrame:
@@ -270,11 +271,11 @@ def load(recording: str | os.PathLike[str], *, root: str | os.PathLike[str] | No
         It is nothing that can be read.
     """
     name = os.fspath(recording)
-    path, place = Path(name), mounting.resolved(name)
-    live = mounting.session_of(place)
+    path, place = Path(name), registry.resolved(name)
+    live = registry.session_of(place)
     if live is not None:  # before anything looks at the mount, whose worker may be stopped
         return Trace(FolderSource(live))
-    mounting.require_answer(place)
+    unmounting.require_answer(place)
     if not path.exists() and glob.has_magic(name):
         return _set([Path(found) for found in sorted(glob.glob(name))], name)  # noqa: PTH207 - a user's pattern
     if not path.exists():

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import fmrw
+from fmrw.capture.mounts import registry
+from fmrw.capture.mounts import unmount as unmounting
 from fmrw.capture.recorder import process
 from fmrw.capture.recorder.process import Processes
-from fmrw.capture.worker import start as kernel_mounts
 from fmrw.capture.worker.own_code import code_below, look_beneath
 
 if TYPE_CHECKING:
@@ -65,10 +66,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def freed(folder: Path) -> None:
     """Take a mount away that a failure has left, and free who waits for it."""
-    point = kernel_mounts.mounted_at(folder)
+    point = registry.mounted_at(folder)
     if point is not None:
-        kernel_mounts.break_connection(point)
-        kernel_mounts.detach(folder)
+        unmounting.break_connection(point)
+        unmounting.detach(folder)
 
 
 def told_by(project: Path, *arguments: str | Path) -> str:
@@ -90,7 +91,8 @@ def told_by(project: Path, *arguments: str | Path) -> str:
 OWNER = """
 import json, os, psutil, subprocess, sys
 import fmrw
-from fmrw.capture.worker import start as kernel_mounts
+from fmrw.capture.mounts import registry
+from fmrw.capture.mounts import unmount as unmounting
 from fmrw.errors import MountError
 
 def output(*command):
@@ -106,7 +108,7 @@ try:
 except MountError as error:
     told["thread"] = str(error)
 mount = fmrw.mount(root)
-device = f"00:{kernel_mounts.mounted_at(mount.root).minor:02x}"
+device = f"00:{registry.mounted_at(mount.root).minor:02x}"
 output("cat", f"{root}/data/x")
 told["csv"] = output("cat", f"{root}/data/x.csv")
 told["pdf"] = output("cat", f"{root}/data/x-heatmap.pdf")[:5]
@@ -176,11 +178,9 @@ def test_the_command_that_unmounts_may_come_from_there_too(project: Path, tmp_pa
     told_by(project, "-m", "fmrw", "mount", project, "-o", session)
     told_by(project, "-c", f"print(len(open({str(project / 'data/x.csv')!r}).read()))")
     assert "is unmounted" in told_by(project, "-m", "fmrw", "unmount", project)
-    assert kernel_mounts.mounted_at(project) is None
-    worker = kernel_mounts.worker_of(project)
-    assert worker is None or kernel_mounts.await_end(worker.pid, LONGEST_S), (
-        "it goes on as long as the command"
-    )
+    assert registry.mounted_at(project) is None
+    worker = registry.worker_of(project)
+    assert worker is None or unmounting.await_end(worker.pid, LONGEST_S), "it goes on as long as the command"
     assert fmrw.load(session).files.height >= 1
 
 
@@ -199,8 +199,8 @@ def test_an_owner_that_has_loaded_libraries_there_leaves_the_session_to_the_work
     project: Path, tmp_path: Path
 ) -> None:
     assert told_by(project, "-c", LATE, project, tmp_path / "session") == "[(0, 5000)] False\n"
-    worker = kernel_mounts.worker_of(project)
-    assert worker is None or kernel_mounts.await_end(worker.pid, LONGEST_S)
+    worker = registry.worker_of(project)
+    assert worker is None or unmounting.await_end(worker.pid, LONGEST_S)
     assert fmrw.load(tmp_path / "session").coverage("data/x").rows() == [(0, 5000)]
 
 

@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 import fmrw
-from fmrw.capture.worker import start as kernel_mounts
+from fmrw.capture.mounts import registry
 from fmrw.cli.main import main
 from fmrw.trace import schema
 
@@ -42,7 +42,7 @@ def head(count: int, *where: object) -> list[str]:
 
 
 def is_mounted(directory: Path) -> bool:
-    return kernel_mounts.mounted_at(directory) is not None
+    return registry.mounted_at(directory) is not None
 
 
 class Said:

@@ -13,7 +13,7 @@ import pytest
 from recordings import still
 
 import fmrw
-from fmrw.capture.worker import start as kernel_mounts
+from fmrw.capture.mounts import unmount as unmounting
 from fmrw.errors import UnknownPath
 from fmrw.explorer.explorer import Explorer, explore
 from fmrw.offsets import Annotation
@@ -73,13 +73,13 @@ def background(directory: Path, tmp_path: Path) -> Iterator[int]:
     """A worker of another process, as `fmrw mount` leaves one; give its id."""
     worker = start_background(directory, tmp_path / "session")
     yield worker
-    kernel_mounts.end(worker)
-    kernel_mounts.heal(directory)
+    unmounting.end(worker)
+    unmounting.heal(directory)
 
 
 def leave(directory: Path, worker: int) -> None:
-    kernel_mounts.unmount(directory)
-    kernel_mounts.await_end(worker, 120)
+    unmounting.unmount(directory)
+    unmounting.await_end(worker, 120)
 
 
 def test_a_view_of_somebody_elses_mount(directory: Path, tmp_path: Path, background: int) -> None:
@@ -110,7 +110,7 @@ def test_a_session_whose_worker_was_killed_is_not_live(
     read(directory, 50)
     view = still(explore(trace, FILE))
     os.kill(background, signal.SIGKILL)
-    kernel_mounts.await_end(background, 120)
+    unmounting.await_end(background, 120)
     assert not view.follow()
     assert not trace.live
     assert shown(view) > 0

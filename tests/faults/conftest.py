@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 import pytest
 
-from fmrw.capture.worker import start as kernel_mounts
+from fmrw.capture.mounts import registry
+from fmrw.capture.mounts import unmount as unmounting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -196,7 +197,7 @@ class Cast(NamedTuple):
 def cast(folder: Path) -> Iterator[Cast]:
     """Start things, in the order in which they end last."""
     with ExitStack() as stack:
-        stack.callback(kernel_mounts.detach, folder)
+        stack.callback(unmounting.detach, folder)
         yield Cast(stack)
 
 
@@ -221,7 +222,7 @@ def dice(request: pytest.FixtureRequest) -> Callable[[float, float], float]:
 
 
 def mounted(directory: Path) -> bool:
-    return kernel_mounts.mounted_at(directory) is not None
+    return registry.mounted_at(directory) is not None
 
 
 def fmrw(*arguments: object, status: int = 0, within_s: float = 60) -> str:
@@ -241,7 +242,7 @@ def small_disk(directory: Path, size: str) -> Iterator[Path]:
     try:
         yield directory
     finally:
-        kernel_mounts.detach(directory)
+        unmounting.detach(directory)
         subprocess.run(["umount", "-l", directory], check=True)
 
 

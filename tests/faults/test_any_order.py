@@ -17,7 +17,7 @@ import pytest
 from conftest import Cast, Owner, Program, eventually, fmrw, gone, mounted
 from test_kills import check_file, recorded_writes, renderer_of
 
-from fmrw.capture.worker import start as kernel_mounts
+from fmrw.capture.mounts import unmount as unmounting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,7 @@ class Round:
     def __init__(self, base: Path, writers: list[str], stack: ExitStack) -> None:
         self.folder, self.session = base / "watched", base / "session"
         self.folder.mkdir(parents=True)
-        stack.callback(kernel_mounts.detach, self.folder)
+        stack.callback(unmounting.detach, self.folder)
         cast = Cast(stack)
         self.owner: Owner = cast.owner(self.folder, output=self.session)
         worker = psutil.Process(self.owner.worker)

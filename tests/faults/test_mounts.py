@@ -17,7 +17,8 @@ from conftest import Cast, eventually, fmrw, gone, kill, mounted
 from test_kills import check_file
 
 import fmrw as package
-from fmrw.capture.worker import start as kernel_mounts
+from fmrw.capture.mounts import registry
+from fmrw.capture.mounts import unmount as unmounting
 from fmrw.errors import AlreadyMounted, Busy, MountError, NotMounted
 from fmrw.recording import doctor, mounts
 from fmrw.session.trace import load
@@ -48,7 +49,7 @@ def stale(cast: Cast, folder: Path) -> int:
     """A mount that nobody serves; give the worker it had."""
     del cast  # which takes away what is left
     fmrw("mount", folder, "-o", folder.parent / "session")
-    worker = kernel_mounts.worker_of(folder)
+    worker = registry.worker_of(folder)
     kill(helper_of(folder))
     kill(worker.pid)
     eventually(lambda: gone(worker.pid), "the worker has ended")
@@ -95,7 +96,7 @@ def test_a_stale_mount_is_healed(folder: Path, heal: Callable[[Path], None]) -> 
 
 def test_a_stale_mount_that_is_in_use_is_healed_too(folder: Path, cast: Cast) -> None:
     fmrw("mount", folder, "-o", folder.parent / "session")
-    worker = kernel_mounts.worker_of(folder)
+    worker = registry.worker_of(folder)
     user = cast.program(
         "import os, sys; os.chdir(sys.argv[1]); print('in', flush=True); sys.stdin.read()", folder
     )
@@ -119,7 +120,7 @@ def test_an_owner_heals_what_its_worker_left(cast: Cast, folder: Path) -> None:
 def test_a_worker_that_is_stopped_is_not_taken_for_dead(cast: Cast, folder: Path) -> None:
     owner = cast.owner(folder)
     kill(owner.worker, signal.SIGSTOP)
-    assert not kernel_mounts.heal(folder)
+    assert not unmounting.heal(folder)
     assert doctor.fix() == []
     (finding,) = [finding for finding in doctor.examine() if finding.found == str(folder)]
     assert finding.cure == f"fmrw unmount --abort {folder}"
@@ -445,12 +446,12 @@ def test_a_probe_that_hangs_is_given_up(cast: Cast, folder: Path) -> None:
     owner = cast.owner(folder)
     kill(owner.worker, signal.SIGSTOP)
     begun = time.monotonic()
-    assert kernel_mounts.probe(folder) == "silent"
+    assert registry.probe(folder) == "silent"
     assert time.monotonic() - begun < 120  # a hang would be for ever
     kill(owner.worker, signal.SIGCONT)
-    assert kernel_mounts.probe(folder) == "answers"
+    assert registry.probe(folder) == "answers"
     owner.leave()
-    assert kernel_mounts.probe(folder) == "answers"
+    assert registry.probe(folder) == "answers"
 
 
 def test_a_directory_that_may_not_be_unmounted_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from conftest import FMRW, Cast, fmrw, kill
 
-from fmrw.capture.worker import start as kernel_mounts
+from fmrw.capture.mounts import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,4 +106,4 @@ def test_what_lies_below_is_one_line(stopped: Path, tmp_path: Path, ask: Callabl
         ("mount", other, "-o", stopped / "out"),
     ):
         assert "`fmrw unmount " in ask(*arguments, status=1), arguments
-    assert kernel_mounts.mounted_at(other) is None
+    assert registry.mounted_at(other) is None

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-from fmrw.capture.worker import start as kernel_mounts
+from fmrw.capture.mounts import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -93,7 +93,7 @@ def unmounted(root: Path, within_s: float = GONE_S) -> bool:
         poll = select.poll()
         poll.register(table, select.POLLERR | select.POLLPRI)
         begun = time.monotonic()
-        while kernel_mounts.mounted_at(root) is not None:
+        while registry.mounted_at(root) is not None:
             left = begun + within_s * max(1, *_at_work()) - time.monotonic()
             if left <= 0:
                 return False
@@ -149,7 +149,7 @@ def test_mount_program_gaps_unmount(kernel: Kernel, samples: Path) -> None:
     assert "0x64  0xb1fd  45,465  99.8 %" in kernel.run("%fmrw gaps $WHERE polyglot.pdf")
     assert "unmounted" in kernel.run("t = %fmrw unmount")
     assert "[100]" in kernel.run("t.files['bytes_read'].to_list()")
-    assert kernel_mounts.mounted_at(samples) is None
+    assert registry.mounted_at(samples) is None
 
 
 def test_output_comes_as_it_is_written(kernel: Kernel) -> None:
@@ -175,7 +175,7 @@ def test_interrupting_a_cell_of_shell_lines(kernel: Kernel, samples: Path) -> No
     assert kernel.status == "error"
     assert "KeyboardInterrupt" in said
     assert "33 bytes" in said
-    assert kernel_mounts.mounted_at(samples) is None
+    assert registry.mounted_at(samples) is None
     assert "[]" in kernel.run(
         "import psutil\n[c.name() for c in psutil.Process().children(True) if c.name() == 'sleep']"
     )
@@ -188,7 +188,7 @@ def test_a_program_that_ignores_the_interrupt(kernel: Kernel, samples: Path) -> 
     kernel.run("os.mkfifo('fifo2')")
     said = kernel.interrupted(cell, when="begun")
     assert "34 bytes" in said
-    assert kernel_mounts.mounted_at(samples) is None
+    assert registry.mounted_at(samples) is None
 
 
 def test_interrupting_a_cell_of_python(kernel: Kernel, samples: Path) -> None:
@@ -197,7 +197,7 @@ def test_interrupting_a_cell_of_python(kernel: Kernel, samples: Path) -> None:
     assert kernel.status == "error"
     assert "KeyboardInterrupt" in said
     assert "35 bytes" in said
-    assert kernel_mounts.mounted_at(samples) is None
+    assert registry.mounted_at(samples) is None
     assert "2" in kernel.run("1 + 1")
 
 
@@ -227,12 +227,12 @@ def test_unloading_leaves_the_mounts_of_others(kernel: Kernel, samples: Path, tm
     kernel.run(f"!{sys.executable} -m fmrw mount {other} -o {tmp_path / 'session'}")
     try:
         kernel.run("%unload_ext fmrw")
-        assert kernel_mounts.mounted_at(samples) is None
-        assert kernel_mounts.mounted_at(other) is not None
+        assert registry.mounted_at(samples) is None
+        assert registry.mounted_at(other) is not None
         assert "not found" in kernel.run("%fmrw status")
     finally:
         kernel.run(f"%load_ext fmrw\n%fmrw unmount {other}")
-    assert kernel_mounts.mounted_at(other) is None
+    assert registry.mounted_at(other) is None
 
 
 def test_refusals_are_one_line(kernel: Kernel, samples: Path) -> None:
@@ -254,7 +254,7 @@ def test_refusals_are_one_line(kernel: Kernel, samples: Path) -> None:
         assert said.startswith("UsageError: ")
         assert len(said.splitlines()) == 1
     kernel.run("file.close()\n%unmount {where}")
-    assert kernel_mounts.mounted_at(samples) is None
+    assert registry.mounted_at(samples) is None
 
 
 def test_the_kernel_inside_the_directory(kernel: Kernel, samples: Path) -> None:
@@ -263,7 +263,7 @@ def test_the_kernel_inside_the_directory(kernel: Kernel, samples: Path) -> None:
     kernel.run("!head -c 7 polyglot.pdf >/dev/null")
     kernel.run("%fmrw unmount .\nos.chdir(back)")
     assert "[7]" in kernel.run("m.trace.files['bytes_read'].to_list()")
-    assert kernel_mounts.mounted_at(samples) is None
+    assert registry.mounted_at(samples) is None
 
 
 def test_tab(kernel: Kernel, samples: Path) -> None:
@@ -273,12 +273,12 @@ def test_tab(kernel: Kernel, samples: Path) -> None:
     assert kernel.completions("%fmrw view pol") == ["polyglot.pdf"]
     assert kernel.completions(f"%unmount {samples.parent}/it") == [f"{samples.parent}/it\\'s\\ \\{{here\\}}"]
     kernel.run(r"%fmrw unmount it\'s\ \{here\}")
-    assert kernel_mounts.mounted_at(samples) is None
+    assert registry.mounted_at(samples) is None
 
 
 def test_a_killed_kernel_leaves_nothing_mounted(own: Kernel, samples: Path) -> None:
     own.run("m = %fmrw mount {where}\nfile = (where / 'polyglot.pdf').open('rb')")
-    assert kernel_mounts.mounted_at(samples) is not None
+    assert registry.mounted_at(samples) is not None
     os.kill(int(own.run("print(os.getpid(), end='')")), signal.SIGKILL)
     assert unmounted(samples)
     assert (samples / "polyglot.pdf").read_bytes() == (DATA / "polyglot.pdf").read_bytes()
@@ -292,6 +292,6 @@ def test_restart_and_shutdown_leave_nothing_mounted(own: Kernel, samples: Path) 
     own.client.wait_for_ready(timeout=_WAIT_S)
     assert unmounted(samples)
     own.run(f"import fmrw\nm = fmrw.mount({str(samples)!r})\nfile = open({str(samples / 'polyglot.pdf')!r})")
-    assert kernel_mounts.mounted_at(samples) is not None
+    assert registry.mounted_at(samples) is not None
     own.manager.shutdown_kernel()
     assert unmounted(samples)

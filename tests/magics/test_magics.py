@@ -16,7 +16,7 @@ from recordings import events
 from traitlets.config import Config
 
 import fmrw
-from fmrw.capture.worker import start as kernel_mounts
+from fmrw.capture.mounts import registry
 from fmrw.magics import register
 from fmrw.magics.words import words
 
@@ -114,7 +114,7 @@ def test_a_cell_of_python(shell: InteractiveShell, samples: Path, capsys: pytest
     run(shell, f'%%fmrw capture "{samples}"\nseen = len((where / "polyglot.pdf").read_bytes())')
     assert shell.user_ns["seen"] == (samples / "polyglot.pdf").stat().st_size
     assert "polyglot.pdf" in capsys.readouterr().out
-    assert kernel_mounts.mounted_at(samples) is None
+    assert registry.mounted_at(samples) is None
 
 
 @pytest.mark.mount
@@ -122,15 +122,15 @@ def test_a_cell_of_python(shell: InteractiveShell, samples: Path, capsys: pytest
 def test_a_failing_cell_leaves_nothing_mounted(shell: InteractiveShell, samples: Path, failure: str) -> None:
     result = shell.run_cell(f'%%fmrw capture "{samples}"\n{failure}')
     assert isinstance(result.error_in_exec, ZeroDivisionError | KeyboardInterrupt)
-    assert kernel_mounts.mounted_at(samples) is None
+    assert registry.mounted_at(samples) is None
 
 
 @pytest.mark.mount
 def test_unloading_unmounts_what_this_kernel_mounted(shell: InteractiveShell, samples: Path) -> None:
     run(shell, f'%mount "{samples}"')
-    assert kernel_mounts.mounted_at(samples) is not None
+    assert registry.mounted_at(samples) is not None
     fmrw.unload_ipython_extension(shell)
-    assert kernel_mounts.mounted_at(samples) is None
+    assert registry.mounted_at(samples) is None
     assert "fmrw" not in shell.magics_manager.magics["line"]
 
 

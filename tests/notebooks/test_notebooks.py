@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from fmrw.capture.worker import start as kernel_mounts
+from fmrw.capture.mounts import registry
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -48,7 +48,7 @@ def test_runs_from_top_to_bottom(path: Path, tmp_path: Path, own_folders: Path) 
     shown = [data for each in outputs(notebook) if (data := each.get("data", {}))]
     assert [data for data in shown if "image/png" in data]
     assert not [data for data in shown if WIDGET in data and not {"image/png", "text/html"} & data.keys()]
-    assert not [point for point in kernel_mounts.mounts() if point.root.is_relative_to(own_folders)]
+    assert not [point for point in registry.mounts() if point.root.is_relative_to(own_folders)]
 
 
 def test_a_page_shows_pictures_that_move() -> None:

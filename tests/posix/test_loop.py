@@ -3,7 +3,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from fmrw.capture.fuse.loop import Gate, Library, Loop
+from fmrw.capture.fuse.gate import Gate
+from fmrw.capture.fuse.loop import Library, Loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable

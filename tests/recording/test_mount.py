@@ -20,7 +20,7 @@ import pytest
 
 import fmrw
 from fmrw.capture.mounts import preflight, registry
-from fmrw.capture.worker import start as kernel_mounts
+from fmrw.capture.mounts import unmount as unmounting
 from fmrw.errors import AlreadyMounted, Busy, FuseMissing, MountError, NotMounted, SessionError, SessionExists
 from fmrw.recording import feed
 from fmrw.recording import mount as mounting
@@ -41,7 +41,7 @@ def read(directory: Path, count: int = 100) -> None:
 
 
 def is_mounted(directory: Path) -> bool:
-    return kernel_mounts.mounted_at(directory) is not None
+    return registry.mounted_at(directory) is not None
 
 
 def python(program: str, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
@@ -295,7 +295,7 @@ def test_a_working_directory_holds_the_mount(directory: Path) -> None:
 def test_somebody_else_unmounts(directory: Path) -> None:
     mount = fmrw.mount(directory)
     read(directory)
-    subprocess.run([kernel_mounts.find_fusermount() or "", "-u", directory], check=True)
+    subprocess.run([unmounting.find_fusermount() or "", "-u", directory], check=True)
     assert not mount.active
     trace = mount.unmount()
     assert trace.events["op"].to_list() == ["open", "read", "close"]
@@ -305,7 +305,7 @@ def test_somebody_else_unmounts(directory: Path) -> None:
 def test_somebody_else_unmounts_a_kept_session(directory: Path, tmp_path: Path) -> None:
     mount = fmrw.mount(directory, output=tmp_path / "out")
     read(directory)
-    subprocess.run([kernel_mounts.find_fusermount() or "", "-u", directory], check=True)
+    subprocess.run([unmounting.find_fusermount() or "", "-u", directory], check=True)
     mount.unmount()
     assert fmrw.load(tmp_path / "out").events.height == 3
     assert (tmp_path / "out" / "events.parquet").exists()
@@ -541,13 +541,11 @@ def test_parts_of_fuse_are_missing(directory: Path, monkeypatch: pytest.MonkeyPa
         with pytest.raises(FuseMissing, match="apt-get install fuse3"):
             fmrw.mount(directory)
     with monkeypatch.context() as patch:
-        patch.setattr(kernel_mounts.os, "access", lambda *_: False)
+        patch.setattr(os, "access", lambda *_: False)
         with pytest.raises(FuseMissing, match="not yours to open"):
             fmrw.mount(directory)
     with monkeypatch.context() as patch:
-        patch.setattr(
-            kernel_mounts.Path, "exists", lambda path: str(path) != "/dev/fuse" and os.path.lexists(path)
-        )
+        patch.setattr(Path, "exists", lambda path: str(path) != "/dev/fuse" and os.path.lexists(path))
         with pytest.raises(FuseMissing, match="modprobe fuse"):
             fmrw.mount(directory)
     with monkeypatch.context() as patch:
@@ -617,7 +615,7 @@ def test_unmount_waits_for_sealing_however_long_it_takes(
     monkeypatch.setattr(store, "seal", slow)
     mount = fmrw.mount(directory, output=tmp_path / "session")
     (directory / "polyglot.pdf").read_bytes()
-    subprocess.run([kernel_mounts.find_fusermount() or "", "-u", directory], check=True)
+    subprocess.run([unmounting.find_fusermount() or "", "-u", directory], check=True)
     assert begun.wait(_LIMIT_S)
     monkeypatch.setattr(mounting, "END_S", 0.1)  # not before: the worker has as long as it needs to end
     ends = threading.Thread(target=mount.unmount)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import fmrw
+from fmrw.capture.mounts.registry import mounted_at
 from fmrw.capture.worker.serve import Settings, options_of
-from fmrw.capture.worker.start import mounted_at
 
 NAMES = [
     b"a,allow_other", b"-o", b"--help", b"new\nline", b"sp ace", b" edge ", b"back\\slash", b"\\040", b"100%s", b"\xff\xfe",

@@ -30,8 +30,6 @@ from fmrw.trace.schema import EVENTS, transfers
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fmrw.analysis.index.selection import Chosen
-
 Offsets = NDArray[np.int64]
 
 COLUMNS = ("seq", "time", "op", "start", "end", "pid", "process", "tid", "handle")
@@ -104,6 +102,18 @@ def _joined_events(a: Run, b: Run) -> tuple[tuple[Labels, Labels], pl.DataFrame]
         ranks[order] = ranks.copy()
         events = events[order]
     return (ranks[: len(a)], ranks[len(a) :]), events
+
+
+class Selection(Protocol):
+    """Which extents of a run are meant, one flag each."""
+
+    @property
+    def by_start(self) -> NDArray[np.bool_]:
+        """In the order of their starts."""
+
+    @property
+    def by_end(self) -> NDArray[np.bool_]:
+        """In the order of their ends."""
 
 
 class Figures(NamedTuple):
@@ -205,7 +215,7 @@ class Layer:
     `older` are the layers of the same filter for the runs before; bytes they hold are not counted as distinct here.
     """
 
-    def __init__(self, run: Run, chosen: Chosen | None, older: Sequence[Answering]) -> None:
+    def __init__(self, run: Run, chosen: Selection | None, older: Sequence[Answering]) -> None:
         self.run = run
         starts, self.by_start, reach, ends, self.by_end = _kept(run, chosen)
         self._starts, self._ends = Sorted(starts), Sorted(ends)
@@ -284,7 +294,7 @@ def events_of(run: Run, ranks: Labels) -> tuple[Offsets, Offsets]:
     return seq, time
 
 
-def _kept(run: Run, chosen: Chosen | None) -> tuple[Offsets, Labels, Labels, Offsets, Labels]:
+def _kept(run: Run, chosen: Selection | None) -> tuple[Offsets, Labels, Labels, Offsets, Labels]:
     """Give starts, their ranks, their reach, ends, and their ranks, of the extents that are chosen."""
     if chosen is None:
         return run.starts, run.by_start, run.reach, run.ends, run.by_end

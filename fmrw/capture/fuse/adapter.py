@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import fuse
 
 from fmrw.capture.fuse import loop
+from fmrw.capture.fuse.gate import Gate
 from fmrw.capture.fuse.transfers import Rooms, Transfers
 from fmrw.capture.system import libc
 
@@ -157,7 +158,7 @@ class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
     ) -> None:
         self.operations = operations
         self._started = started
-        self._gate = loop.Gate()
+        self._gate = Gate()
         self._rooms: Rooms | None = None
         lists = loop.POSIX_ACL if "default_permissions" in options else 0
         self._promised = loop.DONT_MASK | lists

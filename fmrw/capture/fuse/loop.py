@@ -24,11 +24,13 @@ from ctypes import CFUNCTYPE, c_int, c_size_t, c_uint16, c_uint32, c_void_p
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fmrw.capture.fuse.transfers import DATA_AT, PLAIN, Limits, aligned
-from fmrw.capture.recorder.process import most_fuse_pages
 from fmrw.capture.system import libc
+from fmrw.capture.system.proc import most_fuse_pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from fmrw.capture.fuse.gate import Gate
 
 DONT_MASK = 1 << 6  # include/uapi/linux/fuse.h
 POSIX_ACL = 1 << 20
@@ -118,27 +120,6 @@ def _large() -> Limits:
     if pages * mmap.PAGESIZE <= PLAIN.read:
         return PLAIN
     return Limits(pages * mmap.PAGESIZE, min(_WRITE, pages * mmap.PAGESIZE))
-
-
-class Gate:
-    """Counts the threads that are outside of an operation, and calls for one more when none is.
-
-    A thread is free again before its answer is sent, so that a program that calls again and again finds the same two
-    threads, and not one more whenever it is faster than our return.
-    """
-
-    def __init__(self) -> None:
-        self.free: list[None] = []  # an entry per thread; append and pop are atomic
-        self.grow: Callable[[], None] = lambda: None
-
-    def enter(self) -> None:
-        """Begin an operation."""
-        try:  # noqa: SIM105 - every request passes here
-            self.free.pop()
-        except IndexError:  # more threads than entries, for a moment
-            pass
-        if not self.free:
-            self.grow()
 
 
 class Loop:

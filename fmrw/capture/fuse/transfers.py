@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fmrw.capture.fuse.loop import Gate
+    from fmrw.capture.fuse.gate import Gate
 
 READ, WRITE = 15, 16
 _REQUEST = Struct("=QQIIIIQQIIQ")

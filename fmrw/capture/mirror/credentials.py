@@ -13,8 +13,8 @@ import os
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from fmrw.capture.recorder.process import groups_of
 from fmrw.capture.system import libc
+from fmrw.capture.system.proc import groups_of
 
 if TYPE_CHECKING:
     from types import TracebackType

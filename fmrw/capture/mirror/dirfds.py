@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from fmrw.capture.recorder.process import descriptor_path
+from fmrw.capture.system.proc import descriptor_path
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -19,8 +19,8 @@ from fmrw.capture.fuse import loop
 from fmrw.capture.fuse.adapter import Caller, Stat
 from fmrw.capture.mirror.credentials import Actor
 from fmrw.capture.mirror.dirfds import Pinned, Place, identity, told_apart
-from fmrw.capture.recorder.process import descriptor_path
 from fmrw.capture.system import libc
+from fmrw.capture.system.proc import descriptor_path
 
 if TYPE_CHECKING:
     from fmrw.capture.mirror.dirfds import Handle

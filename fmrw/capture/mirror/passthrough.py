@@ -35,8 +35,8 @@ from typing import TYPE_CHECKING
 
 from fmrw.capture.mirror.dirfds import Handle, identity, told_apart
 from fmrw.capture.mirror.namespace import Names
-from fmrw.capture.recorder.process import descriptor_path, groups_of
 from fmrw.capture.system import libc
+from fmrw.capture.system.proc import descriptor_path, groups_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

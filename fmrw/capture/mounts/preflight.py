@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fmrw.capture.mounts.registry import mounts, session_facts, types_over, worker_of
-from fmrw.capture.worker.start import heal, require_fusermount
+from fmrw.capture.mounts.unmount import heal, require_fusermount
 from fmrw.errors import AlreadyMounted, FuseMissing, MountError
 from fmrw.text import visible
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import psutil
 
-from fmrw.capture.recorder.process import descriptor_of, mount_table, named
+from fmrw.capture.system.proc import descriptor_of, mount_table, named
 from fmrw.errors import MountError
 
 if TYPE_CHECKING:

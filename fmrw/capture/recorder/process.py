@@ -1,4 +1,4 @@
-"""Who it was: from the thread id FUSE gives to a process and its name. `/proc` is known here and in `fmrw.capture.mounts.holders` only.
+"""Who it was: from the thread id FUSE gives to a process and its name.
 
 An open descriptor on `/proc/<tid>/comm`, read again for every event, costs about 1 µs, follows `exec`, and fails with
 ESRCH once the thread is gone, so that a reused id is never taken for the old thread. While a thread waits for our answer,
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import psutil
 
 from fmrw.capture.recorder.syscalls import makes_name, removes_name, transfer
+from fmrw.capture.system.proc import process_of, status_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -38,16 +39,6 @@ class Identity(NamedTuple):
     name: str
     exe: str
     cmdline: str
-
-
-def descriptor_path(fd: int) -> str:
-    """Name what a descriptor refers to by a link that nobody can swap."""
-    return f"/proc/self/fd/{fd}"
-
-
-def descriptor_of(pid: int, fd: int) -> str:
-    """Name what another process's descriptor refers to, past whatever is mounted over its path."""
-    return f"/proc/{pid}/fd/{fd}"
 
 
 class Processes:
@@ -122,7 +113,7 @@ class Processes:
             fd = os.open(f"/proc/{tid}/comm", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return False
-        helps = self._own in {process_of(tid), int(_status(tid, b"PPid:") or 0)}
+        helps = self._own in {process_of(tid), int(status_field(tid, b"PPid:") or 0)}
         if len(self._helping) >= _ASKED:
             os.close(self._helping.pop(next(iter(self._helping)))[0])
         self._helping[tid] = fd, helps
@@ -220,44 +211,6 @@ def _close_all(
         os.close(fd)
 
 
-def process_of(tid: int) -> int:
-    """Give the process a thread belongs to; the thread's own id when it cannot be looked at."""
-    return int(_status(tid, b"Tgid:") or tid)
-
-
-def groups_of(tid: int) -> list[int]:
-    """Give the supplementary groups of a thread; none when it cannot be looked at."""
-    return [int(group) for group in _status(tid, b"Groups:").split()]
-
-
-def call_itself(name: str) -> None:
-    """Give this process a name of at most 15 bytes."""
-    with open("/proc/self/comm", "w", encoding="ascii") as comm:  # noqa: PTH123
-        comm.write(name)
-
-
-def named(name: str) -> list[int]:
-    """Find the processes of a name by what can be read without waiting, even of one that is stuck."""
-    return [pid for pid in psutil.pids() if _comm(pid) == name]
-
-
-def _comm(pid: int) -> str | None:
-    try:
-        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as comm:  # noqa: PTH123
-            return comm.read().removesuffix("\n")
-    except OSError:
-        return None
-
-
-def _status(tid: int, field: bytes) -> bytes:
-    """Give a field of a thread's status; empty when it cannot be looked at."""
-    try:
-        with open(f"/proc/{tid}/status", "rb") as status:  # noqa: PTH123 - a hot path
-            return next((line[len(field) :] for line in status if line.startswith(field)), b"")
-    except OSError:
-        return b""
-
-
 def _facts(tid: int, pid: int, name: str) -> Identity:
     """Look at a process once; what may not be read stays empty.
 
@@ -312,27 +265,3 @@ def creates(tid: int) -> bool | None:
 def removes(tid: int) -> bool:
     """Tell whether a waiting thread is in unlink(2)."""
     return removes_name(_line(tid))
-
-
-def ptrace_scope() -> int:
-    """Give Yama's restriction on looking at other processes: 0 where there is none (Yama's documentation)."""
-    return _setting("/proc/sys/kernel/yama/ptrace_scope", 0)
-
-
-def most_fuse_pages() -> int:
-    """Give how many pages of data the kernel lets a FUSE request carry (a setting since Linux 6.13)."""
-    return _setting("/proc/sys/fs/fuse/max_pages_limit", 256)
-
-
-def _setting(path: str, otherwise: int) -> int:
-    try:
-        with open(path, encoding="ascii") as setting:  # noqa: PTH123
-            return int(setting.read())
-    except (OSError, ValueError):
-        return otherwise
-
-
-def mount_table() -> list[str]:
-    """Give the lines of this process's mount table, `/proc/self/mountinfo` (proc(5))."""
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:  # noqa: PTH123
-        return table.readlines()

@@ -26,7 +26,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import psutil
 
-from fmrw.capture.recorder.process import descriptor_of
+from fmrw.capture.system.proc import descriptor_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

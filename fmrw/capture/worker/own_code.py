@@ -13,7 +13,7 @@ import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fmrw.capture.recorder.process import descriptor_of
+from fmrw.capture.system.proc import descriptor_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

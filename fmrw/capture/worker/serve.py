@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Any
 
 from fmrw.capture.mounts.registry import NAME
 from fmrw.capture.recorder.journal import Journal
-from fmrw.capture.recorder.process import call_itself
+from fmrw.capture.system.proc import call_itself
 from fmrw.capture.worker import auto_unmount
 from fmrw.capture.worker.own_code import code_below, look_beneath
 from fmrw.errors import MountError

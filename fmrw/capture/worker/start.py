@@ -1,8 +1,4 @@
-"""Mounting: `start` brings a worker up over a directory and returns when the kernel has accepted the mount.
-
-What else there is to do with mounts and workers is offered from here too: `fmrw.capture.mounts.unmount` takes them away,
-`fmrw.capture.mounts.registry` finds them.
-"""
+"""Starting a worker: `start` brings one up over a directory and returns when the kernel has accepted the mount."""
 
 from __future__ import annotations
 
@@ -14,34 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fmrw.capture.mounts.registry import (
-    MODULE,
-    MountPoint,
-    Process,
-    answers,
-    mounted_at,
-    mounts,
-    probe,
-    resolved,
-    session_facts,
-    session_of,
-    worker_of,
-    workers,
-)
-from fmrw.capture.mounts.unmount import (
-    await_end,
-    break_connection,
-    detach,
-    end,
-    end_guards,
-    find_fusermount,
-    heal,
-    readable,
-    require_answer,
-    require_fusermount,
-    unmount,
-    wake,
-)
+from fmrw.capture.mounts.registry import MODULE
+from fmrw.capture.mounts.unmount import readable
 from fmrw.capture.worker.serve import open_session
 from fmrw.errors import MountError, NotMounted
 from fmrw.text import visible
@@ -50,12 +20,6 @@ if TYPE_CHECKING:
     from typing import IO
 
     from fmrw.capture.worker.serve import Settings
-
-__all__ = [
-    "MountPoint", "Process", "Running", "answers", "await_end", "break_connection", "detach", "end", "end_guards",
-    "find_fusermount", "heal", "mounted_at", "mounts", "probe", "readable", "require_answer", "require_fusermount", "resolved", "session_facts", "session_of",
-    "start", "unmount", "wake", "worker_of", "workers",
-]  # fmt: skip
 
 _START_S = 10
 

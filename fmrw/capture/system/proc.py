@@ -1,0 +1,81 @@
+"""/proc: paths to descriptors, facts of processes, settings of the kernel, the mount table (proc(5)).
+
+`/proc` is named here, in `fmrw.capture.recorder.process` (who called) and in `fmrw.capture.mounts.holders` (who holds a mount) only.
+"""
+
+from __future__ import annotations
+
+import psutil
+
+
+def descriptor_path(fd: int) -> str:
+    """Name what a descriptor refers to by a link that nobody can swap."""
+    return f"/proc/self/fd/{fd}"
+
+
+def descriptor_of(pid: int, fd: int) -> str:
+    """Name what another process's descriptor refers to, past whatever is mounted over its path."""
+    return f"/proc/{pid}/fd/{fd}"
+
+
+def process_of(tid: int) -> int:
+    """Give the process a thread belongs to; the thread's own id when it cannot be looked at."""
+    return int(status_field(tid, b"Tgid:") or tid)
+
+
+def groups_of(tid: int) -> list[int]:
+    """Give the supplementary groups of a thread; none when it cannot be looked at."""
+    return [int(group) for group in status_field(tid, b"Groups:").split()]
+
+
+def call_itself(name: str) -> None:
+    """Give this process a name of at most 15 bytes."""
+    with open("/proc/self/comm", "w", encoding="ascii") as comm:  # noqa: PTH123
+        comm.write(name)
+
+
+def named(name: str) -> list[int]:
+    """Find the processes of a name by what can be read without waiting, even of one that is stuck."""
+    return [pid for pid in psutil.pids() if comm_of(pid) == name]
+
+
+def comm_of(pid: int) -> str | None:
+    """Give the name of a process; None when it is gone."""
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as comm:  # noqa: PTH123
+            return comm.read().removesuffix("\n")
+    except OSError:
+        return None
+
+
+def status_field(tid: int, field: bytes) -> bytes:
+    """Give a field of a thread's status; empty when it cannot be looked at."""
+    try:
+        with open(f"/proc/{tid}/status", "rb") as status:  # noqa: PTH123 - a hot path
+            return next((line[len(field) :] for line in status if line.startswith(field)), b"")
+    except OSError:
+        return b""
+
+
+def ptrace_scope() -> int:
+    """Give Yama's restriction on looking at other processes: 0 where there is none (Yama's documentation)."""
+    return _setting("/proc/sys/kernel/yama/ptrace_scope", 0)
+
+
+def most_fuse_pages() -> int:
+    """Give how many pages of data the kernel lets a FUSE request carry (a setting since Linux 6.13)."""
+    return _setting("/proc/sys/fs/fuse/max_pages_limit", 256)
+
+
+def _setting(path: str, otherwise: int) -> int:
+    try:
+        with open(path, encoding="ascii") as setting:  # noqa: PTH123
+            return int(setting.read())
+    except (OSError, ValueError):
+        return otherwise
+
+
+def mount_table() -> list[str]:
+    """Give the lines of this process's mount table, `/proc/self/mountinfo` (proc(5))."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:  # noqa: PTH123
+        return table.readlines()
