@@ -9,27 +9,29 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from fmrw.trace.version import VERSION
+
 if TYPE_CHECKING:
     from fmrw.errors import FmrwError as FmrwError
     from fmrw.explorer.browse import browse as browse
     from fmrw.explorer.explorer import explore as explore
     from fmrw.formats.perfetto import export_perfetto as export_perfetto
+    from fmrw.recording.doctor import doctor as doctor
     from fmrw.recording.mount import Mount as Mount
     from fmrw.recording.mount import mount as mount
     from fmrw.recording.mounts import status as status
     from fmrw.recording.mounts import unmount as unmount
     from fmrw.recording.run import Run as Run
     from fmrw.recording.run import run as run
+    from fmrw.session.loading import load as load
     from fmrw.session.trace import Trace as Trace
-    from fmrw.session.trace import load as load
     from fmrw.session.verbs import coverage as coverage
     from fmrw.session.verbs import diff as diff
-    from fmrw.session.verbs import doctor as doctor
     from fmrw.session.verbs import gaps as gaps
     from fmrw.session.verbs import report as report
     from fmrw.session.verbs import view as view
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _HOMES = {
     "FmrwError": "fmrw.errors",
@@ -39,11 +41,11 @@ _HOMES = {
     "browse": "fmrw.explorer.browse",
     "coverage": "fmrw.session.verbs",
     "diff": "fmrw.session.verbs",
-    "doctor": "fmrw.session.verbs",
+    "doctor": "fmrw.recording.doctor",
     "explore": "fmrw.explorer.explorer",
     "export_perfetto": "fmrw.formats.perfetto",
     "gaps": "fmrw.session.verbs",
-    "load": "fmrw.session.trace",
+    "load": "fmrw.session.loading",
     "mount": "fmrw.recording.mount",
     "report": "fmrw.session.verbs",
     "run": "fmrw.recording.run",

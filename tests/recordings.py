@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from fmrw.session.trace import FrameSource, Trace
+from fmrw.session.sources import FrameSource
+from fmrw.session.trace import Trace
 from fmrw.trace import schema
 
 if TYPE_CHECKING:

@@ -44,7 +44,7 @@ def test_the_names() -> None:
     "code",
     [
         "import fmrw",
-        "import fmrw.commands.grammar",
+        "import fmrw.commands.families",
         "from fmrw.cli.main import main; main(['--help'])",
         "from fmrw.cli.main import main; main(['run', '--help'])",
         "import fmrw.capture.worker.serve, fmrw.capture.reports.files, fmrw.capture.reports.helper",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fmrw.commands.grammar import grammar
+from fmrw.commands.families import grammar
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.text import Text
 
 from fmrw.capture.reports.helper import import_quickly
-from fmrw.commands.grammar import grammar
-from fmrw.commands.record import wants_json
+from fmrw.commands.families import grammar
+from fmrw.commands.grammar import wants_json
 from fmrw.errors import FmrwError
 
 if TYPE_CHECKING:

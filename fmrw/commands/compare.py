@@ -3,38 +3,12 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 from rich.text import Text
 
-from fmrw.commands.outcome import Outcome, only_file, recording
-from fmrw.commands.record import example, grammar, json_option
-from fmrw.errors import UnknownPath
-from fmrw.text import visible
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from fmrw.analysis.compare import Run
-
-
-def _run_of(name: str, path: str | None) -> Run:
-    """Make a run of what a user names: a recording, or `RECORDING:PROCESS`."""
-    from fmrw.analysis.compare import Run  # noqa: PLC0415 - heavy
-
-    place, _, process = name.rpartition(":") if not Path(name).exists() else (name, "", "")
-    trace = recording(place or name)
-    chosen = trace.resolve(path) if path is not None else only_file(trace, name)
-    events = trace.of(chosen)
-    if process:
-        events = events.filter(process=process)
-        if not events.height:
-            raise UnknownPath(
-                f"{visible(process)} did nothing to {visible(chosen)} in {visible(place)}; `fmrw run` shows who did."
-            )
-    return Run.of(events, visible(name), trace.size(chosen))
+from fmrw.commands.grammar import example, grammar, json_option
+from fmrw.commands.outcome import Outcome, door, recording
 
 
 @grammar.command(
@@ -52,20 +26,11 @@ def diff(a: str, b: str, path: str | None) -> Outcome:
     A and B are recordings, or RECORDING:PROCESS for one process of a recording.
     """
     from fmrw.commands.tables import differential_table  # noqa: PLC0415 - heavy
+    from fmrw.session import verbs  # noqa: PLC0415 - the same
 
-    table, agreed, order = compared(a, b, path)
+    table, agreed, order = verbs.compare(a, b, path, at_hand=door().traces())
     data = {"a": a, "b": b, "ranges": table.to_dicts(), "agreement": agreed, "order": order}
     return Outcome([differential_table(table, a, b, agreed, order)], data, value=table)
-
-
-def compared(a: str, b: str, path: str | None) -> tuple[pl.DataFrame, dict[str, Any], dict[str, Any]]:
-    """Give the ranges with who read them, how much two runs agree, and how their orders differ."""
-    from fmrw.analysis import compare  # noqa: PLC0415 - heavy
-
-    runs = {"A": _run_of(a, path), "B": _run_of(b, path)}
-    agreed = compare.agreement(runs).row(0, named=True)
-    order = compare.order_differences(runs["A"], runs["B"]).row(0, named=True)
-    return compare.differential(runs), agreed, order
 
 
 def _percent(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
@@ -112,8 +77,7 @@ def assert_(
     Ranges are START-END (the end is not part of it) or START+LENGTH, in hex or decimal, with KiB, MiB, as a share of the
     file (0-50%) or to its end (0x400-end).
     """
-    from fmrw.analysis.expectations import check  # noqa: PLC0415 - heavy
-    from fmrw.offsets import parse_range, range_text  # noqa: PLC0415
+    from fmrw.offsets import parse_range, range_text  # noqa: PLC0415 - heavy
 
     if not reads and not never and fail_under is None:
         raise click.UsageError("nothing is expected; give --reads, --never or --fail-under.")
@@ -123,7 +87,7 @@ def assert_(
         "reads": [parse_range(text, size) for text in reads],
         "never": [parse_range(text, size) for text in never],
     }
-    found = check(trace.coverage(path), size, fail_under=fail_under, **expected)
+    found = trace.violations(path, fail_under=fail_under, **expected)
     lines = [
         Text(f"{each.expectation}: {each.reason}: {', '.join(range_text(*pair) for pair in each.offending)}")
         for each in found

@@ -1,6 +1,96 @@
-"""The whole grammar: commands that record, and commands that ask and compare, which register themselves when imported."""
+"""Grammar: the group of all commands, and the options they share. Which commands there are stands in `fmrw.commands.families`.
 
-from fmrw.commands import compare, query
-from fmrw.commands.record import grammar
+Every command is a function; its docstring is its help. It gives an `Outcome`, which a door shows in its own way: `fmrw.cli` prints it,
+the magics display it.
+"""
 
-__all__ = ["compare", "grammar", "query"]
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fmrw.text import visible
+from fmrw.trace.version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CAPTURES = click.Choice(["exact", "paged", "cached"])
+REPORTS = click.Choice(["beside", "hidden", "aside", "off"])
+
+
+class _Untouched(click.Path):
+    """A path that is only named: click's own looks at it, and below a mount whose worker is stopped that never ends."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # noqa: ANN401
+        del param, ctx
+        return Path(os.fsdecode(value))
+
+
+DIRECTORY = _Untouched()
+
+
+def example(*lines: str) -> str:
+    """Make the epilog of a command's help."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+class _Group(click.Group):
+    """A group whose misspelt commands name the nearest."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:  # noqa: ANN401 - as click has it
+        import difflib  # noqa: PLC0415 - only on this path
+
+        if args and self.get_command(ctx, args[0]) is None:
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            hint = f" Did you mean {near[0]}?" if near else " `fmrw --help` lists them."
+            ctx.fail(f"No such command {visible(args[0])!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="fmrw")
+def grammar() -> None:
+    """Show which bytes of a file a program really reads and writes.
+
+    Lay a FUSE mount over a directory, run any unmodified program, and see every access, byte-exactly.
+    """
+
+
+def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--json`; the door that shows the outcome looks at it."""
+    return click.option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_want_json,
+        help="Print JSON for programs.",
+    )(function)
+
+
+def _want_json(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value:
+        context.find_root().meta["fmrw.json"] = True
+
+
+def wants_json(context: click.Context) -> bool:
+    """Tell whether `--json` was given."""
+    return bool(context.meta.get("fmrw.json"))
+
+
+def capture_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how a directory is monitored."""
+    options = [
+        click.option("--capture", type=CAPTURES, default="exact", show_default=True, help="exact: every call to the byte (shared mmap gets ENODEV); paged: first touch of each page, shared mmap works; cached: what the page cache asks for."),
+        click.option("--grain", type=click.IntRange(0, 1 << 30), default=0, metavar="BYTES", help="Block size to report, which sizes the buffers of stdio and Python; 0 keeps the true one."),
+        click.option("--read-only", is_flag=True, help="Refuse every change with EROFS."),
+        click.option("--allow-other", is_flag=True, help="Let other users in, with the permissions of the files."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function

@@ -1,12 +1,10 @@
 """What a command gives and through which door it came: a shell's (`Door`) or a notebook's, which overrides what differs there.
 
-Commands know neither door. They ask `door()` to mount, to run and to unmount, and `recording`, `located` and `only_file` for what the
-user names.
+Commands know neither door. They ask `door()` to mount, to run and to unmount, and `recording` and `located` for what the user names.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,14 +16,12 @@ from rich.text import Text
 from fmrw.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import RenderableType
 
     from fmrw.recording.run import Run
     from fmrw.session.trace import Trace
-
-_NAMED = 3  # files a message names
 
 
 @dataclass(frozen=True)
@@ -128,57 +124,14 @@ def default_session(root: Path) -> Path:
 
 
 def recording(name: str | os.PathLike[str]) -> Trace:
-    """Open what a user names: a directory this process monitors or has monitored, or whatever `fmrw.load` takes."""
-    from fmrw.capture.mounts.registry import resolved  # noqa: PLC0415 - heavy imports only where needed
-    from fmrw.session.trace import load  # noqa: PLC0415
+    """Open what a user names; what the door holds comes first."""
+    from fmrw.session import lookup  # noqa: PLC0415 - heavy imports only where needed
 
-    return door().traces().get(resolved(name)) or load(name)
+    return lookup.recording(name, door().traces())
 
 
 def located(name: str, path: str | None) -> tuple[Trace, str | None]:
-    """Find what a user asks about: a recording and its file, a recording alone, or one file of what is monitored.
+    """Find what a user asks about, and the file of it; what the door holds comes first."""
+    from fmrw.session import lookup  # noqa: PLC0415 - heavy imports only where needed
 
-    Raises
-    ------
-    SessionError, BadInput, UnknownPath
-        There is no such recording, or no such file in it.
-    """
-    from fmrw.capture.mounts.registry import mounted_at, resolved  # noqa: PLC0415 - heavy imports only where needed
-    from fmrw.errors import UnknownPath  # noqa: PLC0415
-
-    place = resolved(name)
-    if path is not None or mounted_at(place) is not None:
-        return recording(name), path
-    around = [*door().traces().values(), *_around(place)]
-    if not around and Path(name).is_dir():
-        return recording(name), None
-    for trace in around:
-        for candidate in (name, os.path.abspath(name)):  # noqa: PTH100 - links are the trace's affair
-            with contextlib.suppress(UnknownPath):
-                return trace, trace.resolve(candidate)
-    return recording(name), None
-
-
-def _around(file: Path) -> Iterator[Trace]:
-    """Give the recording of the mount in which a file lies, whoever mounted it."""
-    from fmrw.capture.mounts.registry import mounts  # noqa: PLC0415 - heavy imports only where needed
-    from fmrw.session.trace import load  # noqa: PLC0415
-
-    yield from (load(point.root) for point in mounts() if point.root in file.parents)
-
-
-def only_file(trace: Trace, name: str) -> str:
-    """Give the file that a recording is about.
-
-    Raises
-    ------
-    UnknownPath
-        It is about several, or none.
-    """
-    from fmrw.errors import UnknownPath  # noqa: PLC0415 - heavy imports only where needed
-
-    read = [str(row["path"]) for row in trace.files.iter_rows(named=True) if row["reads"]]
-    if len(read) != 1:
-        shown = ", ".join(visible(path) for path in read[:_NAMED]) + (" …" if len(read) > _NAMED else "")
-        raise UnknownPath(f"{visible(name)} read {len(read)} files; name one{f': {shown}' if shown else ''}.")
-    return read[0]
+    return lookup.located(name, path, door().traces())

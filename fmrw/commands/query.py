@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 from rich.text import Text
 
-from fmrw.commands.outcome import Outcome, located, only_file, recording
-from fmrw.commands.record import DIRECTORY, example, grammar, json_option
+from fmrw.commands.grammar import DIRECTORY, example, grammar, json_option
+from fmrw.commands.outcome import Outcome, located, recording
 from fmrw.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import polars as pl
-
-    from fmrw.explorer.browse import Browser
-    from fmrw.explorer.explorer import Explorer
     from fmrw.figures.theme import Look
     from fmrw.session.trace import Trace
 
@@ -128,16 +120,10 @@ def view(session: str, path: str | None) -> Outcome:
 
     A file in a directory that is monitored needs no SESSION.
     """
-    found = shown(*located(session, path))
+    from fmrw.session import verbs  # noqa: PLC0415 - heavy
+
+    found = verbs.view(*located(session, path))
     return Outcome([cast("Any", found)], value=found)
-
-
-def shown(trace: Trace, path: str | None) -> Explorer | Browser:
-    """Give a view of one file, or of all."""
-    from fmrw.explorer.browse import browse  # noqa: PLC0415 - heavy
-    from fmrw.explorer.explorer import explore  # noqa: PLC0415
-
-    return browse(trace) if path is None else explore(trace, path)
 
 
 # coverage
@@ -154,47 +140,14 @@ def coverage(session: str, path: str | None) -> Outcome:
     """
     from fmrw.commands.tables import coverage_table  # noqa: PLC0415 - heavy
 
-    found = coverage_of(*_one_file(session, path))
+    trace, chosen = _one_file(session, path)
+    found = trace.coverage_report(chosen)
     return Outcome([coverage_table(found)], found, value=found)
 
 
 def _one_file(session: str, path: str | None) -> tuple[Trace, str]:
     trace, chosen = located(session, path)
-    return trace, chosen if chosen is not None else only_file(trace, session)
-
-
-def coverage_of(trace: Trace, path: str) -> dict[str, Any]:
-    """Give the ranges of one file that were read and written, and its gaps, as lists of [start, end)."""
-    import polars as pl  # noqa: PLC0415 - heavy
-
-    from fmrw.analysis import ranges, summary  # noqa: PLC0415
-
-    events = trace.of(path)
-    row = summary.files(events).row(0, named=True)
-    read, written = (ranges.merge(events.filter(pl.col("op") == op)) for op in ("read", "write"))
-    return {
-        "path": row["path"],
-        "size": row["size"],
-        "read": [list(pair) for pair in read.rows()],
-        "written": [list(pair) for pair in written.rows()],
-        "gaps": [list(pair) for pair in ranges.complement(read, row["size"]).rows()],
-        "read_bytes": row["bytes_read"],
-        "events": events.height,
-        "fidelity": row["fidelity"],
-    }
-
-
-@contextlib.contextmanager
-def content_of(trace: Trace, path: str) -> Iterator[str | None]:
-    """Give a path to a file's content that no mount covers, as long as it is open; None when it is not at hand."""
-    from fmrw.capture.system.proc import descriptor_path  # noqa: PLC0415 - heavy imports only where needed
-
-    fd = trace.content(path)
-    try:
-        yield None if fd is None else descriptor_path(fd)
-    finally:
-        if fd is not None:
-            os.close(fd)
+    return trace, chosen if chosen is not None else trace.only_file()
 
 
 @grammar.command(epilog=example("fmrw gaps out polyglot.pdf", "fmrw gaps out polyglot.pdf --structure"))
@@ -218,46 +171,11 @@ def gaps(session: str, path: str | None, described: str | None) -> Outcome:
     from fmrw.commands.tables import crosstab_table, gaps_table  # noqa: PLC0415 - heavy
 
     trace, chosen = _one_file(session, path)
-    report = gap_report(trace, chosen)
+    report = trace.gap_report(chosen)
     data: Any = {"path": trace.resolve(chosen), "gaps": report.to_dicts()}
     shown: list[Any] = [gaps_table(report)]
     if described is not None:
-        table = structure_crosstab(trace, chosen, described or None)
+        table = trace.crosstab(chosen, described or None)
         data["structure"] = table.to_dicts()
         shown += ["", crosstab_table(table)]
     return Outcome(shown, data, value=report)
-
-
-def gap_report(trace: Trace, path: str) -> pl.DataFrame:
-    """Describe each never-read range of a file; see `fmrw.analysis.gaps.report`."""
-    from fmrw.analysis import gaps as analysis  # noqa: PLC0415 - heavy
-
-    name = trace.resolve(path)
-    known = trace.facts.get("files", {}).get(name, {})
-    with content_of(trace, name) as content:
-        return analysis.report(
-            trace.gaps(name), trace.size(name), content, recorded_mtime_ns=known.get("mtime_ns")
-        )
-
-
-def structure_crosstab(trace: Trace, path: str, described: str | None) -> pl.DataFrame:
-    """Set the ranges a format (or the user's own file) describes against what was read.
-
-    Raises
-    ------
-    BadInput
-        There is neither a file of ranges nor the content they could be taken from.
-    """
-    from fmrw.analysis.structure import crosstab, structure, structure_from  # noqa: PLC0415 - heavy
-    from fmrw.errors import BadInput  # noqa: PLC0415
-
-    if described is not None:
-        parts = structure_from(described)
-    else:
-        with content_of(trace, path) as content:
-            if content is None:
-                raise BadInput(
-                    f"the content of {visible(path)} is not at hand; give its ranges with --structure FILE."
-                )
-            parts = structure(content)
-    return crosstab(parts, trace.coverage(path), trace.size(path))

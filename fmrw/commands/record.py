@@ -1,107 +1,26 @@
-"""The commands: one grammar and one function each, for the shell and for the notebook.
-
-Every command of the group `grammar` is a function; its docstring is its help. It gives an `Outcome`, which a door shows in
-its own way: `fmrw.cli.main` prints it, the magics display it (`fmrw.commands.outcome`).
-"""
+"""Commands that record: run, mount, unmount, status, demo, doctor."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
 from rich.text import Text
 
-import fmrw
+from fmrw.commands.grammar import DIRECTORY, REPORTS, capture_options, example, grammar, json_option
 from fmrw.commands.outcome import Outcome, door
 from fmrw.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
     from rich.console import RenderableType
 
     from fmrw.session.trace import Trace
 
 _NAMED = 3  # files a remark names
-CAPTURES = click.Choice(["exact", "paged", "cached"])
-REPORTS = click.Choice(["beside", "hidden", "aside", "off"])
-
-
-class _Untouched(click.Path):
-    """A path that is only named: click's own looks at it, and below a mount whose worker is stopped that never ends."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # noqa: ANN401
-        del param, ctx
-        return Path(os.fsdecode(value))
-
-
-DIRECTORY = _Untouched()
-
-
-def example(*lines: str) -> str:
-    """Make the epilog of a command's help."""
-    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
-
-
-class _Group(click.Group):
-    """A group whose misspelt commands name the nearest."""
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:  # noqa: ANN401 - as click has it
-        import difflib  # noqa: PLC0415 - only on this path
-
-        if args and self.get_command(ctx, args[0]) is None:
-            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
-            hint = f" Did you mean {near[0]}?" if near else " `fmrw --help` lists them."
-            ctx.fail(f"No such command {visible(args[0])!r}.{hint}")
-        return super().resolve_command(ctx, args)
-
-
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(fmrw.__version__, prog_name="fmrw")
-def grammar() -> None:
-    """Show which bytes of a file a program really reads and writes.
-
-    Lay a FUSE mount over a directory, run any unmodified program, and see every access, byte-exactly.
-    """
-
-
-def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--json`; the door that shows the outcome looks at it."""
-    return click.option(
-        "--json",
-        "as_json",
-        is_flag=True,
-        expose_value=False,
-        is_eager=True,
-        callback=_want_json,
-        help="Print JSON for programs.",
-    )(function)
-
-
-def _want_json(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
-    if value:
-        context.find_root().meta["fmrw.json"] = True
-
-
-def wants_json(context: click.Context) -> bool:
-    """Tell whether `--json` was given."""
-    return bool(context.meta.get("fmrw.json"))
-
-
-def capture_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say how a directory is monitored."""
-    options = [
-        click.option("--capture", type=CAPTURES, default="exact", show_default=True, help="exact: every call to the byte (shared mmap gets ENODEV); paged: first touch of each page, shared mmap works; cached: what the page cache asks for."),
-        click.option("--grain", type=click.IntRange(0, 1 << 30), default=0, metavar="BYTES", help="Block size to report, which sizes the buffers of stdio and Python; 0 keeps the true one."),
-        click.option("--read-only", is_flag=True, help="Refuse every change with EROFS."),
-        click.option("--allow-other", is_flag=True, help="Let other users in, with the permissions of the files."),
-    ]  # fmt: skip
-    for option in reversed(options):
-        function = option(function)
-    return function
 
 
 # run
@@ -189,22 +108,11 @@ def _notes(trace: Trace, status: int, command: Sequence[str]) -> list[str]:
 
 def _suspects(trace: Trace) -> list[str]:
     """Name the files a program opened and closed without a read in `exact`: perhaps it wanted to map them."""
-    import polars as pl  # noqa: PLC0415 - heavy
+    from fmrw.session.questions import unused_opens  # noqa: PLC0415 - heavy
 
     if (trace.facts.get("options") or {}).get("capture") != "exact":
         return []
-    by_handle = trace.lazy.filter(pl.col("handle") > 0, pl.col("errno") == 0).group_by("handle", "path")
-    idle = by_handle.agg(
-        pl.col("op").is_in(["read", "write", "truncate"]).any().alias("used"),
-        (pl.col("op") == "close").any().alias("closed"),
-        pl.col("size").last(),
-    )
-    paths = (
-        idle.filter(~pl.col("used"), pl.col("closed"), pl.col("size") > 0)
-        .select(pl.col("path").unique().sort())
-        .collect()["path"]
-        .to_list()
-    )
+    paths = unused_opens(trace.lazy)
     if not paths:
         return []
     shown = ", ".join(visible(path) for path in paths[:_NAMED]) + (
@@ -305,7 +213,7 @@ def doctor(fix: bool) -> Outcome:
     from fmrw.recording import doctor as clinic  # noqa: PLC0415 - heavy
 
     healed = clinic.fix() if fix else []
-    findings = clinic.examine()
+    findings = clinic.doctor()
     table = Table("", "", "", "cure", box=None, show_header=False, padding=(0, 1))
     for finding in findings:
         mark = Text("ok", "green") if finding.well else Text("--", "red" if finding.fatal else "yellow")

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import polars as pl
 
-import fmrw
 from fmrw.figures.captions import Box, Captions, shorten, wrap
 from fmrw.offsets import human_size
 from fmrw.text import visible
 from fmrw.trace.schema import transfers
+from fmrw.trace.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +102,7 @@ class About:
             known["processes"] = ", ".join(self.processes)
         if self.page is not None:
             known["fidelity"] = "page" if known.pop("page") else "byte"
-        return {key: visible(str(value)) for key, value in (known | {"fmrw": fmrw.__version__}).items()}
+        return {key: visible(str(value)) for key, value in (known | {"fmrw": VERSION}).items()}
 
 
 def processes(events: pl.DataFrame) -> tuple[str, ...]:
@@ -151,7 +151,7 @@ def provenance(about: About) -> str:
         f"command: {visible(about.command)}" if about.command else "",
         f"capture: {about.capture}" if about.capture else "",
         about.date.strftime("%Y-%m-%d %H:%M:%S UTC") if about.date else "",
-        f"fmrw {fmrw.__version__}",
+        f"fmrw {VERSION}",
     ]
     return " · ".join(part for part in parts if part)
 

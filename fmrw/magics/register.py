@@ -1,6 +1,6 @@
 """The magics: `%fmrw SUBCOMMAND …`, `%%fmrw run DIR`, `%%fmrw capture DIR`, `%mount`, `%unmount`.
 
-The grammar is the command line's own (`fmrw.commands.record`). What differs is the door (`fmrw.magics.door`): a mount belongs to the kernel and
+The grammar is the command line's own (`fmrw.commands`). What differs is the door (`fmrw.magics.door`): a mount belongs to the kernel and
 gives a live `Mount`, a command's output goes into the cell. Errors are one line, never a traceback. Lines are split in `words`,
 completed in `completion`.
 """
@@ -24,9 +24,9 @@ from rich.console import Console
 
 from fmrw.capture.mounts import registry
 from fmrw.capture.mounts.registry import resolved
-from fmrw.commands.grammar import grammar
+from fmrw.commands.families import grammar
+from fmrw.commands.grammar import wants_json
 from fmrw.commands.outcome import Outcome
-from fmrw.commands.record import wants_json
 from fmrw.commands.tables import trace_tables
 from fmrw.errors import FmrwError
 from fmrw.magics.completion import offers

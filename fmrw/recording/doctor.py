@@ -37,8 +37,8 @@ class Finding:
         return not self.cure
 
 
-def examine() -> list[Finding]:
-    """Look at everything; the order is that in which one would mend it."""
+def doctor() -> list[Finding]:
+    """Check what this machine needs; a finding that is not well ends with its cure, and the order is that in which to mend."""
     return [check() for check in CHECKS] + _stale()
 
 

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import psutil
 
-import fmrw
 from fmrw.capture.mounts import registry
 from fmrw.capture.mounts import unmount as unmounting
 from fmrw.capture.mounts.preflight import check_machine, claimed
@@ -34,6 +33,7 @@ from fmrw.session.sources import Beneath
 from fmrw.session.trace import Trace
 from fmrw.text import visible
 from fmrw.trace import store
+from fmrw.trace.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -338,7 +338,7 @@ def _facts(settings: Settings, command: Sequence[str | os.PathLike[str]] | None)
         name: getattr(settings, name) for name in ("capture", "grain", "reports", "read_only", "allow_other")
     }
     return {
-        "fmrw": fmrw.__version__,
+        "fmrw": VERSION,
         "root": settings.root,
         "ephemeral": settings.ephemeral,
         "options": options,

@@ -11,7 +11,7 @@ import datetime as dt
 import hashlib
 import os
 import shlex
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from fmrw.analysis.structure import crosstab, structure
 from fmrw.capture.system.proc import descriptor_path
@@ -29,29 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import altair as alt
-    import polars as pl
 
     from fmrw.offsets import Annotation
-
-
-class Recording(Protocol):
-    """What a chart needs of a trace."""
-
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        """What is known of the session."""
-
-    def of(self, path: str) -> pl.DataFrame:
-        """Give the events of a file."""
-
-    def size(self, path: str) -> int:
-        """Give the size of a file."""
-
-    def coverage(self, path: str) -> pl.DataFrame:
-        """Give the ranges that were read."""
-
-    def content(self, path: str) -> int | None:
-        """Open a file's content."""
+    from fmrw.session.recording import Recording
 
 
 def about(trace: Recording, path: str) -> About:

@@ -1,13 +1,13 @@
-"""What the user holds: `Trace`, the recording of one session or many, wherever it comes from.
+"""Trace: what the user holds, the recording of one session or many, wherever it comes from.
 
 A `Trace` asks its source for a lazy frame of events each time, so that a live mount, a sealed session of 100 million
-events and a CSV file are used alike. `load` finds out what it was given.
+events and a CSV file are used alike. Questions about one file are answered in `fmrw.session.questions`, charts drawn in
+`fmrw.session.charts`.
 """
 
 from __future__ import annotations
 
 import difflib
-import glob
 import os
 from functools import cached_property
 from pathlib import Path
@@ -17,16 +17,12 @@ import polars as pl
 
 from fmrw.analysis import compare, ranges, summary
 from fmrw.capture.mounts import registry
-from fmrw.capture.mounts import unmount as unmounting
-from fmrw.errors import SessionError, UnknownPath
-from fmrw.formats.csv.log import read_csv
-from fmrw.formats.strace.log import read_strace
+from fmrw.errors import UnknownPath
 from fmrw.offsets import Annotation
 from fmrw.session import annotations as notes
-from fmrw.session.sources import FolderSource, FrameSource, SetSource, Source
+from fmrw.session import questions
 from fmrw.text import path_bytes, path_text, visible
 from fmrw.trace import schema, store
-from fmrw.trace.foreign import opened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +30,11 @@ if TYPE_CHECKING:
     from altair import LayerChart
 
     from fmrw.analysis.compare import Run
+    from fmrw.analysis.expectations import Violation
     from fmrw.explorer.explorer import Explorer
+    from fmrw.session.sources import Source
+
+_NAMED = 3  # files a message names
 
 
 class Trace:
@@ -137,6 +137,81 @@ class Trace:
     def gaps(self, path: str | os.PathLike[str]) -> pl.DataFrame:
         """Give the ranges of a file that were never read: `start`, `end`."""
         return ranges.complement(_reads(self.of(path)), self.size(path))
+
+    def coverage_report(self, path: str | os.PathLike[str]) -> dict[str, Any]:
+        """Say which ranges of a file were read, written and never read, in plain values.
+
+        Returns
+        -------
+        dict
+            `path`, `size` (bytes), `read`, `written` and `gaps` (lists of [start, end)), `read_bytes`, `events`
+            (their number), and `fidelity`: `byte`, or `page` where ranges are whole pages.
+        """
+        return questions.coverage_report(self, self.resolve(path))
+
+    def gap_report(self, path: str | os.PathLike[str]) -> pl.DataFrame:
+        """Describe each range of a file that was never read, the most remarkable first: content, entropy, verdict.
+
+        What is in a gap is looked up in the file itself, if it is still at hand; columns: `fmrw.analysis.gaps.report`.
+        """
+        return questions.gap_report(self, self.resolve(path))
+
+    def crosstab(
+        self, path: str | os.PathLike[str], described: str | os.PathLike[str] | None = None
+    ) -> pl.DataFrame:
+        """Set the ranges a format describes against what was read: one row for each class.
+
+        Parameters
+        ----------
+        described
+            A CSV or JSON with ranges of one's own; without it the format is found in the file's content.
+
+        Raises
+        ------
+        BadInput
+            There is neither a file of ranges nor the content they could be taken from.
+        """
+        return questions.crosstab(self, self.resolve(path), described)
+
+    def violations(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        reads: Sequence[tuple[int, int]] = (),
+        never: Sequence[tuple[int, int]] = (),
+        fail_under: float | None = None,
+    ) -> list[Violation]:
+        """Check what was read of a file, as `fmrw assert` does; an empty list means as expected.
+
+        Parameters
+        ----------
+        reads, never
+            Ranges [start, end) of which every byte, or no byte, must have been read.
+        fail_under
+            Least share of the file that must have been read, in percent.
+        """
+        return questions.violations(self, self.resolve(path), reads=reads, never=never, fail_under=fail_under)
+
+    def only_file(self) -> str:
+        """Give the file that a recording is about.
+
+        Raises
+        ------
+        UnknownPath
+            It is about several, or none.
+        """
+        read = [str(row["path"]) for row in self.files.iter_rows(named=True) if row["reads"]]
+        if len(read) != 1:
+            shown = ", ".join(visible(path) for path in read[:_NAMED]) + (" …" if len(read) > _NAMED else "")
+            raise UnknownPath(
+                f"{self._name} read {len(read)} files; name one{f': {shown}' if shown else ''}."
+            )
+        return read[0]
+
+    @property
+    def _name(self) -> str:
+        """What a message calls this recording."""
+        return visible(str(self.folder or self.root or "this recording"))
 
     def runs(self, path: str | os.PathLike[str]) -> dict[str, Run]:
         """Give what each process read of a file, as sets: `runs["unzip"] - runs["pdftotext"]`."""
@@ -248,67 +323,3 @@ class Trace:
 
 def _reads(events: pl.DataFrame) -> pl.DataFrame:
     return events.filter(pl.col("op") == "read")
-
-
-# What there is to load
-
-
-def load(recording: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None) -> Trace:
-    """Open a recording.
-
-    Parameters
-    ----------
-    recording
-        A session folder, sealed or not; a directory that is monitored now; a pattern such as `runs/*`, or a folder of
-        sessions, loaded as one lazily scanned set with the columns `session` and `host` added; a CSV of ours or of
-        the ancestor's; an `events.parquet`; a log of `strace -f -y -o log`.
-    root
-        For a strace log: keep the files below this directory only, with paths relative to it.
-
-    Raises
-    ------
-    SessionError, BadInput
-        It is nothing that can be read.
-    """
-    name = os.fspath(recording)
-    path, place = Path(name), registry.resolved(name)
-    live = registry.session_of(place)
-    if live is not None:  # before anything looks at the mount, whose worker may be stopped
-        return Trace(FolderSource(live))
-    unmounting.require_answer(place)
-    if not path.exists() and glob.has_magic(name):
-        return _set([Path(found) for found in sorted(glob.glob(name))], name)  # noqa: PTH207 - a user's pattern
-    if not path.exists():
-        raise SessionError(f"{visible(name)}: nothing there; give a folder that fmrw recorded into.")
-    if path.is_dir():
-        return _folder(path)
-    return Trace(_file(path, root))
-
-
-def _folder(path: Path) -> Trace:
-    inside = (
-        []
-        if (path / store.FACTS).exists()
-        else [each for each in sorted(path.iterdir()) if (each / store.FACTS).exists()]
-    )
-    return _set(inside, str(path)) if inside else Trace(FolderSource(path))
-
-
-def _set(folders: Sequence[Path], name: str) -> Trace:
-    sessions = [folder for folder in folders if (folder / store.FACTS).exists()]
-    if not sessions:
-        raise SessionError(f"{visible(name)} names no session; give folders that fmrw recorded into.")
-    return Trace(SetSource({str(folder): FolderSource(folder) for folder in sessions}))
-
-
-def _file(path: Path, root: str | os.PathLike[str] | None) -> FrameSource:
-    """Read a single file by what it begins with."""
-    with opened(path, "a recording") as stream:
-        head = stream.read(64)
-    facts: dict[str, Any] = {"root": os.fspath(root) if root is not None else None}
-    nobody = pl.DataFrame(schema=schema.PROCESSES)
-    if head.startswith(b"PAR1"):
-        return FrameSource(store.scan_events(path).collect(), nobody, facts)
-    if b"Time" in head or path.suffix == ".csv":
-        return FrameSource(read_csv(path), nobody, facts)
-    return FrameSource(read_strace(path, root), nobody, facts)

@@ -1,49 +1,69 @@
-"""What the commands that ask do, as functions of the same names, for marimo, scripts and whatever knows no magics.
+"""Verbs: questions and reports as functions, for marimo, scripts, notebooks and the commands of the same names.
 
     fmrw.gaps("samples/debian.iso")     # as `%fmrw gaps samples/debian.iso`
     fmrw.gaps(trace, "debian.iso")      # of a trace at hand
 
 A recording is a `Trace` or whatever a command takes: a session folder, a directory monitored now, a file below one, a CSV, a strace log.
-What a command shows is left out; what a notebook would keep of it is returned. `mount`, `unmount`, `run` and `status` live elsewhere.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fmrw.commands import compare, query
-from fmrw.commands.outcome import located, only_file
+from fmrw.session.lookup import NOTHING, located, run_named
 from fmrw.session.trace import Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import polars as pl
 
     from fmrw.explorer.browse import Browser
     from fmrw.explorer.explorer import Explorer
     from fmrw.offsets import Annotation
-    from fmrw.recording.doctor import Finding
 
 Recording = Trace | str | os.PathLike[str]
 
 
+class Comparison(NamedTuple):
+    """Two runs over one file, compared.
+
+    Attributes
+    ----------
+    ranges : frame
+        The file cut where who reads changes; see `fmrw.analysis.compare.differential`.
+    agreement : dict
+        Bytes both read, either read, and their ratio; see `fmrw.analysis.compare.agreement`.
+    order : dict
+        How differently they went through the bytes they share; see `fmrw.analysis.compare.order_differences`.
+    """
+
+    ranges: pl.DataFrame
+    agreement: dict[str, Any]
+    order: dict[str, Any]
+
+
 def view(recording: Recording, path: str | None = None) -> Explorer | Browser:
     """Explore a file, or choose among the files of a recording."""
+    from fmrw.explorer.browse import browse  # noqa: PLC0415 - widgets are for notebooks
+    from fmrw.explorer.explorer import explore  # noqa: PLC0415 - the same
+
     trace, chosen = _found(recording, path)
-    return query.shown(trace, chosen)
+    return browse(trace) if chosen is None else explore(trace, chosen)
 
 
 def coverage(recording: Recording, path: str | None = None) -> dict[str, Any]:
-    """Give what was read and written of a file, and its gaps, as lists of [start, end); see `fmrw coverage --json`."""
-    return query.coverage_of(*_file(recording, path))
+    """Give what was read and written of a file, and its gaps, as lists of [start, end); see `Trace.coverage_report`."""
+    trace, chosen = _file(recording, path)
+    return trace.coverage_report(chosen)
 
 
 def gaps(recording: Recording, path: str | None = None) -> pl.DataFrame:
-    """Describe every range of a file that was never read, the most remarkable first: content, entropy, verdict."""
-    return query.gap_report(*_file(recording, path))
+    """Describe every range of a file that was never read, the most remarkable first; see `Trace.gap_report`."""
+    trace, chosen = _file(recording, path)
+    return trace.gap_report(chosen)
 
 
 def report(
@@ -56,8 +76,8 @@ def report(
     annotations: Sequence[Annotation] = (),
 ) -> list[Path]:
     """Write data and figures of files, or of every file that was touched; see `fmrw report --help`."""
-    from fmrw.figures import theme  # noqa: PLC0415
-    from fmrw.session import reports  # noqa: PLC0415 - heavy imports only where needed
+    from fmrw.figures import theme  # noqa: PLC0415 - altair takes a second to import
+    from fmrw.session import reports  # noqa: PLC0415 - the same
 
     trace, _ = _found(recording, None)
     chosen = [trace.resolve(path) for path in paths] or None
@@ -67,14 +87,32 @@ def report(
 
 def diff(a: str, b: str, path: str | None = None) -> pl.DataFrame:
     """Compare what two recordings, or two processes (`RECORDING:PROCESS`), read of a file: ranges, and who read each."""
-    return compare.compared(a, b, path)[0]
+    return compare(a, b, path).ranges
 
 
-def doctor() -> list[Finding]:
-    """Check what this machine needs; a finding that is not well ends with its cure."""
-    from fmrw.recording.doctor import examine  # noqa: PLC0415 - heavy imports only where needed
+def compare(
+    a: str, b: str, path: str | None = None, *, at_hand: Mapping[Path, Trace] = NOTHING
+) -> Comparison:
+    """Compare what two recordings, or two processes (`RECORDING:PROCESS`), read of a file.
 
-    return examine()
+    Parameters
+    ----------
+    path
+        The file; None means the only one that was read.
+    at_hand
+        Traces the caller holds already, by directory.
+
+    Raises
+    ------
+    SessionError, BadInput, UnknownPath
+        There is no such recording, file or process.
+    """
+    from fmrw.analysis import compare as analysis  # noqa: PLC0415 - the verb has its name
+
+    runs = {"A": run_named(a, path, at_hand), "B": run_named(b, path, at_hand)}
+    agreed = analysis.agreement(runs).row(0, named=True)
+    order = analysis.order_differences(runs["A"], runs["B"]).row(0, named=True)
+    return Comparison(analysis.differential(runs), agreed, order)
 
 
 def _found(recording: Recording, path: str | None) -> tuple[Trace, str | None]:
@@ -83,4 +121,4 @@ def _found(recording: Recording, path: str | None) -> tuple[Trace, str | None]:
 
 def _file(recording: Recording, path: str | None) -> tuple[Trace, str]:
     trace, chosen = _found(recording, path)
-    return trace, chosen if chosen is not None else only_file(trace, str(trace.root or "this recording"))
+    return trace, chosen if chosen is not None else trace.only_file()

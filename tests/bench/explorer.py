@@ -18,7 +18,8 @@ import numpy as np
 import polars as pl
 
 from fmrw.explorer.explorer import Explorer, explore
-from fmrw.session.trace import FrameSource, Trace
+from fmrw.session.sources import FrameSource
+from fmrw.session.trace import Trace
 from fmrw.trace import schema
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ import pytest
 
 import fmrw
 from fmrw.cli.main import main
-from fmrw.commands.grammar import grammar
-from fmrw.session import verbs
+from fmrw.commands.families import grammar
+from fmrw.magics import register
+from fmrw.session import questions, verbs
 from fmrw.session.sources import FrameSource
 from fmrw.trace import schema
 
@@ -238,8 +239,60 @@ def test_every_question_is_a_function_too(session: Path, tmp_path: Path) -> None
     assert [path.name for path in verbs.report(trace, NAME, output=tmp_path / "out", formats=["csv"])] == [
         f"{NAME}.csv"
     ]
-    assert any(finding.what == "Python" for finding in verbs.doctor())
-    missing = (
-        set(grammar.commands) - set(dir(verbs)) - {"mount", "unmount", "run", "status", "assert", "demo"}
-    )
-    assert not missing
+    assert any(finding.what == "Python" for finding in fmrw.doctor())
+    assert set(grammar.commands) - set(fmrw.__all__) == {"assert", "demo"}
+
+
+@pytest.mark.parametrize(
+    ("question", "command"),
+    [("gap_report", "gaps"), ("coverage_report", "coverage")],
+)
+def test_all_doors_end_in_the_same_question(
+    session: Path, monkeypatch: pytest.MonkeyPatch, question: str, command: str
+) -> None:
+    asked: list[str] = []
+    real = getattr(questions, question)
+
+    def spy(trace: fmrw.Trace, path: str) -> object:
+        asked.append(path)
+        return real(trace, path)
+
+    monkeypatch.setattr(questions, question, spy)
+    main([command, str(session), NAME])
+    register.invoke([command, str(session), NAME], quiet=True)
+    getattr(fmrw, command)(session, NAME)
+    getattr(fmrw.load(session), question)(NAME)
+    assert asked == [NAME] * 4
+
+
+def test_both_doors_end_in_the_same_crosstab(
+    session: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+    real = questions.crosstab
+
+    def spy(trace: fmrw.Trace, path: str, described: str | None = None) -> pl.DataFrame:
+        asked.append(path)
+        return real(trace, path, described)
+
+    monkeypatch.setattr(questions, "crosstab", spy)
+    ranges = tmp_path / "parts.csv"
+    ranges.write_text("start,end,name\n0,16,header\n")
+    main(["gaps", str(session), NAME, "--structure", str(ranges)])
+    register.invoke(["gaps", str(session), NAME, "--structure", str(ranges)], quiet=True)
+    fmrw.load(session).crosstab(NAME, ranges)
+    assert asked == [NAME] * 3
+
+
+def test_a_file_read_through_another_handle_is_not_an_unused_one() -> None:
+    rows = [
+        {**event(seq, op, 0, end, "p"), "handle": handle, "path": path}
+        for seq, (op, end, handle, path) in enumerate(
+            [
+                ("open", 0, 1, "a"), ("close", 0, 1, "a"), ("open", 0, 2, "a"), ("read", 9, 2, "a"), ("close", 0, 2, "a"),
+                ("open", 0, 3, "b"), ("close", 0, 3, "b"), ("open", 0, 4, "c"),
+            ]
+        )
+    ]  # fmt: skip
+    events = pl.DataFrame(rows, schema={**schema.EVENTS, "time": pl.Int64()})
+    assert questions.unused_opens(events.lazy()) == ["b"]

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from conftest import BLOCK, Cast, Owner, Program, block, eventually, fmrw, gone, kill, mounted
 
-from fmrw.session.trace import load
+from fmrw.session.loading import load
 from fmrw.trace import store
 
 if TYPE_CHECKING:

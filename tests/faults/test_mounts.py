@@ -21,7 +21,7 @@ from fmrw.capture.mounts import registry
 from fmrw.capture.mounts import unmount as unmounting
 from fmrw.errors import AlreadyMounted, Busy, MountError, NotMounted
 from fmrw.recording import doctor, mounts
-from fmrw.session.trace import load
+from fmrw.session.loading import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ def by_mount(folder: Path) -> None:
 
 
 def by_doctor(folder: Path) -> None:
-    findings = {finding.found: finding for finding in doctor.examine() if not finding.well}
+    findings = {finding.found: finding for finding in doctor.doctor() if not finding.well}
     assert findings[str(folder)].cure == "fmrw doctor --fix"
     assert f"the dead mount on {folder}" in doctor.fix()
 
@@ -122,7 +122,7 @@ def test_a_worker_that_is_stopped_is_not_taken_for_dead(cast: Cast, folder: Path
     kill(owner.worker, signal.SIGSTOP)
     assert not unmounting.heal(folder)
     assert doctor.fix() == []
-    (finding,) = [finding for finding in doctor.examine() if finding.found == str(folder)]
+    (finding,) = [finding for finding in doctor.doctor() if finding.found == str(folder)]
     assert finding.cure == f"fmrw unmount --abort {folder}"
     assert mounted(folder)
     kill(owner.worker, signal.SIGCONT)

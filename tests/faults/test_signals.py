@@ -13,7 +13,7 @@ import pytest
 from conftest import FMRW, Cast, Owner, Program, eventually, gone, kill, mounted, needs_root
 from test_kills import check_events, check_file
 
-from fmrw.session.trace import load
+from fmrw.session.loading import load
 from fmrw.trace import store
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from conftest import Cast, eventually, fmrw, kill, mounted, needs_root, small_di
 import fmrw as package
 from fmrw.capture.recorder import journal as log
 from fmrw.errors import SessionError
-from fmrw.session.trace import load
+from fmrw.session.loading import load
 from fmrw.trace import store
 
 if TYPE_CHECKING:

@@ -1,0 +1,85 @@
+"""Loading: `load` finds out what recording it was given, and makes a trace of it."""
+
+from __future__ import annotations
+
+import glob
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from fmrw.capture.mounts import registry
+from fmrw.capture.mounts import unmount as unmounting
+from fmrw.errors import SessionError
+from fmrw.formats.csv.log import read_csv
+from fmrw.formats.strace.log import read_strace
+from fmrw.session.sources import FolderSource, FrameSource, SetSource
+from fmrw.session.trace import Trace
+from fmrw.text import visible
+from fmrw.trace import schema, store
+from fmrw.trace.foreign import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def load(recording: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None) -> Trace:
+    """Open a recording.
+
+    Parameters
+    ----------
+    recording
+        A session folder, sealed or not; a directory that is monitored now; a pattern such as `runs/*`, or a folder of
+        sessions, loaded as one lazily scanned set with the columns `session` and `host` added; a CSV of ours or of
+        the ancestor's; an `events.parquet`; a log of `strace -f -y -o log`.
+    root
+        For a strace log: keep the files below this directory only, with paths relative to it.
+
+    Raises
+    ------
+    SessionError, BadInput
+        It is nothing that can be read.
+    """
+    name = os.fspath(recording)
+    path, place = Path(name), registry.resolved(name)
+    live = registry.session_of(place)
+    if live is not None:  # before anything looks at the mount, whose worker may be stopped
+        return Trace(FolderSource(live))
+    unmounting.require_answer(place)
+    if not path.exists() and glob.has_magic(name):
+        return _set([Path(found) for found in sorted(glob.glob(name))], name)  # noqa: PTH207 - a user's pattern
+    if not path.exists():
+        raise SessionError(f"{visible(name)}: nothing there; give a folder that fmrw recorded into.")
+    if path.is_dir():
+        return _folder(path)
+    return Trace(_file(path, root))
+
+
+def _folder(path: Path) -> Trace:
+    inside = (
+        []
+        if (path / store.FACTS).exists()
+        else [each for each in sorted(path.iterdir()) if (each / store.FACTS).exists()]
+    )
+    return _set(inside, str(path)) if inside else Trace(FolderSource(path))
+
+
+def _set(folders: Sequence[Path], name: str) -> Trace:
+    sessions = [folder for folder in folders if (folder / store.FACTS).exists()]
+    if not sessions:
+        raise SessionError(f"{visible(name)} names no session; give folders that fmrw recorded into.")
+    return Trace(SetSource({str(folder): FolderSource(folder) for folder in sessions}))
+
+
+def _file(path: Path, root: str | os.PathLike[str] | None) -> FrameSource:
+    """Read a single file by what it begins with."""
+    with opened(path, "a recording") as stream:
+        head = stream.read(64)
+    facts: dict[str, Any] = {"root": os.fspath(root) if root is not None else None}
+    nobody = pl.DataFrame(schema=schema.PROCESSES)
+    if head.startswith(b"PAR1"):
+        return FrameSource(store.scan_events(path).collect(), nobody, facts)
+    if b"Time" in head or path.suffix == ".csv":
+        return FrameSource(read_csv(path), nobody, facts)
+    return FrameSource(read_strace(path, root), nobody, facts)

@@ -1,0 +1,88 @@
+"""Lookup: the recording, the file and the process that a user names.
+
+`at_hand` are the traces a caller holds already, by the directory they are of: a kernel's own mounts, and what it recorded before.
+They come before what lies on disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fmrw.analysis.compare import Run
+from fmrw.capture.mounts.registry import mounted_at, mounts, resolved
+from fmrw.errors import UnknownPath
+from fmrw.session.loading import load
+from fmrw.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from fmrw.session.trace import Trace
+
+NOTHING: Mapping[Path, Trace] = {}
+
+
+def recording(name: str | os.PathLike[str], at_hand: Mapping[Path, Trace] = NOTHING) -> Trace:
+    """Open what a user names: a directory of a trace at hand, or whatever `load` takes.
+
+    Raises
+    ------
+    SessionError, BadInput
+        There is no such recording.
+    """
+    return at_hand.get(resolved(name)) or load(name)
+
+
+def located(name: str, path: str | None, at_hand: Mapping[Path, Trace] = NOTHING) -> tuple[Trace, str | None]:
+    """Find what a user asks about: a recording and its file, a recording alone, or one file of what is monitored.
+
+    Raises
+    ------
+    SessionError, BadInput, UnknownPath
+        There is no such recording, or no such file in it.
+    """
+    place = resolved(name)
+    if path is not None or mounted_at(place) is not None:
+        return recording(name, at_hand), path
+    around = [*at_hand.values(), *_around(place)]
+    if not around and Path(name).is_dir():
+        return recording(name, at_hand), None
+    for trace in around:
+        for candidate in (name, os.path.abspath(name)):  # noqa: PTH100 - links are the trace's affair
+            with contextlib.suppress(UnknownPath):
+                return trace, trace.resolve(candidate)
+    return recording(name, at_hand), None
+
+
+def _around(file: Path) -> Iterator[Trace]:
+    """Give the recording of the mount in which a file lies, whoever mounted it."""
+    yield from (load(point.root) for point in mounts() if point.root in file.parents)
+
+
+def run_named(name: str, path: str | None, at_hand: Mapping[Path, Trace] = NOTHING) -> Run:
+    """Give what was read of a file by whom a user names: a recording, or `RECORDING:PROCESS`.
+
+    Parameters
+    ----------
+    path
+        The file; None means the only one that was read.
+
+    Raises
+    ------
+    SessionError, BadInput, UnknownPath
+        There is no such recording, file or process.
+    """
+    place, _, process = name.rpartition(":") if not Path(name).exists() else (name, "", "")
+    trace = recording(place or name, at_hand)
+    chosen = trace.resolve(path) if path is not None else trace.only_file()
+    events = trace.of(chosen)
+    if process:
+        events = events.filter(process=process)
+        if not events.height:
+            raise UnknownPath(
+                f"{visible(process)} did nothing to {visible(chosen)} in {visible(place)}; `fmrw run` shows who did."
+            )
+    return Run.of(events, visible(name), trace.size(chosen))

@@ -1,0 +1,116 @@
+"""Questions: coverage, gaps, structure and expectations of one file of a recording. `Trace` has a method for each.
+
+Each takes the recording first and gives plain values or frames. How an answer looks on a screen is told elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from fmrw.analysis import ranges, summary
+from fmrw.capture.system.proc import descriptor_path
+from fmrw.errors import BadInput
+from fmrw.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from fmrw.analysis.expectations import Violation
+    from fmrw.session.recording import Recording
+
+
+def coverage_report(trace: Recording, path: str) -> dict[str, Any]:
+    """Give the ranges of one file that were read and written, and its gaps; see `Trace.coverage_report`."""
+    events = trace.of(path)
+    row = summary.files(events).row(0, named=True)
+    read, written = (ranges.merge(events.filter(pl.col("op") == op)) for op in ("read", "write"))
+    return {
+        "path": row["path"],
+        "size": row["size"],
+        "read": [list(pair) for pair in read.rows()],
+        "written": [list(pair) for pair in written.rows()],
+        "gaps": [list(pair) for pair in ranges.complement(read, row["size"]).rows()],
+        "read_bytes": row["bytes_read"],
+        "events": events.height,
+        "fidelity": row["fidelity"],
+    }
+
+
+def gap_report(trace: Recording, path: str) -> pl.DataFrame:
+    """Describe each never-read range of a file; see `Trace.gap_report`."""
+    from fmrw.analysis import gaps  # noqa: PLC0415 - reads signatures and formats, which few questions need
+
+    name = trace.resolve(path)
+    known = trace.facts.get("files", {}).get(name, {})
+    with content_of(trace, name) as content:
+        return gaps.report(
+            trace.gaps(name), trace.size(name), content, recorded_mtime_ns=known.get("mtime_ns")
+        )
+
+
+def crosstab(trace: Recording, path: str, described: str | os.PathLike[str] | None = None) -> pl.DataFrame:
+    """Set what a format describes against what was read; see `Trace.crosstab`."""
+    from fmrw.analysis import structure  # noqa: PLC0415 - as above
+
+    if described is not None:
+        parts = structure.structure_from(os.fspath(described))
+    else:
+        with content_of(trace, path) as content:
+            if content is None:
+                raise BadInput(
+                    f"the content of {visible(path)} is not at hand; give its ranges with --structure FILE."
+                )
+            parts = structure.structure(content)
+    return structure.crosstab(parts, trace.coverage(path), trace.size(path))
+
+
+def violations(
+    trace: Recording,
+    path: str,
+    *,
+    reads: Sequence[tuple[int, int]] = (),
+    never: Sequence[tuple[int, int]] = (),
+    fail_under: float | None = None,
+) -> list[Violation]:
+    """Check what was read of a file; see `Trace.violations`."""
+    from fmrw.analysis.expectations import check  # noqa: PLC0415 - as above
+
+    return check(trace.coverage(path), trace.size(path), reads=reads, never=never, fail_under=fail_under)
+
+
+@contextlib.contextmanager
+def content_of(trace: Recording, path: str) -> Iterator[str | None]:
+    """Give a path to a file's content that no mount covers, as long as it is open; None when it is not at hand."""
+    fd = trace.content(path)
+    try:
+        yield None if fd is None else descriptor_path(fd)
+    finally:
+        if fd is not None:
+            os.close(fd)
+
+
+def unused_opens(events: pl.LazyFrame) -> list[str]:
+    """Name the files that were opened, closed, and never read, written or truncated by anybody.
+
+    Parameters
+    ----------
+    events
+        The events of a session, as `fmrw.trace.schema.EVENTS`.
+
+    Returns
+    -------
+    list of str
+        Paths, sorted; empty files are left out, since there is nothing to read in them.
+    """
+    good = events.filter(pl.col("handle") > 0, pl.col("errno") == 0)
+    by_path = good.group_by("path").agg(
+        pl.col("op").is_in(["read", "write", "truncate"]).any().alias("used"),
+        (pl.col("op") == "close").any().alias("closed"),
+        pl.col("size").last(),
+    )
+    idle = by_path.filter(~pl.col("used"), pl.col("closed"), pl.col("size") > 0)
+    return idle.select(pl.col("path").sort()).collect()["path"].to_list()
