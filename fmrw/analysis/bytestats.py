@@ -1,4 +1,4 @@
-"""What bytes look like, told from how often each value occurs: one histogram, counted in blocks, answers all.
+"""Byte statistics: what bytes look like, from how often each value occurs. One histogram, counted in blocks, answers all.
 
 A histogram is an array of 256 counts. Nothing here reads files or knows of gaps.
 """

@@ -1,4 +1,4 @@
-"""A report on what was never read: for each gap what is in it, and the sentence an investigator would say.
+"""Gaps: a report on what was never read. For each gap what is in it, and the sentence an investigator would say.
 
 Two kinds of columns. Places (`start` to `after_last_read`) need only the session. The others describe the content and
 need the file as it was: if it is missing, or its size or time is not the one recorded, they are null and `note` says

@@ -1,4 +1,4 @@
-"""Find where formats begin inside a stretch of bytes, not only at its start.
+"""Signatures: find where file formats begin inside a stretch of bytes, not only at its start.
 
 The signatures are puremagic's, a table that is kept up by others. It is made for the first bytes of a file; searched for
 at every offset, most of it would fire by chance: four given bytes appear once in 4 GiB of noise, "function" or "This file"

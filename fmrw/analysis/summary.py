@@ -1,4 +1,4 @@
-"""One row per file: how much of it was read, and where the largest hole is. One row per process: which program it really was."""
+"""Summary: one row per file (how much was read, the largest gap), one row per process (which program it really was)."""
 
 from __future__ import annotations
 

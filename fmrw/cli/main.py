@@ -1,4 +1,4 @@
-"""The shell's door: parse, run the command, print its outcome, give its exit status."""
+"""Command line: parse, run the command, print its outcome, give its exit status."""
 
 from __future__ import annotations
 

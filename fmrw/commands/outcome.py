@@ -1,4 +1,4 @@
-"""What a command gives and through which door it came: a shell's (`Door`) or a notebook's, which overrides what differs there.
+"""Outcome: what a command gives, and the door it came through: a shell's (`Door`) or a notebook's, which overrides what differs.
 
 Commands know neither door. They ask `door()` to mount, to run and to unmount, and `recording` and `located` for what the user names.
 """

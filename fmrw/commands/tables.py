@@ -1,4 +1,4 @@
-"""How outcomes look on a terminal: tables and the line that tells that something is happening."""
+"""Tables: how outcomes look on a terminal, and the line that tells that something is happening."""
 
 from __future__ import annotations
 

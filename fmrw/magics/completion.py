@@ -1,4 +1,4 @@
-"""What the tab key offers in a line of a magic: commands, options and their values, directories, live mounts, recorded files.
+"""Completion: what the tab key offers in a line of a magic: commands, options and their values, directories, live mounts, recorded files.
 
 `offers` is told the line up to the cursor and knows the rest from the grammar and from `Known`; `magics` registers it with IPython.
 """

@@ -1,4 +1,4 @@
-"""The notebook's door: mounts that belong to the kernel, commands whose output goes into the cell.
+"""Notebook door: mounts that belong to the kernel, commands whose output goes into the cell.
 
 What a kernel has recorded stays in its memory by directory, so that `%fmrw view DIR` works after `%fmrw unmount DIR` and after a cell of
 `%%fmrw run DIR`; a new mount of the same directory takes its place, `%unload_ext fmrw` forgets it.

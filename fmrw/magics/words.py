@@ -1,4 +1,4 @@
-"""A magic's line as words: quoted as in a shell, with `{python}`, `$name` and `~` replaced.
+"""Words of a magic's line: quoted as in a shell, with `{python}`, `$name` and `~` replaced.
 
 IPython would replace `{python}` and `$name` in the line before a magic sees it, so that a blank or a quotation mark in a value ends up
 between the words of the line. The magics ask it not to, and a value replaced here stays within its word, whatever is in it.

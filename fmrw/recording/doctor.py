@@ -1,4 +1,4 @@
-"""What a machine needs, whether it is there, and the command that cures what is not."""
+"""Doctor: what a machine needs, whether it is there, and the command that cures what is not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The thread that follows a mount's journal, so that its frame grows while programs run."""
+"""Feed: the thread that follows a mount's journal, so that its frame grows while programs run."""
 
 from __future__ import annotations
 

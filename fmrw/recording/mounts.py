@@ -1,4 +1,4 @@
-"""Mounts that need not be of this process: what is monitored now, and how it is ended."""
+"""Mounts of this machine: what is monitored now, whoever began it, and how it is ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who serves a mount: a worker process with its log, or a thread of this process."""
+"""Workers: a worker process with its log, or a thread of this process, serves a mount."""
 
 from __future__ import annotations
 

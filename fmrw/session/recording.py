@@ -1,4 +1,4 @@
-"""Recording: what questions and charts need of a trace, so that they need not know the class."""
+"""Recording protocol: what questions and charts need of a trace, so that they need not know the class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CSV and heatmap of a file that is being watched, made in the helper process of a mount (`fmrw.capture.reports.helper`).
+"""Rendering: CSV and heatmap of a file that is being watched, made in the helper process of a mount (`fmrw.capture.reports.helper`).
 
 A file that was asked for once is followed from then on: its index grows with the
 journal, so that the next heatmap costs what is new. A CSV is streamed from the journal's beginning and never stands in memory;

@@ -1,4 +1,4 @@
-"""Where a trace's events come from: a folder, several of them, memory.
+"""Sources: where a trace's events come from: a folder, several of them, memory.
 
 A folder that is recorded into at this moment is followed (`Growing`): each question reads on where the last one ended, whoever
 records. It goes on when the session is sealed or its folder removed, with all that was read until then.

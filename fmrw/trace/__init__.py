@@ -1,1 +1,8 @@
-"""What was recorded: the frame, the session on disk, and other tools' logs read into the same frame."""
+"""Trace: what was recorded, as a frame and as a folder.
+
+Only here do the columns have names (`schema`) and a session its files (`store`, `facts`). `follow` reads a journal while it grows, `spool`
+keeps what is too much for memory, `parquet` reads strangers' tables safely.
+
+Threads: none of its own; a follower is used by one thread at a time.
+Limits: one row is one call; a session's events may exceed the memory, so questions take lazy frames.
+"""

@@ -1,4 +1,4 @@
-"""From the journal to the frame: one reader for a mount that runs, one that ended, and one that was killed.
+"""Follower: reads a journal into the frame, whether its mount runs, has ended, or was killed.
 
 `Follower.read` gives what has come since the last call. Requests of one call are joined to one row; a call of which more is to
 come waits until it is whole, or until its thread does something else. Records are decoded a segment at a time with

@@ -1,4 +1,4 @@
-"""Files of other formats: how they are opened, and the warning that one was cut short."""
+"""Foreign files: how files of other formats are opened, and the warning that one was cut short."""
 
 from __future__ import annotations
 

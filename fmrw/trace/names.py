@@ -1,4 +1,4 @@
-"""The numbered names of a journal: paths, processes, files, renames, read as they come.
+"""Journal names: numbered paths, processes, files and renames, read as they come.
 
 A line says one thing. A line that is damaged, too long or says something that cannot be is left out with a warning, whoever
 wrote it: numbers stay in the range of their columns, text becomes valid Unicode, what processes call themselves becomes visible, and

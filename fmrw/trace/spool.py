@@ -1,4 +1,4 @@
-"""Events that need not fit in memory: the newest in frames, the rest in Parquet files that have no name.
+"""Spool: events that need not fit in memory, the newest in frames, the rest in Parquet files that have no name.
 
 A session that is not sealed is read from its journal, whole calls at a time, and may hold a hundred million events. `Spool` keeps a
 bounded number of them as frames. More than that go to a temporary file, a few bytes an event, that vanishes with the last frame that is made

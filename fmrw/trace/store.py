@@ -1,4 +1,4 @@
-"""A session on disk: a folder with its facts, its processes and its events.
+"""Session store: a folder with the facts, processes and events of a recording.
 
     session.json         schema version, root, mount options, command, host, versions, times, counts, files, renames
     processes.parquet    `schema.PROCESSES`

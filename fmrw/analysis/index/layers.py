@@ -1,4 +1,4 @@
-"""Sorted extents of one file, and the figures of any window from them. `tiles.Index` is the door; this is behind it.
+"""Sorted extents of one file, and the figures of any window from them. `tiles.Index` uses this; nobody else does.
 
 A `Run` holds a batch of events once, sorted by start and by end. A `Layer` is what questions are put to: the
 extents of a run that pass a filter, with running sums. Both are immutable; a growing file is a list of runs, and

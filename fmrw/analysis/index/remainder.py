@@ -1,4 +1,4 @@
-"""Layers of filters that keep nearly everybody, from the layer of all and from the few that are left out.
+"""Remainder: layers of filters that keep nearly all extents, computed from the layer of all and the few that are left out.
 
 Who keeps seven processes of eight need not sort seven eighths of the extents anew. Bytes and accesses are those of all less those of
 the few. The first event of a bin is the first of all, unless that is one of the few; in such a bin the others are looked for where

@@ -1,4 +1,4 @@
-"""Which extents of a run a filter means; both orders are looked at at once, since numpy leaves the interpreter's lock to others meanwhile."""
+"""Selection: which extents of a run a filter means. Both orders are looked at at once, since numpy releases the interpreter's lock."""
 
 from __future__ import annotations
 

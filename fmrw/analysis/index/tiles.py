@@ -1,4 +1,4 @@
-"""How much of each bin of a file was touched: any window, any number of bins, any filter, exactly.
+"""Index: how much of each bin of a file was touched, exactly, for any window, any number of bins, any filter.
 
     index = Index.build(events_of_one_file)
     index.bins((0, size, 4096), op="read", processes=[(1234, "unzip")])

@@ -1,4 +1,4 @@
-"""Between libfuse 2 and Python: C pointers in, errno out, no policy.
+"""Adapter: between libfuse 2 and Python. C pointers in, errno out, no policy.
 
 `Adapter` is fusepy's `FUSE` with its callbacks laid anew. fusepy hands every call through a decorator, decodes paths as
 strict UTF-8, copies what it reads twice, cannot express UTIME_OMIT, and its wrapper turns a BaseException into *success

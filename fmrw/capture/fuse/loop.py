@@ -1,4 +1,4 @@
-"""Receiving requests: threads of ours on libfuse's session, and promises to the kernel that libfuse 2 cannot give.
+"""Request loop: threads of ours on libfuse's session, and promises to the kernel that libfuse 2 cannot give.
 
 libfuse's own threads end beyond ten idle ones and are made anew, tens of thousands of times a second on one busy CPU,
 and each then builds and destroys a Python thread state: 50 µs a call instead of 18 µs. These are Python's, and stay.

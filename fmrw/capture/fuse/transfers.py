@@ -1,4 +1,4 @@
-"""Reads and writes answered without libfuse: the request as the kernel wrote it in, the answer as the kernel reads it out.
+"""Transfers: reads and writes answered without libfuse. The request as the kernel wrote it in, the answer as the kernel reads it out.
 
 Most requests move data, and libfuse does for them what nobody here asks for: it builds the path, allocates and frees the
 buffer of every read (above 128 KiB with fresh pages from the kernel), takes locks for interrupts that are switched off, and calls

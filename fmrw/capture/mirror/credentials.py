@@ -1,4 +1,4 @@
-"""Acting as the caller: a worker run by root that lets others in does with their rights what it does for them.
+"""Credentials: a worker run by root that lets others in does with their rights what it does for them.
 
 The kernel has checked before it asks, by what the path was then. Beneath the mount somebody may have put another file there
 since; done as root, the call would reach it. Done as the caller, the kernel checks again, on what is really touched,

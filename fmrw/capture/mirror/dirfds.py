@@ -1,4 +1,4 @@
-"""Names in opened directories: where an operation happens, held by descriptors that nobody can swap beneath."""
+"""Directory descriptors: the parent directory of each operation, held open so that nobody can swap it beneath."""
 
 from __future__ import annotations
 

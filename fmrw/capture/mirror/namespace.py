@@ -1,4 +1,4 @@
-"""What has a name in the mirrored directory: looking at it, making, removing, renaming and describing it.
+"""Namespace: operations on names in the mirrored directory: look up, make, remove, rename, describe.
 
 `Names` holds what `fmrw.capture.mirror.passthrough` describes about paths, about files that lose their last name while they are open, and
 about the rights of the caller.

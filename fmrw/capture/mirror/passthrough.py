@@ -1,4 +1,4 @@
-"""A faithful mirror of the directory beneath the mount. It records nothing.
+"""Passthrough: a faithful mirror of the directory beneath the mount. It records nothing.
 
 Every path is resolved from a descriptor of the directory, opened before the mount covered it: the parent through
 `openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)`, the last component without following a link. The kernel has resolved

@@ -1,4 +1,4 @@
-"""Who keeps a mount busy, from the texts of `/proc` alone: the file system itself, whose worker may be stopped, is asked nothing."""
+"""Holders: who keeps a mount busy, from `/proc` alone. The file system itself, whose worker may be stopped, is not asked."""
 
 from __future__ import annotations
 

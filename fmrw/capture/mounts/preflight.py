@@ -1,4 +1,4 @@
-"""Whether a directory may be monitored, and that nobody else begins to meanwhile."""
+"""Preflight: whether a directory may be monitored, and a lock so that nobody else begins meanwhile."""
 
 from __future__ import annotations
 

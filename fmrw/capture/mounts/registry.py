@@ -1,4 +1,4 @@
-"""What is mounted now and who serves it, found out without asking a mount that may not answer.
+"""Registry: what is mounted now and who serves it, found without asking a mount that may not answer.
 
 A worker may be stopped, or wait for a disk. Whoever looks at a path below its mount waits with it, beyond SIGKILL. So mounts come from
 the kernel's table, workers from names and command lines, their sessions through their own descriptors, and only a child process of

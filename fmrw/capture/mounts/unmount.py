@@ -1,4 +1,4 @@
-"""Taking mounts away, and what to do when that goes wrong; `fusermount` is known here only.
+"""Unmount: taking mounts away, and what to do when that goes wrong. `fusermount` is known here only.
 
 `unmount` takes a mount away without hurting anybody: a busy one is refused with the names of who holds it, `force` detaches
 it lazily (files that are open go on working), `abort` breaks the connection for a worker that does not answer.

@@ -1,4 +1,4 @@
-"""The journal: what the worker writes and everybody else reads, while it runs and after it was killed.
+"""Journal: what the worker writes and everybody else reads, while it runs and after it was killed.
 
 A folder of files that are mapped into memory, so that an event costs one `struct.pack_into`, no system call, no buffer
 and no flushing thread, and is in the page cache — safe from SIGKILL — the moment it is recorded:

@@ -1,4 +1,4 @@
-"""The mirror that records: `Monitor` is a `Passthrough` whose every access becomes an event in the journal.
+"""Monitor: the mirror that records. `Monitor` is a `Passthrough` whose every access becomes an event in the journal.
 
 Two rules: a fault in recording never reaches the program (`_recorded` swallows it, counts it, logs it), and what is
 recorded is what really happened — ranges from what was transferred, sizes read after it, appends from where they landed.

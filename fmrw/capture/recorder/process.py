@@ -1,4 +1,4 @@
-"""Who it was: from the thread id FUSE gives to a process and its name.
+"""Callers: from the thread id FUSE gives to a process and its name.
 
 An open descriptor on `/proc/<tid>/comm`, read again for every event, costs about 1 µs, follows `exec`, and fails with
 ESRCH once the thread is gone, so that a reused id is never taken for the old thread. While a thread waits for our answer,

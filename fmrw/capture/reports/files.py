@@ -1,4 +1,4 @@
-"""Files that appear in the mount: a table suffix → maker, and the rules by which they are seen.
+"""Report files: virtual files in the mount, a table suffix → maker, and the rules by which they are seen.
 
 For every regular file NAME and every suffix of the table, `NAME` + suffix can be opened; its content is made at that moment
 by the maker, which answers with a descriptor. Rules:

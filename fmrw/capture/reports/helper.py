@@ -1,4 +1,4 @@
-"""The files that appear in a mount, and what is left of a session when its owner is gone.
+"""Report helper: the process that makes report files, and seals a session whose owner is gone.
 
 `makers` gives the worker a function per suffix. It hands the work to a helper process — spawned, never forked, kept warm, with
 nothing on its standard input — since rendering in the serving process stalls watched reads and since vl-convert can abort

@@ -1,4 +1,4 @@
-"""The names of files that are not there: which they are, what they stand for, where they are listed.
+"""Report names: which names stand for virtual files, for which file each stands, where they are listed.
 
 The rules are those of `fmrw.capture.reports.files`, which describes, makes and removes what has these names.
 """

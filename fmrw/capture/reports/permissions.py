@@ -1,4 +1,4 @@
-"""Who may read what tells about a file: whoever may read the file itself.
+"""Report permissions: a report may be read by whoever may read its file.
 
 The kernel decides by what a mount says of owner, mode and access control list (`default_permissions`), so a report carries
 its file's, without all but reading: `narrowed` and `narrowed_list`. What was recorded stands under a name, and somebody who may write a

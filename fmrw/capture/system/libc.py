@@ -1,4 +1,4 @@
-"""The system calls Python has no door to, or only a slow one: thin, typed, errno raised as OSError.
+"""System calls that Python lacks, or has only a slow way to: thin, typed, errno raised as OSError.
 
 `fstatat` and `fstatvfs` fill the kernel's own structures at an address, so that a `stat` passes through byte for byte,
 nanoseconds included; `openat2` resolves a path without ever following a symbolic link or leaving the directory

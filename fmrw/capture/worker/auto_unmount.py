@@ -1,4 +1,4 @@
-"""The socket by which libfuse's `auto_unmount` helper, the guard of a mount, hears that we are gone.
+"""Auto-unmount: the socket by which libfuse's `auto_unmount` helper hears that the worker is gone.
 
 libfuse makes it while it mounts, tells nobody its number, and never closes it: it ends with the process. So a worker process has to see
 that the end is heard at the right moment (`move`), and a process that serves from a thread and goes on, that it is closed at all

@@ -1,4 +1,4 @@
-"""The Python that runs fmrw, where it lies below the directory that is monitored.
+"""Own code: the Python that runs fmrw, where it lies below the directory that is monitored.
 
 Whoever serves a mount must not wait for it. An import reads files, which lets the other threads answer, but loading a library
 holds the interpreter's lock until the kernel has its pages: the answer would need that lock. What a worker has loaded

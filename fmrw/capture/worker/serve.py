@@ -1,4 +1,4 @@
-"""The worker: one process that mounts, serves and records one directory until it is unmounted.
+"""Worker: one process that mounts, serves and records one directory until it is unmounted.
 
 Started as `python -m fmrw.capture.worker.serve SESSION` by `fmrw.capture.worker.start`, which writes one line of JSON (`Settings`) to its
 standard input and reads one line of JSON from its standard output: `{"ready": …}` or `{"error": …}`. After that line

@@ -1,4 +1,4 @@
-"""CSV records one by one: slow, and knows what is wrong in which.
+"""CSV records one by one: slower, and says what is wrong in which record.
 
 `log` reads with polars and comes here only for records polars could not take or that are not plausible. What this
 module accepts is what a CSV may hold; it gives the same columns as the fast way.

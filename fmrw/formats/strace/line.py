@@ -1,4 +1,4 @@
-"""Lines of strace become finished system calls: who, when, which, with what, what came back.
+"""Lines of strace, parsed into finished system calls: who, when, which, arguments, result.
 
 `calls` joins `<unfinished ...>` with `resumed`, in the order in which the calls were answered. It understands the prefixes of
 `-f` (`[pid 7]`, `7`, with `-Y` also `7<comm>`), the times of `-t`, `-tt`, `-ttt`, `-r` and `-T`, and the annotations of

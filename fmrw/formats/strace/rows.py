@@ -1,4 +1,4 @@
-"""Rows in the making, and the steps all calls are made of: find the open file, move bytes, learn a size, close.
+"""Rows of the frame, made from calls: find the open file, move bytes, learn a size, close.
 
 `Recorder` holds the state of `stracestate` and turns steps into rows; `stracecalls` says which call takes which steps.
 """

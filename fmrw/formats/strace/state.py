@@ -1,4 +1,4 @@
-"""What the kernel kept for the traced processes: threads, descriptor tables, open files with their offsets, files with their sizes.
+"""State of the traced processes, as the kernel kept it: threads, descriptor tables, open files with their offsets, files with their sizes.
 
 Threads share a table, forked processes a copy of it; both share the open files in it, and with them the offset. A file's
 size is known once the log tells it (a stat, a seek to the end, a read that ends short, a truncation), and holds back to

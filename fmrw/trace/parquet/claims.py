@@ -1,4 +1,4 @@
-"""What a Parquet file claims, held against the file itself before anybody believes it.
+"""Parquet claims: what a file says of itself, checked against its bytes before anybody believes it.
 
 A session may come from a stranger, or from a disk that went bad. Readers of Parquet allocate what a header says, so a file of a kilobyte can
 ask for ten gigabytes. Here the footer and every page header are read first, at a few microseconds each: all places lie inside the file,
