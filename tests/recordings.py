@@ -53,11 +53,18 @@ class LiveTrace(Trace):
     folder: Path | None = None
 
 
+def brute(view: Explorer, op: str, start: int, end: int) -> tuple[int, int]:
+    """Count the accesses to the bytes [start, end) and the different bytes they touched, one by one."""
+    rows = view.recorded.rows.filter(pl.col("op") == op, pl.col("start") < end, pl.col("end") > start)
+    spans = [(max(a, start), min(b, end)) for a, b in rows.select("start", "end").rows()]
+    return len(spans), len({byte for a, b in spans for byte in range(a, b)})
+
+
 def still(view: Explorer) -> Explorer:
     """Stop the view's own clock; the test says when it follows."""
-    if view._ticker is not None:
-        view._ticker.stop()
-        view._ticker.thread.join()
+    if view._poller is not None:
+        view._poller.stop()
+        view._poller.thread.join()
     return view
 
 

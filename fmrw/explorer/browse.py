@@ -1,6 +1,6 @@
-"""`browse`: the files of a recording as a table with a strip of each; a click opens the explorer.
+"""File table (`browse`): the files of a recording with a sparkline of each; a click opens the explorer.
 
-One page of rows is made once and refilled, and strips are computed for the page that is shown, so that ten thousand files cost one
+One page of rows is made once and refilled, and sparklines are computed for the page that is shown. So ten thousand files cost one
 summary and no more. Sorting and searching are those of the summary's frame.
 """
 
@@ -9,18 +9,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 import traitlets
 
 from fmrw.errors import BadInput, FmrwError
-from fmrw.explorer import still
+from fmrw.explorer import mimebundle
 from fmrw.explorer.explorer import Explorer
 from fmrw.explorer.hexview import escaped
+from fmrw.explorer.sparklines import sparklines
 from fmrw.figures.theme import LIGHT
 from fmrw.offsets import human_size
 from fmrw.text import visible
-from fmrw.trace.schema import transfers
 
 try:
     import ipywidgets as w  # type: ignore[import-untyped] # ships no types
@@ -30,9 +29,7 @@ except ImportError:  # said where a table is shown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
-    from fmrw.explorer.recorded import Recording
+    from fmrw.explorer.trace_protocol import Recording
 
 ROWS = 20
 """Files on a page."""
@@ -47,10 +44,6 @@ SORTS = {
 }
 """What can be sorted by: column, and whether the largest comes first."""
 
-BINS = 72
-"""Bins of a strip."""
-
-_HEIGHT = 14
 _CELL = (
     "display:inline-block;box-sizing:border-box;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;"
     "vertical-align:middle;padding:0 5px;font-size:12px"
@@ -145,16 +138,16 @@ class Browser(traitlets.HasTraits):
     def widget(self) -> Any:  # noqa: ANN401 - a VBox of ipywidgets
         """The widget; made when first asked for."""
         if w is None:
-            raise ImportError(still.INSTALL)
+            raise ImportError(mimebundle.INSTALL)
         if self._table is None:
             self._table = _Table(self)
         return self._table.box
 
     def _repr_mimebundle_(self, **options: Any) -> Any:  # noqa: ANN401 - as IPython has it
         """Give the widget, and beside it the page as a table for where no kernel runs."""
-        if still.in_terminal():
-            return {"text/plain": f"{self.text()}\n{still.TERMINAL}"}
-        shown = still.beside(self.text(), lambda: self.widget._repr_mimebundle_(**options))
+        if mimebundle.in_terminal():
+            return {"text/plain": f"{self.text()}\n{mimebundle.TERMINAL}"}
+        shown = mimebundle.beside(self.text(), lambda: self.widget._repr_mimebundle_(**options))
         return {**shown, "text/html": self.html()}
 
     def text(self) -> str:
@@ -304,41 +297,3 @@ def _cells(row: Mapping[str, Any], strips: Mapping[str, str]) -> str:
         for text, column in zip(texts, _WIDTHS.items(), strict=True)
     )
     return _line(f"{shown}<span style='{_CELL}'>{strips.get(row['path'], '')}</span>")
-
-
-def sparklines(trace: Recording, rows: pl.DataFrame) -> dict[str, str]:
-    """Draw a strip of each of some files, by path: read above, written below, as SVG."""
-    paths = rows["path"].to_list()
-    kept = trace.lazy.filter(pl.col("path").is_in(paths)).select("path", "op", "start", "end").collect()
-    parts = transfers(kept).partition_by("path", "op", as_dict=True)
-    sizes = dict(zip(paths, rows["size"].to_list(), strict=True))
-    none = kept.head(0)
-    return {
-        path: svg(*(touched(parts.get((path, op), none), sizes[path]) for op in ("read", "write")))
-        for path in paths
-    }
-
-
-def touched(rows: pl.DataFrame, size: int) -> NDArray[np.bool_]:
-    """Say of each of a strip's bins whether an access shares a byte with it."""
-    if not size or rows.is_empty():
-        return np.zeros(BINS, bool)
-    low = np.clip(rows["start"].to_numpy() * (BINS / size), 0, BINS - 1).astype(np.int64)
-    high = np.clip((rows["end"].to_numpy() - 1) * (BINS / size), 0, BINS - 1).astype(np.int64)
-    steps = np.bincount(low, minlength=BINS + 1) - np.bincount(high + 1, minlength=BINS + 1)
-    return np.cumsum(steps)[:BINS] > 0
-
-
-def svg(read: NDArray[np.bool_], written: NDArray[np.bool_]) -> str:
-    """Draw bins as an SVG that needs no script."""
-    half = _HEIGHT if not written.any() else _HEIGHT * 0.6
-    bars = _bars(read, 0, half, LIGHT.reads[2]) + _bars(written, half, _HEIGHT, LIGHT.writes[2])
-    return f"<svg width='{BINS * 2}' height='{_HEIGHT}'><rect width='100%' height='100%' fill='{LIGHT.untouched}'/>{bars}</svg>"
-
-
-def _bars(bins: NDArray[np.bool_], top: float, bottom: float, colour: str) -> str:
-    edges = np.flatnonzero(np.diff(np.r_[0, bins.astype(np.int8), 0]))
-    return "".join(
-        f"<rect x='{a * 2}' y='{top:g}' width='{(b - a) * 2}' height='{bottom - top:g}' fill='{colour}'/>"
-        for a, b in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
-    )

@@ -1,4 +1,4 @@
-"""One altair chart that the kernel fills: rectangles, lines and texts in points, and the gestures made over them.
+"""Canvas: the one altair chart of a live view; rectangles, lines and texts in points, which the kernel replaces.
 
     kernel: Canvas of rows ──_py_to_js_updates──▶ datasets `rects`, `lines`, `texts` of the running view
     browser: `gesture` = {born, hover, drag, click, out, wheel} ──_params──▶ kernel
@@ -128,7 +128,7 @@ def chart(canvas: Canvas, about: About, description: str, *, live: bool = False)
     return finished
 
 
-def _places(look: Look) -> dict[str, Any]:
+def _positions(look: Look) -> dict[str, Any]:
     def scale(end: float, *, down: bool) -> alt.Scale:
         return alt.Scale(domain=[0, end], nice=False, zero=False, reverse=down)
 
@@ -151,7 +151,7 @@ def _rects(canvas: Canvas) -> alt.Chart:
     drawn: alt.Chart = (
         alt.Chart(_data(canvas, "rects"))
         .mark_rect(tooltip=None)
-        .encode(**_places(canvas.look), x2="X:Q", y2="Y:Q", color=_colour(canvas))
+        .encode(**_positions(canvas.look), x2="X:Q", y2="Y:Q", color=_colour(canvas))
     )
     return drawn
 
@@ -160,7 +160,7 @@ def _lines(canvas: Canvas) -> alt.Chart:
     drawn: alt.Chart = (
         alt.Chart(_data(canvas, "lines"))
         .mark_rule(tooltip=None, strokeCap="square", strokeWidth=alt.expr("datum.w"))
-        .encode(**_places(canvas.look), x2="X:Q", y2="Y:Q", color=_colour(canvas))
+        .encode(**_positions(canvas.look), x2="X:Q", y2="Y:Q", color=_colour(canvas))
     )
     return drawn
 
@@ -174,7 +174,7 @@ def _texts(canvas: Canvas) -> alt.Chart:
     drawn: alt.Chart = (
         alt.Chart(_data(canvas, "texts"))
         .mark_text(tooltip=None, baseline="alphabetic", **style)
-        .encode(**_places(canvas.look), text="t:N", color=_colour(canvas))
+        .encode(**_positions(canvas.look), text="t:N", color=_colour(canvas))
     )
     return drawn
 

@@ -1,13 +1,13 @@
-"""The bytes of a recorded file and what its format says of them, read without adding events.
+"""File content: the bytes of a recorded file and the structure of its format, read without adding events.
 
-The content is read through the descriptor the trace gives, which nothing monitors. If the file is gone, or is not what was
-recorded, `contents` says so in words and gives no bytes; nothing is guessed.
+The content is read through the descriptor that the trace gives; nothing monitors it. If the file is gone, or differs from what was
+recorded, the reason is given in words and there are no bytes. Nothing is guessed.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
@@ -18,16 +18,46 @@ from fmrw.errors import FmrwError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fmrw.explorer.recorded import Recorded
-
+    from fmrw.explorer.trace_protocol import Recording
 
 _GONE = "the file is not at hand; put it back to see its bytes"
 
 
-class Content:
-    """The file behind a recorded one."""
+class Expected(Protocol):
+    """What is recorded of a file, to compare its content with; `RecordedFile` is one.
 
-    def __init__(self, recorded: Recorded) -> None:
+    Attributes
+    ----------
+    trace : Recording
+        Opens the file, and knows its time of change.
+    path : str
+        As in the events.
+    size : int
+        Bytes in the file after its last event.
+    """
+
+    trace: Recording
+    path: str
+    size: int
+
+    @property
+    def live(self) -> bool:
+        """Whether events may still come."""
+
+    def present(self, op: str) -> bool:
+        """Tell whether an operation happened at all."""
+
+
+class Content:
+    """The bytes and the structure of one file.
+
+    Parameters
+    ----------
+    recorded
+        The content is given as long as it is what was recorded.
+    """
+
+    def __init__(self, recorded: Expected) -> None:
         self._recorded = recorded
         self._structure: pl.DataFrame | None = None
 

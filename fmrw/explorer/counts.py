@@ -1,4 +1,4 @@
-"""How often the bytes of one file were read, or written: at once for everybody, a little later by process and time.
+"""Counts: how often the bytes of one file were read, or written; at once for all, a little later with filters.
 
 Three quarters of the time an index takes go into the order of the events, which only filters need. So a large recording is first
 counted without it (`Tally`: starts and ends sorted each for itself, which `tiles` and `ranges` show to be enough), and its index is

@@ -1,56 +1,29 @@
-"""`explore`: one file of a recording, from the whole down to its bytes, live.
+"""Explorer (`explore`): one file of a recording, from the whole down to its bytes, live.
 
     view = explore(trace, "debian.iso")
     view.window = (0x100, 0x900)        # or drag, click, double click, wheel, keys, buttons
     view.data()                         # what is shown, as a frame
     view.export("slide.pdf", preset="slide-16x9")
 
-`Explorer` is a `State` that draws itself: every trait that changes makes a new `Scene`, and the scene replaces the data of the one
-chart in the browser. Parts: `recorded` (the file's events), `scene` and `tracks` (the picture), `canvas` (chart and gestures), `panel`
-(the widgets), `hexview` (the bytes), `ticker` (live). All of it works without a browser; the widgets are made when they are shown.
-
-Errors. Setting a trait to what cannot be raises, in the cell that did it. What goes wrong later, in a gesture, a button, a background thread
-or while drawing, is shown under the widget and kept in `problem`.
-
-Threads. Gestures come from the main thread, `follow` from the ticker's, the format of the file from a third; a lock lets one draw at
-a time.
+`Explorer` is a `View` that a notebook can show: it makes the widgets when they are first asked for. Everything else works without
+them, and without a browser.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import traitlets
-
-from fmrw.errors import FmrwError
-from fmrw.explorer import canvas, exporting, hexview, still
-from fmrw.explorer.gestures import Gestures
-from fmrw.explorer.palette import PALETTES
-from fmrw.explorer.playback import Playback
-from fmrw.explorer.recorded import Choice, Recorded, Recording
-from fmrw.explorer.scene import Scene, draw
-from fmrw.explorer.state import State, several
-from fmrw.explorer.ticker import Ticker
-from fmrw.figures.theme import Look
-from fmrw.offsets import Annotation, range_text
+from fmrw.explorer import mimebundle, summary
+from fmrw.explorer.view import View
+from fmrw.offsets import range_text
 from fmrw.text import visible
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
 
-    import altair as alt
     import ipywidgets  # type: ignore[import-untyped] # ships no types
-    import polars as pl
 
-    from fmrw.explorer.layout import Spot
-
-WIDTH, TEXT = 900, 11
-_DRAWN = ("size", "window", "processes", "threads", "handles", "ops", "time_window", "layout", "side", "scale", "theme", "width", "overlays", "annotations")  # fmt: skip
-_log = logging.getLogger(__name__)
+    from fmrw.explorer.trace_protocol import Recording
 
 
 def explore(trace: Recording, path: str | os.PathLike[str], **state: Any) -> Explorer:  # noqa: ANN401 - traits of `State`
@@ -73,242 +46,8 @@ def explore(trace: Recording, path: str | os.PathLike[str], **state: Any) -> Exp
     return Explorer(trace, path, **state)
 
 
-class Explorer(State):
-    """A view of one file; see `State`.
-
-    Attributes
-    ----------
-    recorded, scene : Recorded, Scene
-        The file's events, and what was drawn last.
-    width : int
-        Of the picture on the screen, in pixels; follows the room there is.
-    seen : tuple of (pid, name)
-        The processes there are, in order of their first access.
-    problem, hover : str
-        What went wrong last, or ""; what lies under the pointer.
-    playback : Playback
-        Moves the time that is shown.
-    """
-
-    width = traitlets.Int(WIDTH, min=320, max=4000)
-    seen = traitlets.Any(())
-    problem = traitlets.Unicode("")
-    hover = traitlets.Unicode("")
-
-    def __init__(self, trace: Recording, path: str | os.PathLike[str], **state: Any) -> None:  # noqa: ANN401 - traits
-        self._lock = threading.RLock()
-        self._panel: Any = None
-        self._number = 0
-        self._growing = False
-        self._dressed = "theme" in state  # by hand
-        self._preparing: threading.Thread | None = None
-        self.recorded = Recorded(trace, path)
-        size = self.recorded.size
-        super().__init__(size=size, seen=self.recorded.processes)
-        self.ground = _Ground(self)
-        self._move((0, size))
-        for name, value in {"annotations": trace.annotations(self.recorded.path), **state}.items():
-            setattr(self, name, value)
-        self.gestures = Gestures(self)
-        self.playback = Playback(self)
-        self.scene: Scene = self._drawn(self.look)
-        self.observe(self._changed, list(_DRAWN))
-        self.observe(self._keep, "annotations")
-        self._begin_parsing()
-        self._ticker = Ticker(self) if trace.live else None
-
-    # What is shown
-
-    @property
-    def choice(self) -> Choice:
-        """The filters, as recorded files are asked."""
-        since, until = self.time_window or (None, None)
-        pairs = self.recorded.pairs(self.processes)
-        return Choice(self.ops, pairs, self.threads, self.handles, since, until)
-
-    def dress(self, theme: str) -> None:
-        """Take on the theme of the page, unless one was asked for when the view was made."""
-        if not self._dressed:
-            self.theme = theme
-
-    @property
-    def look(self) -> Look:
-        """The look on the screen."""
-        height = min(max(self.width * 0.62, 480), 640)
-        return Look(width=self.width, height=round(height), text=TEXT, palette=PALETTES[self.theme])
-
-    def _drawn(self, look: Look) -> Scene:
-        with self._lock:
-            return draw(self.recorded, self, self.choice, look)
-
-    def data(self) -> pl.DataFrame:
-        """Give what is shown, one row per cell of the grid.
-
-        Returns
-        -------
-        frame of `start`, `end` and per operation `read_accesses`, `read_bytes`, `read_distinct`
-            Bytes with repeats counted, and different bytes. Of the filters chosen.
-        """
-        return self.scene.cells
-
-    def events(self) -> pl.DataFrame:
-        """Give the reads and writes that are shown, all columns of a trace."""
-        return exporting.events(self)
-
-    def chart(self, look: Look | None = None) -> alt.LayerChart:
-        """Give the altair chart of what is shown, in any look."""
-        scene = self.scene if look is None else self._drawn(look)
-        return canvas.chart(
-            scene.canvas, self.recorded.about(), f"reads and writes of {range_text(*self.window)}"
-        )
-
-    def export(
-        self, path: str | os.PathLike[str] = "", *, preset: str = "slide-16x9", scale: float = 2
-    ) -> Path:
-        """Write what is shown to a file: the window, the filters, the annotations.
-
-        Parameters
-        ----------
-        path
-            The format is its ending: pdf, svg, png, html; csv writes the accesses. "": a name made from the window, PDF.
-        preset
-            One of `fmrw.figures.theme.PRESETS`.
-        scale
-            Pixels per point of a PNG.
-
-        Raises
-        ------
-        FigureError
-            Unknown format or preset, or the file cannot be written.
-        """
-        return exporting.write(self, Path(path or self.export_name("pdf")), preset, scale)
-
-    def export_name(self, kind: str) -> str:
-        """Make a file name from the file's own and the window."""
-        return exporting.name(self.recorded.path, self.window, kind)
-
-    # Annotations
-
-    def annotate(self, name: str, start: int | None = None, end: int | None = None) -> None:
-        """Name a range, the window if none is given; kept in the session's folder where there is one."""
-        low, high = self.window
-        mark = Annotation(
-            low if start is None else start, high if end is None else end, name.strip() or "marked"
-        )
-        self.annotations = (*self.annotations, mark)
-
-    def _keep(self, change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
-        self.attempt(lambda: self.recorded.trace.annotate(self.recorded.path, change["new"]))
-
-    # Drawing again
-
-    def attempt(self, act: Callable[[], object]) -> None:
-        """Do something in answer to the user; show what goes wrong instead of raising it into the void."""
-        self.problem = ""
-        try:
-            act()
-        except FmrwError as error:
-            self.problem = str(error)
-        except Exception as error:  # noqa: BLE001 - shown under the widget, since a callback has nobody to raise to
-            _log.debug("in a view", exc_info=True)
-            self.problem = f"{type(error).__name__}: {error}"
-
-    def _changed(self, _change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
-        if not self._growing:
-            self.problem = ""
-            self._show()
-
-    @traitlets.validate("processes")
-    def _check_processes(self, proposal: Any) -> tuple[Any, ...] | None:  # noqa: ANN401 - traitlets' Bunch
-        value = proposal["value"]
-        chosen = None if value is None else several(value)
-        self.recorded.pairs(chosen)  # raises where nobody is meant
-        return chosen
-
-    def _show(self) -> None:
-        """Draw, and replace what the browser shows."""
-        try:
-            with self._lock:
-                self.scene = self._drawn(self.look)
-                if self._panel is not None:
-                    self._number += 1
-                    self._panel.show(self.scene, self._number)
-        except Exception as error:  # noqa: BLE001 - as in `attempt`
-            _log.debug("while drawing", exc_info=True)
-            self.problem = str(error) if isinstance(error, FmrwError) else f"{type(error).__name__}: {error}"
-
-    def follow(self) -> bool:
-        """Take in what a live recording has added; False when nothing more will come."""
-        with self._lock:
-            live = self.recorded.live
-            if self.recorded.update():
-                self._growing = True  # size and window change together, and are drawn once
-                try:
-                    self.grow(self.recorded.size)
-                finally:
-                    self._growing = False
-                self.seen = self.recorded.processes
-                self._show()
-                stale = self._parsed != self.recorded.size or self.recorded.file.structure is None
-                if stale and not self._parsing.is_alive():
-                    self._begin_parsing()
-            elif self._panel is not None:
-                self._panel.look_again()  # the file may have gone without an event
-        return live
-
-    def _begin_parsing(self) -> None:
-        """Look for the file's format in the background, since a hostile file can keep a parser busy."""
-        self._parsed = self.recorded.size
-        self._parsing = threading.Thread(target=self._parse, name="fmrw-structure", daemon=True)
-        self._parsing.start()
-
-    def _parse(self) -> None:
-        if not self.recorded.file.parse() and "structure" in self.overlays:
-            self._show()
-
-    def prepare(self) -> None:
-        """Get ready in the background for filters, which need an index that a first picture does without."""
-        if self._preparing is None:
-            self._preparing = threading.Thread(target=self.recorded.prepare, name="fmrw-index", daemon=True)
-            self._preparing.start()
-
-    def settle(self, timeout_s: float = 10) -> bool:
-        """Wait until the format of the file is known; tell whether it is."""
-        self._parsing.join(timeout_s)
-        return not self._parsing.is_alive()
-
-    def close(self) -> None:
-        """Stop following and playing, and take the widgets away."""
-        self.playback.pause()
-        if self._ticker is not None:
-            self._ticker.stop()
-        if self._panel is not None:
-            self._panel.close()
-            self._panel = None
-
-    # Bytes and places
-
-    def bytes_html(self) -> str:
-        """Write the bytes of the window as HTML, or what to do to see them."""
-        start, end = self.window
-        if end - start > hexview.MOST or not self.size:
-            return hexview.message(hexview.distant(self.size, self.recorded.file.reason()), self.theme)
-        content, reason = self.recorded.file.content(start, end)
-        if content is None:
-            return hexview.message(f"No bytes to show: {reason}.", self.theme)
-        reads, writes = self.recorded.each_byte(start, start + len(content), self.choice)
-        parts = (
-            self.recorded.file.parts(start, end).sort("start", "depth").select("start", "end", "name").rows()
-        )
-        return hexview.page(
-            content, start, reads, writes, parts=parts, annotations=self.annotations, theme=self.theme
-        )
-
-    def tell(self, spot: Spot) -> str:
-        """Say what is known of the bytes under the pointer."""
-        return still.tell(self.recorded, self.choice, spot.start, spot.end)
-
-    # Showing
+class Explorer(View):
+    """A view of one file in a notebook; see `View` and `State`."""
 
     @property
     def widget(self) -> ipywidgets.VBox:
@@ -316,34 +55,22 @@ class Explorer(State):
         return self._shown().box
 
     def _shown(self) -> Any:  # noqa: ANN401 - a `Panel`, whose module imports the widgets
-        if self._panel is None:
-            from fmrw.explorer.panel import Panel  # noqa: PLC0415 - the widgets take half a second, and may be missing
+        if self._display is None:
+            from fmrw.explorer.widgets.panel import Panel  # noqa: PLC0415 - the widgets take half a second, and may be missing
 
-            self._panel = Panel(self)
-        return self._panel
+            self._display = Panel(self)
+        return self._display
 
     def _repr_mimebundle_(self, **options: Any) -> Any:  # noqa: ANN401 - as IPython has it
         """Give the widget, and beside it a picture and a summary for where no kernel runs."""
-        return still.bundle(self, self.text(), lambda: self.widget._repr_mimebundle_(**options))
+        return mimebundle.bundle(
+            self.scene.canvas, self.text(), lambda: self.widget._repr_mimebundle_(**options)
+        )
 
     def text(self) -> str:
         """Give a summary and a strip in text, for plain IPython."""
-        return still.strip(self.recorded, self.choice, self.window)
+        return summary.strip(self.recorded, self.choice, self.window)
 
     def __repr__(self) -> str:
         """Say what is looked at."""
         return f"<fmrw.Explorer {visible(self.recorded.path)} {range_text(*self.window)}>"
-
-
-class _Ground:
-    """What navigation asks, of the filters chosen."""
-
-    def __init__(self, view: Explorer) -> None:
-        self._view = view
-
-    def gaps(self) -> pl.DataFrame:
-        choice = self._view.choice
-        return self._view.recorded.gaps(choice if choice.ops == "write" else choice._replace(ops="read"))
-
-    def touched(self) -> pl.DataFrame:
-        return self._view.recorded.touched(self._view.choice)

@@ -1,4 +1,4 @@
-"""What the pointer does over the chart becomes changes of a state.
+"""Gestures: what the pointer does over the chart changes the window.
 
     drag over the overview or the tracks, or across cells   show that range
     click                                                   zoom in there, four times
@@ -24,8 +24,8 @@ _CLICK, _WHEEL = 4.0, 1.25
 _LARGEST_WHEEL = 24  # notches taken at once
 
 
-class View(Protocol):
-    """What gestures act upon."""
+class Navigable(Protocol):
+    """What gestures act upon; `view.View` is one."""
 
     scene: Scene
     window: tuple[int, int]
@@ -44,7 +44,7 @@ class View(Protocol):
 class Gestures:
     """Reads the messages of one view; several browsers may show it."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: Navigable) -> None:
         self._view = view
         self._last = {"drag": 0.0, "click": 0.0, "out": 0.0}
         self._wheels: dict[float, float] = {}
@@ -67,29 +67,29 @@ class Gestures:
         return new
 
     def _drag(self, made: Mapping[str, Any]) -> None:
-        found = self._view.scene.places.dragged(*_point(made["from"]), *_point(made["to"]))
+        found = self._view.scene.layout.dragged(*_point(made["from"]), *_point(made["to"]))
         if found is not None:
             self._view.window = found
 
     def _click(self, made: Mapping[str, Any]) -> None:
-        places = self._view.scene.places
-        at = places.spot(*_point(made["to"]))
+        layout = self._view.scene.layout
+        at = layout.spot(*_point(made["to"]))
         if at is None:
             return
-        if at.panel == "overview" and not places.window[0] <= at.start < places.window[1]:
-            length, middle = places.length, (at.start + at.end) // 2
-            first = min(max(middle - length // 2, 0), places.size - length)
+        if at.panel == "overview" and not layout.window[0] <= at.start < layout.window[1]:
+            length, middle = layout.length, (at.start + at.end) // 2
+            first = min(max(middle - length // 2, 0), layout.size - length)
             self._view.window = (first, first + length)
         else:
             self._view.zoom(1 / _CLICK, (at.start + at.end) // 2)
 
     def _out(self, made: Mapping[str, Any]) -> None:
         x, y = _point(made["to"])
-        places = self._view.scene.places
-        if places.panel(x, y) == "overview":
-            self._view.window = (0, places.size)
+        layout = self._view.scene.layout
+        if layout.panel(x, y) == "overview":
+            self._view.window = (0, layout.size)
         else:
-            self._view.zoom(_CLICK, places.offset(x, y))
+            self._view.zoom(_CLICK, layout.offset(x, y))
 
     def _wheel(self, made: object, born: float) -> None:
         if not isinstance(made, dict):
@@ -97,12 +97,12 @@ class Gestures:
         total = _number(made.get("sum"))
         turned = total - self._wheels.get(born, 0.0)
         self._wheels[born] = total
-        at = self._view.scene.places.offset(*_point(made.get("to")))
+        at = self._view.scene.layout.offset(*_point(made.get("to")))
         if turned and at is not None:
             self._view.zoom(_WHEEL ** max(-_LARGEST_WHEEL, min(turned, _LARGEST_WHEEL)), at)
 
     def _hover(self, made: object) -> None:
-        spot = self._view.scene.places.spot(*_point(made)) if made else None
+        spot = self._view.scene.layout.spot(*_point(made)) if made else None
         self._view.hover = self._view.tell(spot) if spot is not None else ""
 
 

@@ -1,4 +1,4 @@
-"""The last zoom step: the bytes themselves as HTML, coloured by what touched them.
+"""Hex view: the bytes of a short window as HTML, coloured by how often they were read and written.
 
 Each byte has a class: never read, read once, read more often, and written, which is a line below the byte and goes with any of the
 three. Above each row of bytes stand the names the format gives to what begins in it. Everything that comes from the file or the recording

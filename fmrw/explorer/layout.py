@@ -1,4 +1,4 @@
-"""Where the panels of the explorer stand, and which bytes lie under a point of them. Arithmetic only.
+"""Layout: where the parts of the picture stand, and which bytes lie under a point (hit test). Arithmetic only.
 
 ┌ overview: the whole file, the window marked ────────────────┐
 └──────────────────────────────────────────────────────────────┘
@@ -38,7 +38,7 @@ class Spot:
 
 
 @dataclass(frozen=True)
-class Places:
+class PanelLayout:
     """The boxes of the panels and what they show."""
 
     size: int
@@ -49,7 +49,7 @@ class Places:
     stack: Box
 
     @classmethod
-    def of(cls, look: Look, size: int, window: Window, square: Square) -> Places:
+    def of(cls, look: Look, size: int, window: Window, square: Square) -> PanelLayout:
         """Divide a page."""
         text, margin = look.text, look.text * 1.2
         wide = look.width - 2 * margin

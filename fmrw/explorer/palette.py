@@ -1,4 +1,4 @@
-"""The colours of the explorer, each with a key of one or two characters, as the rows of a canvas carry them."""
+"""Palette: the colours of the explorer, each with a key of one or two characters that the rows of a canvas carry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Playing a recording: the accesses up to a moment are shown, and the moment moves by the clock the recording was made with.
+"""Playback: the accesses up to a moment are shown, and the moment moves by the clock of the recording.
 
 Programs that read for milliseconds cannot be watched in real time, and nobody watches for hours. So at speed 1 a recording of 5 s to
 1 min runs as it ran, a shorter one slowed down to 10 s, a longer one sped up to a minute; `Playback.told` says by how much. How long
@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import traitlets
 
 from fmrw.errors import BadInput
-from fmrw.explorer.ticker import Ticker
+from fmrw.explorer.poller import Poller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from fmrw.explorer.explorer import Explorer
 
 SPEEDS = (0.25, 0.5, 1, 2, 4, 8, 16)
 _SHORT_S, _LONG_S = 5, 60  # between these, speed 1 is real time
@@ -28,12 +27,44 @@ _SLOWED_S = 10
 _PERIOD_S = 0.1
 
 
+class Span(Protocol):
+    """The time a recording took; `RecordedFile` knows it.
+
+    Attributes
+    ----------
+    first, last : datetime or None
+        The first and the last access; None while there is none.
+    """
+
+    first: datetime | None
+    last: datetime | None
+
+
+class Played(Protocol):
+    """What a playback moves; `View` is one.
+
+    Attributes
+    ----------
+    time_window : tuple of datetime or None, or None
+        Since and until, half-open; the playback sets it.
+    """
+
+    time_window: Any
+
+    @property
+    def recorded(self) -> Span:
+        """The recording that is played."""
+
+    def attempt(self, act: Callable[[], object]) -> None:
+        """Do something, showing what goes wrong."""
+
+
 class Playback(traitlets.HasTraits):
     """The moment up to which a view shows accesses, and what moves it.
 
     Parameters
     ----------
-    view : Explorer
+    view : Played
         Its `time_window` is moved.
     clock : function
         Gives seconds that go on steadily.
@@ -49,12 +80,12 @@ class Playback(traitlets.HasTraits):
     playing = traitlets.Bool(default_value=False)
     speed = traitlets.Float(1)
 
-    def __init__(self, view: Explorer, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, view: Played, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._view, self._clock = view, clock
         self._then = 0.0
         self._at: datetime | None = None
-        self._ticker: Ticker | None = None
+        self._poller: Poller | None = None
 
     @traitlets.validate("speed")
     def _check_speed(self, proposal: Any) -> float:  # noqa: ANN401 - traitlets' Bunch
@@ -77,7 +108,7 @@ class Playback(traitlets.HasTraits):
 
     @property
     def pace(self) -> float:
-        """Recorded seconds that pass in one second at speed 1."""
+        """RecordedFile seconds that pass in one second at speed 1."""
         lasted = self.seconds
         if _SHORT_S <= lasted <= _LONG_S:
             return 1.0
@@ -130,14 +161,14 @@ class Playback(traitlets.HasTraits):
 
     @traitlets.observe("playing")
     def _turned(self, _change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
-        if self._ticker is not None:
-            self._ticker.stop()
-            self._ticker = None
+        if self._poller is not None:
+            self._poller.stop()
+            self._poller = None
         if self.playing and self.span is not None:
             since, until = self._view.time_window or (None, None)
             self._at = until or since or self.span[0]
             self._then = self._clock()
-            self._ticker = Ticker(self, _PERIOD_S, rest=1)
+            self._poller = Poller(self, _PERIOD_S, rest=1)
 
     def follow(self) -> bool:
         """Move to the moment that is due; False when it plays no longer."""

@@ -1,6 +1,6 @@
-"""What the explorer shows, drawn: from a recorded file and a state to marks on a canvas.
+"""Scene: the whole picture of a view; from a recorded file and a state to marks on a canvas.
 
-Each part of the picture is a function that adds marks; `draw` puts them together. Bins come from `Recorded.bins`, whose price does
+Each part of the picture is a function that adds marks; `draw` puts them together. Bins come from `RecordedFile.bins`, whose price does
 not depend on the number of accesses, and every panel has a fixed number of bins, so that a step is as large as the screen.
 The plane of offset and time takes a sample of at most `SAMPLE` accesses, and says so.
 """
@@ -14,10 +14,10 @@ import numpy as np
 
 from fmrw.analysis.index.tiles import window_edges
 from fmrw.explorer.canvas import Canvas
-from fmrw.explorer.layout import Places
+from fmrw.explorer.filters import OPS, Choice
+from fmrw.explorer.layout import PanelLayout
 from fmrw.explorer.palette import colours, keys_of, spans
-from fmrw.explorer.recorded import OPS, Choice, Recorded
-from fmrw.explorer.tracks import Sheet, Stack, axis
+from fmrw.explorer.tracks import DrawingContext, Stack, axis
 from fmrw.figures import grid
 from fmrw.figures.classes import Classes
 from fmrw.figures.grid import Square
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
+    from fmrw.explorer.recorded_file import RecordedFile
     from fmrw.explorer.state import State
     from fmrw.figures.classes import Scale
     from fmrw.figures.grid import Layout
@@ -46,27 +47,27 @@ class Scene:
     """A picture, where its panels stand, and the numbers it was made of."""
 
     canvas: Canvas
-    places: Places
+    layout: PanelLayout
     cells: pl.DataFrame
     """`start`, `end` and per operation `…_accesses`, `…_bytes`, `…_distinct`: one row per cell of the grid."""
 
 
-def draw(recorded: Recorded, state: State, choice: Choice, look: Look) -> Scene:
+def draw(recorded: RecordedFile, state: State, choice: Choice, look: Look) -> Scene:
     """Draw what a state shows of a file."""
     start, end = state.window
     square = Square.of(end - start, state.side, cast("Layout", state.layout))
-    places = Places.of(look, state.size, state.window, square)
+    layout = PanelLayout.of(look, state.size, state.window, square)
     canvas = Canvas(look, colours(look.palette))
     ops = tuple(op for op in OPS[choice.ops] if recorded.present(op)) or ("read",)
-    sheet = Sheet(recorded, state, choice, canvas, places, ops)
-    painter = _Painter(sheet)
+    context = DrawingContext(recorded, state, choice, canvas, layout, ops)
+    painter = _Painter(context)
     cells = painter.count()
     painter.title()
     painter.overview()
     painter.grid(cells)
-    Stack(sheet).draw()
+    Stack(context).draw()
     painter.legend()
-    return Scene(canvas, sheet.places, _table(cells))
+    return Scene(canvas, context.layout, _table(cells))
 
 
 def _table(cells: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
@@ -83,38 +84,38 @@ def _table(cells: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 class _Painter:
     """The parts of the picture around the stack of tracks."""
 
-    def __init__(self, sheet: Sheet) -> None:
-        self.sheet = sheet
-        self.recorded, self.state, self.choice = sheet.recorded, sheet.state, sheet.choice
-        self.canvas, self.ops = sheet.canvas, sheet.ops
-        self.text = sheet.canvas.look.text
+    def __init__(self, context: DrawingContext) -> None:
+        self.context = context
+        self.recorded, self.state, self.choice = context.recorded, context.state, context.choice
+        self.canvas, self.ops = context.canvas, context.ops
+        self.text = context.canvas.look.text
 
     @property
-    def places(self) -> Places:
+    def layout(self) -> PanelLayout:
         """Where the panels stand; `count` may choose a coarser grid."""
-        return self.sheet.places
+        return self.context.layout
 
     @property
     def classes(self) -> Classes:
         """The classes of counts, after `count`."""
-        return self.sheet.classes
+        return self.context.classes
 
     def count(self) -> dict[str, pl.DataFrame]:
         """Count the accesses of each cell, in a grid that needs few enough marks."""
-        square, first = self.places.square, self.state.window[0]
+        square, first = self.layout.square, self.state.window[0]
         cells = {op: self.recorded.bins(square.edges + first, op, self.choice) for op in self.ops}
-        columns = window_edges(*self.places.window, self.places.columns("stack"))
-        strips = (columns, window_edges(0, self.state.size, self.places.columns("overview")))
+        columns = window_edges(*self.layout.window, self.layout.columns("stack"))
+        strips = (columns, window_edges(0, self.state.size, self.layout.columns("overview")))
         bins = [
             *cells.values(),
             *(self.recorded.bins(edges, op, self.choice) for op in self.ops for edges in strips),
         ]
         most = max(int(each["accesses"].to_numpy().max(initial=0)) for each in bins)
-        self.sheet.classes = Classes.of(most, cast("Scale", self.state.scale))
+        self.context.classes = Classes.of(most, cast("Scale", self.state.scale))
         runs = sum(1 for op in self.ops for _ in grid.runs(square, self.numbers(cells[op])))
         if runs > MOST_CELLS and square.side > grid.SMALLEST:
             half = Square(square.size, square.side // 2, square.layout)
-            self.sheet.places = Places.of(self.canvas.look, self.state.size, self.state.window, half)
+            self.context.layout = PanelLayout.of(self.canvas.look, self.state.size, self.state.window, half)
             return self.count()
         return cells
 
@@ -124,9 +125,9 @@ class _Painter:
 
     def title(self) -> None:
         """Say which file, which window, and how much of it was touched."""
-        places, text, look = self.places, self.text, self.canvas.look
-        left, right = places.overview.left, places.overview.right
-        y = places.overview.top - text * 2.6
+        layout, text, look = self.layout, self.text, self.canvas.look
+        left, right = layout.overview.left, layout.overview.right
+        y = layout.overview.top - text * 2.6
         self.canvas.text(
             left,
             y,
@@ -135,7 +136,7 @@ class _Painter:
             bold=True,
         )
         start, end = self.state.window
-        whole = places.length == self.state.size
+        whole = layout.length == self.state.size
         shown = "the whole file" if whole else f"{range_text(start, end)} · {size_text(end - start)} shown"
         self.canvas.text(right, y, shown, "a", size=1.15, align="right", bold=True)
         facts = shorten(" · ".join(self._facts()), right - left, text * 0.95)
@@ -147,7 +148,7 @@ class _Painter:
         edges = np.array(self.state.window, np.int64)
         for op in self.ops:
             total = self.recorded.bins(edges, op, self.choice).row(0, named=True)
-            share = total["distinct"] / places if (places := self.places.length) else 0.0
+            share = total["distinct"] / length if (length := self.layout.length) else 0.0
             count = total["accesses"]
             facts.append(
                 f"{count:,} {op}{'' if count == 1 else 's'} of {share:.1%}"
@@ -163,7 +164,7 @@ class _Painter:
 
     def overview(self) -> None:
         """Draw the whole file as a strip, and mark the window in it."""
-        box, text = self.places.overview, self.text
+        box, text = self.layout.overview, self.text
         if not self.state.size:
             self.canvas.rect(box.left, box.top, box.right, box.bottom, "g")
             self.canvas.text(
@@ -174,7 +175,7 @@ class _Painter:
                 align="center",
             )
             return
-        edges = window_edges(0, self.state.size, self.places.columns("overview"))
+        edges = window_edges(0, self.state.size, self.layout.columns("overview"))
         high = box.height / len(self.ops)
         for number, op in enumerate(self.ops):
             top = box.top + number * high
@@ -186,24 +187,24 @@ class _Painter:
                 self.canvas.rect(x, top, x2, top + high - (number + 1 < len(self.ops)), keys[value - 1])
         self._marks()
         self._window()
-        axis(self.canvas, self.places, "overview", box.bottom + text * 0.35)
+        axis(self.canvas, self.layout, "overview", box.bottom + text * 0.35)
 
     def _marks(self) -> None:
         """Mark annotations above the overview."""
         if "annotations" not in self.state.overlays:
             return
-        top = self.places.overview.top
+        top = self.layout.overview.top
         for start, end, _ in self.state.annotations:
-            x, x2 = self.places.x(start, "overview"), self.places.x(end, "overview")
+            x, x2 = self.layout.x(start, "overview"), self.layout.x(end, "overview")
             self.canvas.rect(x, top - self.text * 0.45, max(x2, x + 2), top - 1, "a")
 
     def _window(self) -> None:
         """Lay a veil over what is not looked at, and lead the eye from the window to the tracks."""
-        places, box, stack = self.places, self.places.overview, self.places.stack
+        layout, box, stack = self.layout, self.layout.overview, self.layout.stack
         start, end = self.state.window
         if (start, end) == (0, self.state.size):
             return
-        x, x2 = places.x(start, "overview"), places.x(end, "overview")
+        x, x2 = layout.x(start, "overview"), layout.x(end, "overview")
         self.canvas.rect(box.left, box.top, x, box.bottom, "v")
         self.canvas.rect(x2, box.top, box.right, box.bottom, "v")
         if x2 - x < 2:  # noqa: PLR2004 - points, below which a frame is a line
@@ -216,9 +217,9 @@ class _Painter:
 
     def grid(self, cells: Mapping[str, pl.DataFrame]) -> None:
         """Draw the window as a square of cells; the lower half of a written cell shows writes."""
-        square, box = self.places.square, self.places.grid
+        square, box = self.layout.square, self.layout.grid
         unit = box.width / square.side
-        self._ground(unit)
+        self._background(unit)
         written = self.numbers(cells["write"]) > 0 if "write" in cells else np.zeros(square.count, bool)
         for op, bins in cells.items():
             keys, number = keys_of(self.classes, op), self.numbers(bins)
@@ -231,8 +232,8 @@ class _Painter:
         self._outlines(unit)
         self.canvas.text(box.left, box.bottom + self.text * 1.3, self._cell_text(), "faint", size=0.85)
 
-    def _ground(self, unit: float) -> None:
-        square, box = self.places.square, self.places.grid
+    def _background(self, unit: float) -> None:
+        square, box = self.layout.square, self.layout.grid
         used = square.order < square.used
         for row, a, b in grid.stretches(used):
             self.canvas.rect(
@@ -244,7 +245,7 @@ class _Painter:
             )
 
     def _lines(self, unit: float) -> None:
-        square, box = self.places.square, self.places.grid
+        square, box = self.layout.square, self.layout.grid
         if square.side >= _FINE:
             return
         width = round(min(1.0, unit * 0.09), 2)
@@ -256,9 +257,9 @@ class _Painter:
     def _outlines(self, unit: float) -> None:
         if "annotations" not in self.state.overlays:
             return
-        box, first = self.places.grid, self.state.window[0]
+        box, first = self.layout.grid, self.state.window[0]
         for start, end, _ in self.state.annotations:
-            for x, y, x2, y2 in grid.outline(self.places.square.cells_of(start - first, end - first)):
+            for x, y, x2, y2 in grid.outline(self.layout.square.cells_of(start - first, end - first)):
                 self.canvas.line(
                     box.left + x * unit,
                     box.top + y * unit,
@@ -269,7 +270,7 @@ class _Painter:
                 )
 
     def _cell_text(self) -> str:
-        square = self.places.square
+        square = self.layout.square
         small, rest = divmod(square.size, square.count)
         holds = (
             "1 byte"
@@ -291,7 +292,7 @@ class _Painter:
             entries += zip(keys_of(self.classes, op), labels, strict=True)
         entries.append(("g", "not touched"))
         wide = [text * (2.2 * bool(key) + 0.5 * len(label) + 0.6) for key, label in entries]
-        left, room = self.places.overview.left, self.places.overview.width
+        left, room = self.layout.overview.left, self.layout.overview.width
         lines: list[list[tuple[float, str, str]]] = [[]]
         x = 0.0
         for (key, label), width in zip(entries, wide, strict=True):

@@ -1,7 +1,7 @@
-"""What a view of a file shows, as traits: set one and the view follows; read one and know what is seen.
+"""State: what a view shows, as traits; set one and the view follows, read one and know what is seen.
 
 `State` knows numbers and names only, no widgets and no charts: the window, the filters, the looks, and where "back" leads. Whoever
-draws observes it. It asks its `Ground` for what lies in the file: the size, the gaps, the ranges that were touched.
+draws observes it. It asks its `Targets` where the next gap or the next touched range lies.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _HERE = 256  # bytes shown after "go to"
 OVERLAYS = ("structure", "entropy", "annotations")
 
 
-class Ground(Protocol):
-    """What navigation asks about the file."""
+class Targets(Protocol):
+    """Where navigation can go in the file."""
 
     def gaps(self) -> pl.DataFrame:
         """Give the ranges nothing read (nothing wrote, where only writes are shown) as `start, end`, sorted."""
@@ -85,7 +85,7 @@ class State(traitlets.HasTraits):
         self._future: list[Window] = []
         self._moving = False
         self._place: tuple[Window, int] | None = None
-        self.ground: Ground | None = None
+        self.targets: Targets | None = None
         super().__init__(**values)
 
     # What may be set
@@ -151,6 +151,16 @@ class State(traitlets.HasTraits):
         if not all(each is None or isinstance(each, datetime) for each in (since, until)):
             raise BadInput("time_window takes (since, until), each a datetime or None")
         return None if since is None and until is None else (since, until)
+
+    # Annotations
+
+    def annotate(self, name: str, start: int | None = None, end: int | None = None) -> None:
+        """Name a range, the window if none is given; a view keeps it in the session's folder where there is one."""
+        low, high = self.window
+        mark = Annotation(
+            low if start is None else start, high if end is None else end, name.strip() or "marked"
+        )
+        self.annotations = (*self.annotations, mark)
 
     # Where we were
 
@@ -247,10 +257,10 @@ class State(traitlets.HasTraits):
         return self._jump(self._needed.touched(), forward=False)
 
     @property
-    def _needed(self) -> Ground:
-        if self.ground is None:
+    def _needed(self) -> Targets:
+        if self.targets is None:
             raise BadInput("this state stands for no file: use `explore`")
-        return self.ground
+        return self.targets
 
     def _jump(self, found: pl.DataFrame, *, forward: bool) -> bool:
         start = self.window[0]

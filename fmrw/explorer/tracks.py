@@ -1,4 +1,4 @@
-"""The tracks of the window below each other, all along one axis of offsets: what the bytes are, who touched them, and when."""
+"""Tracks: rows below each other along one axis of offsets; what the bytes are, who touched them, and when."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import polars as pl
 
 from fmrw.analysis import bytestats
 from fmrw.analysis.index.tiles import window_edges
+from fmrw.explorer.filters import Choice
 from fmrw.explorer.palette import keys_of, spans
-from fmrw.explorer.recorded import Choice
 from fmrw.figures.classes import Classes
 from fmrw.figures.page import Box, shorten
 from fmrw.offsets import hex_offset
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fmrw.explorer.canvas import Canvas
-    from fmrw.explorer.layout import Places
-    from fmrw.explorer.recorded import Recorded
+    from fmrw.explorer.layout import PanelLayout
+    from fmrw.explorer.recorded_file import RecordedFile
     from fmrw.explorer.state import State
 
 SAMPLE = 50_000
@@ -41,14 +41,14 @@ _TIME_LEAST = 5  # units of text the plane of time needs
 
 
 @dataclass
-class Sheet:
-    """What is drawn, how, and onto what; a painter may change the places and the classes."""
+class DrawingContext:
+    """What is drawn, how, and onto what; a painter may change the layout and the classes."""
 
-    recorded: Recorded
+    recorded: RecordedFile
     state: State
     choice: Choice
     canvas: Canvas
-    places: Places
+    layout: PanelLayout
     ops: tuple[str, ...]
     classes: Classes = field(default_factory=lambda: Classes.of(1))
 
@@ -56,16 +56,16 @@ class Sheet:
 class Stack:
     """Draws the tracks, from top to bottom."""
 
-    def __init__(self, sheet: Sheet) -> None:
-        self.recorded, self.state, self.choice = sheet.recorded, sheet.state, sheet.choice
-        self.canvas, self.places, self.classes, self.ops = (
-            sheet.canvas,
-            sheet.places,
-            sheet.classes,
-            sheet.ops,
+    def __init__(self, context: DrawingContext) -> None:
+        self.recorded, self.state, self.choice = context.recorded, context.state, context.choice
+        self.canvas, self.layout, self.classes, self.ops = (
+            context.canvas,
+            context.layout,
+            context.classes,
+            context.ops,
         )
-        self.text = sheet.canvas.look.text
-        self.y = sheet.places.stack.top
+        self.text = context.canvas.look.text
+        self.y = context.layout.stack.top
 
     def draw(self) -> None:
         """Draw all of them."""
@@ -79,16 +79,16 @@ class Stack:
             self._entropy()
         self._strips()
         self._ticks()
-        rows, total = self.recorded.sample(self.choice, self.places.window, SAMPLE)
+        rows, total = self.recorded.sample(self.choice, self.layout.window, SAMPLE)
         kinds = self._kinds(rows)
         self._lanes(rows, kinds)
         self._time(rows, total, kinds)
 
-    def _row(self, name: str, height: float, *, ground: bool = True) -> Box:
-        """Begin a track: its name in the gutter, its ground, its box."""
-        stack, text = self.places.stack, self.text
+    def _row(self, name: str, height: float, *, background: bool = True) -> Box:
+        """Begin a track: its name in the gutter, its background, its box."""
+        stack, text = self.layout.stack, self.text
         box = Box(stack.left, self.y, stack.width, height * text)
-        if ground:
+        if background:
             self.canvas.rect(box.left, box.top, box.right, box.bottom, "g")
         if name:
             middle = box.top + min(box.height, text * 2.2) / 2 + text * 0.32
@@ -100,7 +100,7 @@ class Stack:
 
     def _bar(self, box: Box, start: int, end: int, key: str) -> tuple[float, float]:
         """Draw a range of the file, at least a visible sliver of it."""
-        x, x2 = self.places.x(start), self.places.x(end)
+        x, x2 = self.layout.x(start), self.layout.x(end)
         x2 = max(x2, min(x + 1, box.right))
         self.canvas.rect(x, box.top, x2, box.bottom, key)
         return x, x2
@@ -119,7 +119,7 @@ class Stack:
         inside = [each for each in self.state.annotations if each.start < end and each.end > start]
         if not inside:
             return
-        box = self._row("marked", 1.15, ground=False)
+        box = self._row("marked", 1.15, background=False)
         for each in inside:
             x, x2 = self._bar(box, each.start, each.end, "a")
             self._label(box, x, x2, each.name, "paper")
@@ -128,15 +128,15 @@ class Stack:
         parts = self.recorded.file.parts(*self.state.window)
         names = iter(("format", "parts", "inner parts"))
         for level in sorted(parts["depth"].unique().to_list())[:_LEVELS]:
-            box = self._row(next(names), 1.15, ground=False)
+            box = self._row(next(names), 1.15, background=False)
             found = parts.filter(pl.col("depth") == level).sort("start")
-            for number, (start, end, name) in enumerate(_drawable(found, self.places.length, _PARTS)):
+            for number, (start, end, name) in enumerate(_drawable(found, self.layout.length, _PARTS)):
                 x, x2 = self._bar(box, start, end, ("s", "S")[number % 2])
                 self._label(box, x, x2, name)
 
     def _entropy(self) -> None:
-        columns = max(1, min(_ENTROPY_COLUMNS, self.places.length // _ENTROPY_LEAST))
-        edges = window_edges(*self.places.window, columns).tolist()
+        columns = max(1, min(_ENTROPY_COLUMNS, self.layout.length // _ENTROPY_LEAST))
+        edges = window_edges(*self.layout.window, columns).tolist()
         box = self._row("entropy", 2.0)
         pieces = [(start, min(end, start + _ENTROPY_BYTES)) for start, end in pairwise(edges)]
         contents, reason = self.recorded.file.contents(pieces)
@@ -146,12 +146,12 @@ class Stack:
             )
         for (start, end), content in zip(pairwise(edges), contents, strict=False):
             share = bytestats.entropy(bytestats.histogram([content])) / 8
-            x, x2 = self.places.x(start), self.places.x(end)
+            x, x2 = self.layout.x(start), self.layout.x(end)
             self.canvas.rect(x, box.bottom - share * box.height, x2, box.bottom, "n")
 
     def _strips(self) -> None:
         """Draw how often each column was read and written, and which no read touched."""
-        edges = window_edges(*self.places.window, self.places.columns("stack"))
+        edges = window_edges(*self.layout.window, self.layout.columns("stack"))
         for op in self.ops:
             bins = self.recorded.bins(edges, op, self.choice)
             box = self._row(f"{op}s", 2.2 if op == "read" else 1.5)
@@ -174,7 +174,7 @@ class Stack:
             self.canvas.rect(box.left + a * unit, box.top, box.left + b * unit, box.bottom, "hn"[look - 1])
 
     def _ticks(self) -> None:
-        axis(self.canvas, self.places, "stack", self.y - self.text * 0.2)
+        axis(self.canvas, self.layout, "stack", self.y - self.text * 0.2)
         self.y += self.text * 1.2
 
     def _kinds(self, rows: pl.DataFrame) -> dict[tuple[int, str], str]:
@@ -193,7 +193,7 @@ class Stack:
 
     def _lanes(self, rows: pl.DataFrame, kinds: dict[tuple[int, str], str]) -> None:
         """Draw which columns each process touched."""
-        columns = max(1, self.places.columns("stack") // 2)
+        columns = max(1, self.layout.columns("stack") // 2)
         who = _numbered(rows, kinds)
         for number, ((pid, name), key) in enumerate(kinds.items()):
             box = self._row(f"{name} [{pid}]", 0.95)
@@ -210,7 +210,7 @@ class Stack:
 
     def _time(self, rows: pl.DataFrame, total: int, kinds: dict[tuple[int, str], str]) -> None:
         """Draw what was accessed when: offsets across, time downwards."""
-        stack, text = self.places.stack, self.text
+        stack, text = self.layout.stack, self.text
         room = (stack.bottom - self.y) / text
         if room < _TIME_LEAST:
             return
@@ -231,22 +231,22 @@ class Stack:
             size=0.85,
             align="right",
         )
-        for x, x2, y, key in _points(rows, self.places.window, (first, last), box, kinds):
+        for x, x2, y, key in _points(rows, self.layout.window, (first, last), box, kinds):
             self.canvas.rect(x, y, x2, y + 1.6, key)
         if rows.height < total:
             note = f"lanes and time: {rows.height:,} of {total:,} accesses"
             self.canvas.text(box.right, stack.bottom + text * 1.3, note, "faint", size=0.85, align="right")
 
 
-def axis(canvas: Canvas, places: Places, panel: str, y: float) -> None:
+def axis(canvas: Canvas, layout: PanelLayout, panel: str, y: float) -> None:
     """Write offsets at multiples of a power of two below a strip, and the end of the file where there is room."""
-    (start, end), box = places.strip(panel)
+    (start, end), box = layout.strip(panel)
     text, ticks = canvas.look.text, _ticks_of(start, end)
     taken: list[tuple[float, float]] = []
-    for offset in [*ticks, *([end] if end == places.size and end not in ticks else [])]:
-        x, label = places.x(offset, panel), hex_offset(offset)
+    for offset in [*ticks, *([end] if end == layout.size and end not in ticks else [])]:
+        x, label = layout.x(offset, panel), hex_offset(offset)
         wide = len(label) * text * 0.24
-        middle = min(max(x, places.overview.left + wide), places.overview.right - wide)
+        middle = min(max(x, layout.overview.left + wide), layout.overview.right - wide)
         if any(middle - wide < b + text and middle + wide > a - text for a, b in taken):
             continue
         canvas.line(x, y, x, y + text * 0.2, "faint", width=0.8)

@@ -100,7 +100,7 @@ def main() -> None:
     report("next gap, the first time", seconds(view.next_gap) * 1e3, "ms")
     report("next gap, again", seconds(view.next_gap) * 1e3, "ms")
     view.whole()
-    box = view.scene.places.stack
+    box = view.scene.layout.stack
     hover = {"hover": [box.left + 50, box.top + 50]}
     report("hovering over the whole file", seconds(lambda: view.gestures.take(hover)) * 1e3, "ms")
 

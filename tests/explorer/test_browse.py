@@ -11,7 +11,8 @@ import pytest
 from recordings import events
 
 from fmrw.errors import BadInput
-from fmrw.explorer.browse import BINS, ROWS, SORTS, Browser, browse, touched
+from fmrw.explorer.browse import ROWS, SORTS, Browser, browse
+from fmrw.explorer.sparklines import BINS, touched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,7 +102,7 @@ def test_a_click_opens_the_explorer(many: Browser) -> None:
     first = many.view
     shown[4].children[0].click()
     assert many.view is not first
-    assert first._panel is None
+    assert first._display is None
 
 
 def test_a_click_that_fails_says_so(many: Browser) -> None:

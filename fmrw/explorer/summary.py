@@ -1,38 +1,35 @@
-"""What is seen of an explorer where nothing runs: one line on hovering, a strip in text, a picture in a saved notebook."""
+"""Summaries in text: one line about a range, for the pointer, and a strip of a window, for plain IPython.
+
+Everything that comes from the recording is made harmless for a terminal (`visible`).
+"""
 
 from __future__ import annotations
 
-import base64
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fmrw.analysis.index.tiles import window_edges
-from fmrw.explorer import pixels
-from fmrw.explorer.recorded import OPS
+from fmrw.explorer.filters import OPS
 from fmrw.figures.page import size_text
 from fmrw.offsets import range_text
 from fmrw.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     import polars as pl
 
-    from fmrw.explorer.explorer import Explorer
-    from fmrw.explorer.recorded import Choice, Recorded
+    from fmrw.explorer.filters import Choice
+    from fmrw.explorer.recorded_file import RecordedFile
 
 _COLUMNS = 72
 _SHADES = " ░▒▓█"
 _NAMED = 4
 _SAMPLE = 20_000  # accesses looked at for who they were
-_SCALE = 1.5
-INSTALL = "The explorer needs the notebook's widgets: pip install 'fmrw[notebook]'"
-TERMINAL = "A terminal shows text only; for the explorer: pip install 'fmrw[notebook]', then `jupyter lab`"
 
 
-def tell(recorded: Recorded, choice: Choice, start: int, end: int) -> str:
+def tell(recorded: RecordedFile, choice: Choice, start: int, end: int) -> str:
     """Say in one line what happened to the bytes [start, end): how often, who, when, and what they are."""
     rows, total = recorded.sample(choice, (start, end), _SAMPLE)
     parts = [range_text(start, end), f"{end - start:,} byte{'s' if end - start > 1 else ''}"]
@@ -59,7 +56,7 @@ def _who(rows: pl.DataFrame) -> str:
     return shown + (f" and {more} more" if more > 0 else "")
 
 
-def strip(recorded: Recorded, choice: Choice, window: tuple[int, int]) -> str:
+def strip(recorded: RecordedFile, choice: Choice, window: tuple[int, int]) -> str:
     """Draw a window as lines of text: a summary, and a character per column, darker where more was touched."""
     start, end = window
     lines = [f"{visible(recorded.path)}: {size_text(recorded.size)}, {range_text(start, end)} shown"]
@@ -79,29 +76,3 @@ def strip(recorded: Recorded, choice: Choice, window: tuple[int, int]) -> str:
             f"{op:>5} │{picture}│ {count:,} {op}{'s' if count != 1 else ''}, {touched:.1%} of the bytes"
         )
     return "\n".join(lines)
-
-
-def bundle(view: Explorer, text: str, widget: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-    """Give the widget, a picture and the text; in a terminal the text alone."""
-    if in_terminal():
-        return {"text/plain": f"{text}\n{TERMINAL}"}
-    picture = base64.b64encode(pixels.png(view.scene.canvas, _SCALE)).decode()
-    return {**beside(text, widget), "image/png": picture}
-
-
-def beside(text: str, widget: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-    """Give a widget and its text; without the widgets' packages the text, and what to install."""
-    try:
-        return {**widget(), "text/plain": text}
-    except ImportError:
-        return {"text/plain": f"{text}\n{INSTALL}"}
-
-
-def in_terminal() -> bool:
-    """Tell whether IPython runs, and in a terminal, which shows text only."""
-    try:
-        from IPython.core.getipython import get_ipython  # noqa: PLC0415 - may be missing
-    except ImportError:
-        return False
-    shell = get_ipython()
-    return shell is not None and getattr(shell, "kernel", None) is None

@@ -1,4 +1,4 @@
-"""Altair's `JupyterChart` with its JavaScript at hand, so that a notebook needs no network.
+"""Offline charts: altair's `JupyterChart` with its JavaScript at hand, so that a notebook needs no network.
 
 Altair bundles Vega for this on first use in every kernel, which takes about a second of the interpreter; the bundle is kept in the
 user's cache, by the versions it was made of. It runs in the user's browser, so only a file that nobody else could have written is used.

@@ -1,6 +1,6 @@
-"""The widgets of an explorer: toolbar, chart, bytes, messages, and the drawers with everything else.
+"""Panel: all widgets of one view; toolbar, chart, line for the pointer, messages, bytes, tabs.
 
-Widgets set traits of the view and show them; nothing is decided here. Every callback runs through `Explorer.attempt`, so that an
+Widgets set traits of the view and show them; nothing is decided here. Every callback runs through `View.attempt`, so that an
 error is seen below the chart. Text from recordings is escaped, or goes through widgets that show text as text.
 """
 
@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as w  # type: ignore[import-untyped] # ships no types
 
 from fmrw.explorer import canvas
-from fmrw.explorer.drawers import button, drawers
-from fmrw.explorer.frame import HINT, INSIDE, Frame
 from fmrw.explorer.hexview import escaped
-from fmrw.explorer.offline import chart_class
+from fmrw.explorer.shortcuts import HINT, press
+from fmrw.explorer.widgets.offline import chart_class
+from fmrw.explorer.widgets.page_events import INSIDE, PageEvents
+from fmrw.explorer.widgets.tabs import tabs
+from fmrw.explorer.widgets.toolbar import toolbar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fmrw.explorer.explorer import Explorer
     from fmrw.explorer.scene import Scene
+    from fmrw.explorer.view import View
 
 NARROWEST, WIDEST = 640, 1400
 _EDGE = 12  # pixels left beside the chart
@@ -35,7 +37,7 @@ class Panel:
         The chart.
     """
 
-    def __init__(self, view: Explorer) -> None:
+    def __init__(self, view: View) -> None:
         self.view = view
         self._theme = view.theme
         self.figure = self._figure(view.scene)
@@ -43,10 +45,10 @@ class Panel:
         self.bytes = w.HTML(view.bytes_html())
         self.hover = w.HTML(layout=w.Layout(min_height="22px"))
         self.problem = w.HTML()
-        self.frame = Frame()
+        self.page = PageEvents()
         self._link()
         self.box = w.VBox(
-            [toolbar(view), self.figure, self.hover, self.problem, self.bytes, drawers(view), self.frame],
+            [toolbar(view), self.figure, self.hover, self.problem, self.bytes, tabs(view), self.page],
             layout=w.Layout(width="100%"),
         )
         self.box.add_class(INSIDE)
@@ -71,10 +73,10 @@ class Panel:
         acts: dict[str, Callable[[Any], object]] = {
             "pressed": lambda new: press(view, new.get("key")),
             "width": self._fit,
-            "theme": view.dress,
+            "theme": view.follow_theme,
         }
         for trait, act in acts.items():
-            self.frame.observe(lambda change, act=act: view.attempt(lambda: act(change["new"])), trait)
+            self.page.observe(lambda change, act=act: view.attempt(lambda: act(change["new"])), trait)
         self._say(self.hover, view.hover or HINT)
         self._say(self.problem, view.problem, problem=True)
 
@@ -118,70 +120,5 @@ class Panel:
 
     def close(self) -> None:
         """Take the widgets away."""
-        for widget in (self.figure, self.frame, self.box):
+        for widget in (self.figure, self.page, self.box):
             widget.close()
-
-
-def press(view: Explorer, key: str | None) -> None:
-    """Do what a key stands for; see `frame.KEYS`."""
-    acts: dict[str, Callable[[], object]] = {
-        "ArrowLeft": lambda: view.pan(-0.5),
-        "ArrowRight": lambda: view.pan(0.5),
-        "+": lambda: view.zoom(0.5),
-        "-": lambda: view.zoom(2),
-        "0": view.whole,
-        "n": view.next_gap,
-        "p": view.previous_gap,
-        "e": view.next_extent,
-        "Backspace": view.back,
-    }
-    if key in acts:
-        acts[key]()
-
-
-def toolbar(view: Explorer) -> w.HBox:
-    """Make the buttons that move the window, and the box to go to an offset."""
-    buttons = [
-        button(view, "", "arrow-left", "Back to what was shown before (Backspace)", view.back),
-        button(view, "", "arrow-right", "Forward again", view.forward),
-        button(view, "whole", "arrows-h", "The whole file (0)", view.whole),
-        button(view, "", "search-plus", "Zoom in (+, or click)", lambda: view.zoom(0.5)),
-        button(view, "", "search-minus", "Zoom out (-, or double click)", lambda: view.zoom(2)),
-        button(
-            view, "previous gap", "step-backward", "The gap before (p)", lambda: found(view, "previous_gap")
-        ),
-        button(
-            view,
-            "next gap",
-            "step-forward",
-            "The next range that nothing read (n)",
-            lambda: found(view, "next_gap"),
-        ),
-        button(
-            view,
-            "next extent",
-            "fast-forward",
-            "The next range that was touched (e)",
-            lambda: found(view, "next_extent"),
-        ),
-    ]
-    place = w.Text(
-        placeholder="go to 0x1c0, 448, 12 KiB, 75 %, 0x0-0x200",
-        continuous_update=False,
-        layout=w.Layout(width="270px"),
-        tooltip="An offset, or a range",
-    )
-
-    def go(change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
-        if change["new"].strip():
-            view.attempt(lambda: view.go_to(change["new"]))
-            place.value = ""
-
-    place.observe(go, "value")
-    return w.HBox([*buttons, place], layout=w.Layout(flex_flow="row wrap"))
-
-
-def found(view: Explorer, way: str) -> None:
-    """Go to a gap or an extent, or say that there is none."""
-    if not getattr(view, way)():
-        view.hover = f"no {way.replace('_', ' ')}"

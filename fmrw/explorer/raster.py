@@ -1,6 +1,7 @@
-"""A canvas as PNG at once, for saved notebooks: every view that is shown has one, and vl-convert takes most of a second.
+"""Raster: a canvas as PNG by Pillow, for saved notebooks.
 
-The marks are plain enough for Pillow: rectangles, lines, texts, in one order. Whoever wants a figure exports one.
+Every view that is shown has such a picture, and vl-convert would take most of a second for it. The marks are plain enough: rectangles,
+lines, texts, in one order. Whoever wants a figure exports one.
 """
 
 from __future__ import annotations

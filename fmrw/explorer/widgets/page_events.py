@@ -1,4 +1,4 @@
-"""What a container of widgets tells the kernel: keys pressed anywhere inside it, how wide it may be, and whether the page is dark.
+"""Page events: what the page around a container tells the kernel; keys pressed in it, its width, and the page's theme.
 
 While the container has the focus, the notebook's own shortcuts rest.
 """
@@ -8,24 +8,7 @@ from __future__ import annotations
 import anywidget
 import traitlets
 
-KEYS = {
-    "ArrowLeft": "pan left",
-    "ArrowRight": "pan right",
-    "+": "zoom in",
-    "-": "zoom out",
-    "0": "the whole file",
-    "n": "next gap",
-    "p": "previous gap",
-    "e": "next extent",
-    "Backspace": "back",
-}
-"""Key → what it does."""
-
-HINT = (
-    "drag: show that range · click: closer · double click: back out · wheel: around the pointer · "
-    "keys: ← → move, + - zoom, 0 whole, n p gaps, e extents, ⌫ back"
-)
-"""What pointer and keys do, in one line."""
+from fmrw.explorer.shortcuts import SHORTCUTS
 
 INSIDE = "fmrw-explorer"
 """CSS class of the widget whose keys are meant."""
@@ -83,7 +66,7 @@ export default { render };
 """
 
 
-class Frame(anywidget.AnyWidget):
+class PageEvents(anywidget.AnyWidget):
     """An invisible widget; put it anywhere inside a container of the class `INSIDE`.
 
     Attributes
@@ -97,7 +80,7 @@ class Frame(anywidget.AnyWidget):
     """
 
     _esm = _SCRIPT.replace("INSIDE", INSIDE)
-    known = traitlets.List(traitlets.Unicode(), list(KEYS)).tag(sync=True)
+    known = traitlets.List(traitlets.Unicode(), list(SHORTCUTS)).tag(sync=True)
     pressed = traitlets.Dict().tag(sync=True)
     width = traitlets.Int(0).tag(sync=True)
     theme = traitlets.Unicode("").tag(sync=True)

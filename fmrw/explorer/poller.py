@@ -1,8 +1,9 @@
-"""A thread that lets a view follow a live recording, at most four times a second.
+"""Poller: a thread that calls `follow` again and again; of a view to take in new events, of a playback to move on.
 
-It holds the view weakly and ends with it, with the recording, or when told to. What the view takes is not taken from the watched
-program: after each step it rests (`REST`) nine times as long as the step took, so that a view takes a tenth of one CPU at most, and less
-where the machine is busy, since steps take longer then.
+It holds the object weakly. It ends with it, when `follow` says so, or when told to (`stop`).
+
+Limits. A view is asked at most four times a second, and the poller rests (`REST`) nine times as long as each step took. So a view takes
+a tenth of one CPU at most from the watched program, and less where the machine is busy, since steps take longer then.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Follower(Protocol):
         """Take in what is new; False when nothing more will come."""
 
 
-class Ticker:
+class Poller:
     """Call `follow` of an object until it says that all has come."""
 
     def __init__(self, follower: Follower, period_s: float = PERIOD_S, rest: float = REST) -> None:

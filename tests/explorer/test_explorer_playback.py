@@ -10,9 +10,9 @@ import pytest
 from recordings import BEGIN, events
 
 from fmrw.errors import BadInput
-from fmrw.explorer.drawers import playback, times_text
 from fmrw.explorer.explorer import Explorer, explore
 from fmrw.explorer.playback import SPEEDS, Playback
+from fmrw.explorer.widgets.playback import playback_controls, times_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,9 +43,9 @@ class Played:
     def play(self) -> None:
         """Begin, without the thread: the test moves the clock itself."""
         self.player.play()
-        if self.player._ticker is not None:
-            self.player._ticker.stop()
-            self.player._ticker.thread.join()
+        if self.player._poller is not None:
+            self.player._poller.stop()
+            self.player._poller.thread.join()
 
     def pass_(self, seconds: float, steps: int = 1) -> list[int]:
         """Let time pass; give the numbers of the accesses that are shown then."""
@@ -150,12 +150,12 @@ def test_nothing_to_play(trace: Callable[..., LiveTrace]) -> None:
     assert view.playback.span is None
     view.playback.play()
     assert view.playback.follow() is False
-    assert playback(view).children[4].value.endswith("all at one moment")
+    assert playback_controls(view).children[4].value.endswith("all at one moment")
 
 
 def test_the_slider_follows_and_leads(played: Callable[..., Played]) -> None:
     made = played(0, 5, 10)
-    row = playback(made.view)
+    row = playback_controls(made.view)
     play, slider, label = row.children[0], row.children[3], row.children[4]
     slider.value = (0.0, 0.5)
     assert made.view.time_window == (None, BEGIN + timedelta(seconds=5))
@@ -181,7 +181,7 @@ def test_the_thread_plays_to_the_end(trace: Callable[..., LiveTrace]) -> None:
     made = Played(trace, [0, 1e-3])
     player = Playback(made.view, iter(range(0, 10_000, 4)).__next__)  # four seconds at every look
     player.play()
-    player._ticker.thread.join(120)
+    player._poller.thread.join(120)
     assert not player.playing
     assert made.view.time_window is None
     assert made.view.problem == ""

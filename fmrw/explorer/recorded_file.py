@@ -1,7 +1,9 @@
-"""One file of a recording, as a view asks for it: bins, rows of a window, who was there, gaps, the file's own bytes.
+"""Recorded file: the reads and writes of one file, and the questions a view asks about them.
 
-`Recorded` holds the reads and writes of one file and an index of each direction; `update` takes in what a live mount has added. A
-trace is known by what it can do (`Recording`), not by its class.
+It answers with bins, rows of a window, processes, gaps, and the file's own bytes. Each operation has an index of its own. `update`
+takes in what a live mount has added; answers are remembered until then.
+
+Threads. One thread may call `update` while others ask.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import polars as pl
 
@@ -18,103 +20,29 @@ from fmrw.analysis.index.tiles import Filter, window_edges
 from fmrw.errors import UnknownPath
 from fmrw.explorer.content import Content
 from fmrw.explorer.counts import Counts
+from fmrw.explorer.filters import OPS, Choice
 from fmrw.figures.page import About
 from fmrw.text import path_bytes, visible
 from fmrw.trace.schema import EVENTS, transfers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from fmrw.offsets import Annotation
+    from fmrw.explorer.trace_protocol import Recording
 
 COLUMNS = ("seq", "time", "op", "start", "end", "size", "fidelity", "handle", "pid", "tid", "process")
-OPS = {"both": ("read", "write"), "read": ("read",), "write": ("write",)}
 _WITHOUT_SIZE = ("unlink", "rename")
-_NAMED = 3  # of those a filter lets pass
-_TIME = "%H:%M:%S.%f"
 _KEPT, _BINS = 4, 16  # masks and sets, answers
 
 Window = tuple[int, int]
 Value = TypeVar("Value")
 
 
-class Recording(Protocol):
-    """What a view needs of a trace; `fmrw.Trace` is one."""
-
-    @property
-    def live(self) -> bool:
-        """Whether events may still come."""
-
-    @property
-    def lazy(self) -> pl.LazyFrame:
-        """All events up to now."""
-
-    @property
-    def files(self) -> pl.DataFrame:
-        """One row for each file."""
-
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        """What is known of the session."""
-
-    def resolve(self, path: str | os.PathLike[str]) -> str:
-        """Give the name under which a file stands in the events."""
-
-    def content(self, path: str | os.PathLike[str]) -> int | None:
-        """Open the content of a file, unmonitored."""
-
-    def annotations(self, path: str | os.PathLike[str]) -> tuple[Annotation, ...]:
-        """Give the named ranges of a file."""
-
-    def annotate(self, path: str | os.PathLike[str], annotations: Sequence[Annotation]) -> None:
-        """Keep the named ranges of a file."""
-
-
-class Choice(NamedTuple):
-    """Which reads and writes are shown; None lets everybody pass."""
-
-    ops: str = "both"
-    processes: tuple[tuple[int, str], ...] | None = None
-    threads: tuple[int, ...] | None = None
-    handles: tuple[int, ...] | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-    def told(self) -> str:
-        """Say what is left out, for those who see the picture and not the filter; "" where nothing is."""
-        processes = [f"{visible(name)} [{pid}]" for pid, name in self.processes or ()]
-        parts = [
-            "" if self.ops == "both" else f"{self.ops}s",
-            _some("", processes, self.processes),
-            _some("thread ", self.threads or (), self.threads),
-            _some("handle ", self.handles or (), self.handles),
-            f"from {self.since:{_TIME}}" if self.since else "",
-            f"until {self.until:{_TIME}}" if self.until else "",
-        ]
-        said = ", ".join(part for part in parts if part)
-        return f"only {said}" if said else ""
-
-    def who(self) -> dict[str, Any]:
-        """Give it as arguments of `Index.bins` and `Filter.of`, without the operation."""
-        named = {"processes": self.processes, "tids": self.threads, "handles": self.handles}
-        return named | {"since": self.since, "until": self.until}
-
-
-def _some(what: str, names: Sequence[object], chosen: object | None) -> str:
-    """Name the first of those that were chosen; "" where nobody chose."""
-    if chosen is None:
-        return ""
-    more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
-    return (
-        " and ".join([f"{what}{name}" for name in names[:_NAMED]] + more) or f"no {what or 'process'}".strip()
-    )
-
-
-class Recorded:
+class RecordedFile:
     """The reads and writes of one file.
 
     Attributes

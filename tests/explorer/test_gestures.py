@@ -1,0 +1,105 @@
+"""Pointer and keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fmrw.explorer.shortcuts import press
+
+if TYPE_CHECKING:
+    from fmrw.explorer.explorer import Explorer
+
+
+def at(view: Explorer, panel: str, across: float, down: float = 0.5) -> list[float]:
+    box = getattr(view.scene.layout, panel)
+    return [box.left + box.width * across, box.top + box.height * down]
+
+
+def test_a_drag_over_the_overview_shows_that_range_once(view: Explorer) -> None:
+    drag = {"at": 5, "from": at(view, "overview", 0.2), "to": at(view, "overview", 0.4)}
+    assert view.gestures.take({"born": 1, "drag": drag})
+    start, end = view.window
+    assert abs(start - 200) <= 3
+    assert abs(end - 400) <= 3
+    view.whole()
+    assert not view.gestures.take({"born": 1, "drag": drag})
+    assert view.window == (0, 1000)
+
+
+def test_a_drag_backwards_and_beyond_the_edge(view: Explorer) -> None:
+    view.gestures.take({"drag": {"at": 1, "from": at(view, "stack", 0.5), "to": [-500, 9000]}})
+    assert view.window[0] == 0
+    assert abs(view.window[1] - 500) <= 4
+
+
+def test_a_drag_across_cells(view: Explorer) -> None:
+    view.side = 16
+    box = view.scene.layout.grid
+    first = [box.left + box.width * 0.5 / 16, box.top + box.height * 1.5 / 16]
+    last = [box.left + box.width * 3.5 / 16, box.top + box.height * 2.5 / 16]
+    view.gestures.take({"drag": {"at": 1, "from": first, "to": last}})
+    assert view.window == (16 * 1000 // 256, 36 * 1000 // 256)
+
+
+def test_click_double_click_and_wheel(view: Explorer) -> None:
+    view.gestures.take({"born": 1, "click": {"at": 1, "to": at(view, "stack", 0.5)}})
+    start, end = view.window
+    assert end - start == 250
+    assert start < 500 < end
+    view.gestures.take(
+        {
+            "born": 1,
+            "click": {"at": 1, "to": at(view, "stack", 0.5)},
+            "out": {"at": 2, "to": at(view, "stack", 0.5)},
+        }
+    )
+    assert view.window == (0, 1000)
+    view.gestures.take({"born": 1, "wheel": {"to": at(view, "stack", 0.0), "sum": -2}})
+    assert view.window == (1, 641)  # the first column holds two bytes
+    view.gestures.take({"born": 1, "wheel": {"to": at(view, "stack", 0.0), "sum": -2}})
+    assert view.window == (1, 641)  # the first column holds two bytes
+    view.gestures.take({"born": 1, "wheel": {"to": at(view, "stack", 0.0), "sum": 8}})
+    assert view.window == (0, 1000)
+
+
+def test_hovering_tells_what_lies_there(view: Explorer) -> None:
+    view.gestures.take({"hover": at(view, "overview", 0.255)})
+    for told in ("2 reads", "1 write", "parser [42], other [43]", "12:00:00.001"):
+        assert told in view.hover
+    view.gestures.take({"hover": at(view, "overview", 0.6)})
+    assert "not touched" in view.hover
+    view.gestures.take({"hover": [0, 0]})
+    assert view.hover == ""
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        None,
+        5,
+        {"drag": 7},
+        {"drag": {"at": 9}},
+        {"drag": {"at": 9, "from": "x", "to": None}},
+        {"wheel": {"sum": "y"}},
+        {"hover": [1]},
+        {"click": {"at": 3, "to": ["a", {}]}},
+    ],
+)
+def test_messages_that_are_no_gestures_change_nothing(view: Explorer, message: object) -> None:
+    view.gestures.take(message)
+    assert view.window == (0, 1000)
+
+
+def test_keys(view: Explorer) -> None:
+    for key, window in (
+        ("+", (250, 750)),
+        ("ArrowRight", (500, 1000)),
+        ("Backspace", (250, 750)),
+        ("0", (0, 1000)),
+        ("n", (75, 225)),
+        ("x", (75, 225)),
+    ):
+        press(view, key)
+        assert view.window == window

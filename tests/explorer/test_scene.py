@@ -1,0 +1,94 @@
+"""The picture: few marks, exact offsets, round ticks."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import vl_convert
+from PIL import Image
+from recordings import BEGIN, events
+
+from fmrw.explorer import canvas, raster
+from fmrw.explorer.explorer import Explorer, explore
+from fmrw.figures import render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from recordings import LiveTrace
+
+
+def test_the_chart_has_few_marks_and_a_step_is_small(trace: Callable[..., LiveTrace]) -> None:
+    random = np.random.default_rng(5)
+    starts = random.integers(0, 1 << 30, 200_000)
+    frame = events(("read", 0, 1), size=1 << 30)
+    many = frame.select(pl.all().repeat_by(len(starts)).explode()).with_columns(
+        seq=pl.int_range(len(starts), dtype=pl.Int64), start=pl.Series(starts), end=pl.Series(starts + 40),
+        pid=pl.Series(starts % 9).cast(pl.Int32), time=pl.lit(BEGIN) + pl.duration(microseconds=pl.int_range(len(starts))),
+    )  # fmt: skip
+    view = explore(trace(many.cast(frame.schema)), "sample.bin", side=128)
+    for window in (view.window, (1 << 29, (1 << 29) + (1 << 20)), (5, 9)):
+        view.window = window
+        assert view.problem == ""
+        assert view.scene.canvas.marks <= 10_000
+        assert view.scene.canvas.size <= 300_000
+
+
+def test_offsets_of_64_bits(trace: Callable[..., LiveTrace]) -> None:
+    size = 2**63 - 1
+    view = explore(trace(events(("read", 2**62, 2**62 + 4096), size=size)), "sample.bin")
+    assert view.next_extent()
+    assert view.window == (2**62 - 1024, 2**62 + 5120)
+    found = view.data().filter(pl.col("read_accesses") > 0)
+    assert 0 <= 2**62 - found["start"].min() <= 1  # cells of one byte or two
+    assert 0 <= found["end"].max() - (2**62 + 4096) <= 1
+    assert found["read_distinct"].sum() == 4096
+    spot = view.scene.layout.spot(view.scene.layout.stack.left, view.scene.layout.stack.top + 1)
+    assert spot is not None
+    assert spot.start == view.window[0]
+    assert view.problem == ""
+
+
+def test_offsets_on_the_axes_are_round(view: Explorer) -> None:
+    view.window = (100, 900)
+    texts = [row["t"] for row in view.scene.canvas.texts if row["t"].startswith("0x")]
+    assert "0x3e8" in texts  # the end of the file
+    assert {"0x100", "0x200", "0x300"} <= set(texts)
+    assert all(int(text, 16) % 0x100 == 0 for text in texts if text != "0x3e8" and "-" not in text)
+
+
+def test_processes_beyond_the_lanes_share_one(trace: Callable[..., LiveTrace]) -> None:
+    many = [events(("read", 10 * k, 10 * k + 10), first=k, pid=k, process=f"p{k}") for k in range(20)]
+    view = explore(trace(*many), "sample.bin")
+    assert any(row["t"] == "14 more" for row in view.scene.canvas.texts)
+
+
+def test_vega_lite_compiles_to_what_the_patch_expects(view: Explorer) -> None:
+    drawn = canvas.chart(view.scene.canvas, view.recorded.about(), "x", live=True)
+    compiled = vl_convert.vegalite_to_vega(drawn.to_dict())
+    assert [each["name"] for each in compiled["scales"][:2]] == ["x", "y"]
+    names = [each["name"] for each in compiled["data"]]
+    assert {"rects", "lines", "texts"} <= set(names)
+    assert [each["name"] for each in compiled["signals"]] == ["gesture"]
+
+
+def test_the_picture_shows_what_the_chart_shows(view: Explorer) -> None:
+    view.window = (90, 400)
+    mine = Image.open(io.BytesIO(raster.png(view.scene.canvas, 1))).convert("RGB")
+    theirs = Image.open(io.BytesIO(render.png(view.chart(), scale=1))).convert("RGB")
+    assert mine.size == theirs.size
+    places = view.scene.layout
+    for panel in ("overview", "grid", "stack"):
+        box = getattr(places, panel)
+        for number in range(40):
+            x, y = (
+                box.left + box.width * (number + 0.37) / 40,
+                box.top + box.height * ((number * 7) % 40 + 0.4) / 40,
+            )
+            colours = [picture.getpixel((int(x), int(y))) for picture in (mine, theirs)]
+            near = {theirs.getpixel((int(x) + dx, int(y) + dy)) for dx in (-1, 0, 1) for dy in (-1, 0, 1)}
+            flat = len(near) == 1
+            assert not flat or max(abs(a - b) for a, b in zip(*colours, strict=True)) <= 12, (panel, x, y)
