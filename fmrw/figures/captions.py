@@ -1,7 +1,8 @@
-"""Texts and swatches around a chart, put where arithmetic says, and cut or wrapped to the room there is.
+"""Captions: texts and swatches around a chart, cut or wrapped to the room there is.
 
-They are two layers that carry positions in points and touch no scale, so that the chart's own axes can zoom below them. Widths of
-text are estimated from its length: no font is measured.
+They are two layers. Their positions are in points and touch no scale, so that the chart's own axes can zoom below them.
+
+Limits. Widths of text are estimated from its length; no font is measured.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What stands under and over the coloured cells of a heatmap: ground, lines, hatching, outlines, axes.
+"""Layers of a heatmap under and over its coloured cells: background, lines, hatching, outlines, axes.
 
 Everything is in units of cells, on the scales of the cells themselves, so that it zooms with them.
 """

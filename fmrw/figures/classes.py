@@ -1,4 +1,4 @@
-"""Counts become five classes, from one access to the most; zero is none of them."""
+"""Classes of counts: five steps from one access to the most; zero is in none of them."""
 
 from __future__ import annotations
 

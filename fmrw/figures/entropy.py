@@ -1,7 +1,7 @@
-"""What the bytes look like under what was read: Shannon's entropy and the class of bytes along a file.
+"""Entropy chart: Shannon's entropy and the class of bytes along a file, below what was read.
 
-The content is read in columns about a point wide, at most 64 KiB of each, so that a file of any size takes seconds; the figure says
-when columns were sampled. Coverage is exact.
+Limits. The content is read in columns about a point wide, at most 64 KiB of each, so that a file of any size takes seconds; the
+figure says when columns were sampled. Coverage is exact.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Figures leave as files: format by the name's ending, and what has to be said about the result.
+"""Export: a figure is written to a file, in the format its name ends with.
 
     save(heatmap(events, about, look=preset("slide-16x9")), "heatmap.svg")
 
-`render` knows how each format is made; here are the table of formats, the folder, and the font that was really used.
+`render` knows how each format is made. Here are the table of formats, the folder, and the check which font was really used.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A file as the cells of a square: which cell is where, in which class, and the fewest rectangles that show it.
+"""Grid: a file as the cells of a square; which cell is where, in which class, and the fewest rectangles that show it.
 
-Cells are those of `tiles.square_edges`; a *run* is a row of cells side by side that hold consecutive bytes and look the same, and
+Cells are those of `tiles.square_edges`. A *run* is a row of cells side by side that hold consecutive bytes and look the same; it
 becomes one mark. Nothing here draws.
 """
 

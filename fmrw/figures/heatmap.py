@@ -1,10 +1,10 @@
-"""The file as a square: how often each cell was read or written, and which cells nobody touched.
+"""Heatmap: the file as a square of cells, coloured by how often each was read or written.
 
     chart = heatmap(events, About("samples/debian.iso", 650_117_120))
 
 `grid` says which cell is where, `classes` how counts become five colours, `page` what stands around. A cell is filled with
-its class of reads; if it was written, its lower half shows the class of writes. Cells nobody touched are no marks at
-all, only the ground they would stand on; cells beyond the end of the file have no ground but hatching.
+its class of reads. If it was written, its lower half shows the class of writes. A cell that nobody touched shows the background;
+a cell beyond the end of the file shows hatching.
 
 Limits. At most 10,000 marks: a grid that needs more is drawn with half the side, and its caption says so. Offsets on the axis
 are those of whole rows and exact.

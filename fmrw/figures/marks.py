@@ -1,4 +1,4 @@
-"""The marks charts are made of: rectangles, rules and texts from rows of `x, y, x2, y2`, each one altair layer.
+"""Marks: rectangles, rules and texts from rows of `x, y, x2, y2`, each kind one altair layer.
 
 Rows are plain dictionaries in the chart's own data. They are given as `{"values": …}`, since altair checks every row of
 its own `InlineData`, which takes longer than drawing them.

@@ -1,6 +1,6 @@
-r"""What all figures share: a page with title, explanations and provenance around one layered chart.
+r"""Page: title, explanations and provenance around one layered chart; all figures share it.
 
-Nothing is left to automatic layout: the page is exactly as large as its `Look`, so that a figure fills a slide or a
+Nothing is left to automatic layout. The page is exactly as large as its `Look`, so that a figure fills a slide or a
 column, and its parts stand where arithmetic put them.
 
 Every text that enters here is `visible`; what is long is cut in the middle. The facts of `About` also travel in the

@@ -1,4 +1,4 @@
-"""How a file was read, played: accesses light up in their order and fade, where somebody has been stays tinted.
+"""Playback: an animation of the accesses in their order; each lights up and fades, and what was touched stays tinted.
 
 `playback` makes the chart, whose parameter `frame` says how far; `playback_html` puts a slider and a play button to it, in one
 file that needs no network; `playback_gif` draws every frame. Time is the order of accesses, not the clock: programs wait much

@@ -1,8 +1,8 @@
-"""Where a program went: offset against time (`timeline`), offset against the order of accesses (`access_order`).
+"""Scatter plots: offset against time (`timeline`), and offset against the order of accesses (`access_order`).
 
-One mark per access as long as there are few. Else accesses of one handle that continue each other become one line, from
-where it began to where it ended, in time as in the file. Else the plane is cut into tiles and a tile is marked if it
-was touched. The figure says which. Reads and writes have a half of the plane each if both happened.
+Few accesses have one mark each. Of more, those of one handle that continue each other become one line. Of even more, the plane is
+cut into tiles, and a tile that was touched is marked. The figure says which (`thinning`). If both happened, reads and writes have a
+half of the plane each.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Charts become files here and nowhere else; the only module that knows vl-convert.
+"""Rendering: a chart becomes PDF, SVG, PNG or HTML; the only module that knows vl-convert.
 
 Three things stand between a chart and vl-convert. Every text in the specification is made `visible`, since one
 control character aborts the process, beyond any `except`. Facts from the chart's `usermeta` go into the file's metadata. And

@@ -1,7 +1,7 @@
-"""The file as one line, and several lines to compare: `strip`, `lanes`, `crosstab`.
+"""Strips: the file as one line (`strip`), and several lines to compare (`lanes`, `crosstab`).
 
-Ranges are exact as long as there are few enough to draw; else neighbours are joined and the figure says up to which distance. Counts
-of accesses are those of columns about a point wide.
+Limits. Ranges are exact as long as there are few enough to draw. Else neighbours are joined, and the figure says up to which distance.
+Counts of accesses are those of columns about a point wide.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How figures look: sizes, type and colours; nothing here knows what is drawn.
+"""Theme: sizes, type and colours of figures; nothing here knows what is drawn.
 
 A `Look` is a value. Presets are looks; `dataclasses.replace(look, width=…)` makes variants. Widths and heights are
 of the whole figure in points (1/72 inch), so type keeps its size on paper whatever is drawn.

@@ -1,4 +1,4 @@
-"""Few enough marks from any number of accesses: as they are, joined into runs, or as tiles of the plane."""
+"""Thinning: few enough marks from any number of accesses; as they are, joined into runs, or as tiles of the plane."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Charts along the file from its first byte to its last: tracks above each other that share one axis of offsets.
+"""Tracks: rows above each other that share one axis of offsets, as a genome browser has them.
 
-A `Track` is a name and `Span`s; `draw` makes a page of them. What a chart shows is decided in `strip` and its neighbours, how it
-looks here.
+A `Track` is a name and `Span`s; `draw` makes a page of them. `strip`, `entropy` and others decide what is shown, this module how it
+looks.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What charts along an offset share: the page around them, axes of bytes, a legend in one row, ranges thinned to the screen."""
+"""Wide charts: what charts along an axis of offsets share; page, axes, a legend in one row, ranges thinned to the screen."""
 
 from __future__ import annotations
 
