@@ -56,7 +56,7 @@ class Explorer(View):
 
     def _shown(self) -> Any:  # noqa: ANN401 - a `Panel`, whose module imports the widgets
         if self._display is None:
-            from fmrw.explorer.widgets.panel import Panel  # noqa: PLC0415 - the widgets take half a second, and may be missing
+            from fmrw.explorer.widgets.panel import Panel  # noqa: PLC0415 - the extra `notebook` may be missing
 
             self._display = Panel(self)
         return self._display

@@ -3,5 +3,5 @@
 Each module is one part of the screen and the word for it: `toolbar`, `filters`, `playback`, `appearance`, `annotations`, `export`.
 `tabs` and `panel` put them together; `controls` is what they are made of.
 
-Limits. Importing them takes half a second and needs the extra `notebook`, so nobody imports them before something is shown.
+Limits. They need the extra `notebook`, which may be missing, so nobody imports them before something is shown.
 """
