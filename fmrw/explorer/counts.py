@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import polars as pl
 
-from fmrw.analysis.index.layers import LARGEST, Cover, Sorted
+from fmrw.analysis.index.cover import Cover, Sorted
+from fmrw.analysis.index.layers import LARGEST
 from fmrw.analysis.index.tiles import Index
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from fmrw.analysis.index.layers import Offsets
+    from fmrw.analysis.index.cover import Offsets
 
 LARGE = 1_000_000
 """Accesses from which on they are counted first and indexed later."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from fmrw.analysis import ranges
-from fmrw.analysis.index.tiles import Filter
+from fmrw.analysis.index.filter import Filter
 from fmrw.offsets import range_text
 
 if TYPE_CHECKING:

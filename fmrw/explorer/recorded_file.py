@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import polars as pl
 
 from fmrw.analysis import ranges
-from fmrw.analysis.index.tiles import Filter, window_edges
+from fmrw.analysis.index.filter import Filter
+from fmrw.analysis.index.tiles import window_edges
 from fmrw.errors import UnknownPath
 from fmrw.explorer.content import Content
 from fmrw.explorer.counts import Counts

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from typing import Any
@@ -13,7 +14,16 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from fmrw.analysis.index.remainder import Remainder
-from fmrw.analysis.index.tiles import BINS, Index, accesses, hilbert, row_major, square_edges, window_edges
+from fmrw.analysis.index.tiles import (
+    BINS,
+    Index,
+    accesses,
+    hilbert,
+    repeats,
+    row_major,
+    square_edges,
+    window_edges,
+)
 from fmrw.errors import BadInput, BadRange
 from fmrw.trace.schema import EVENTS, transfers
 
@@ -78,6 +88,57 @@ def test_every_figure_equals_counting_byte_by_byte(log: list[Event], edges: list
 def test_counting_once_equals_counting_byte_by_byte(log: list[Event], edges: list[int]) -> None:
     events = frame(log)
     assert accesses(transfers(events), np.array(edges)).tolist() == [row[4] for row in brute(events, edges)]
+
+
+def deepest(events: pl.DataFrame, edges: list[int]) -> list[int]:
+    """Count for each byte who touched it; the largest count of each bin."""
+    rows = transfers(events).rows(named=True)
+    touched = Counter(place for row in rows for place in range(row["start"], row["end"]))
+    return [max((touched[place] for place in range(*pair)), default=0) for pair in pairwise(edges)]
+
+
+def test_reads_that_meet_in_a_bin_touch_no_byte_twice() -> None:
+    events = frame([(0, 10, "read", 0), (10, 20, "read", 0), (20, 30, "read", 0)])
+    index, edges = Index.build(events), np.array([0, 8, 12, 20, 30, 40])
+    assert index.bins(edges)["accesses"].to_list() == [1, 2, 1, 1, 0]
+    assert index.repeats(edges).tolist() == [1, 1, 1, 1, 0]
+    twice = Index.build(pl.concat([events, frame([(11, 12, "read", 0)], first=3)]))
+    assert twice.repeats(edges).tolist() == [1, 2, 1, 1, 0]
+
+
+@moderate
+@given(logs, cuts)
+def test_repeats_equal_counting_byte_by_byte(log: list[Event], edges: list[int]) -> None:
+    events = frame(log)
+    assert Index.build(events).repeats(np.array(edges)).tolist() == deepest(events, edges)
+    assert repeats(transfers(events), np.array(edges)).tolist() == deepest(events, edges)
+
+
+@moderate
+@given(logs, cuts, st.lists(st.integers(0, 30), max_size=4).map(sorted))
+def test_repeats_of_an_index_that_grew(log: list[Event], edges: list[int], cut_at: list[int]) -> None:
+    events, index = frame(log), Index()
+    for first, last in pairwise([0, *cut_at, len(log)]):
+        index.extend(events[first:last])
+        assert index.repeats(np.array(edges)).tolist() == deepest(events[: max(last, 0)], edges)
+        writes = events[:last].filter(op="write")
+        assert index.repeats(np.array(edges), op="write").tolist() == deepest(writes, edges)
+
+
+def test_repeats_of_many_with_a_few_more_equal_all_at_once() -> None:
+    rng = np.random.default_rng(5)
+    starts = rng.integers(0, 100_000, 5_000)
+    many = [
+        (int(start), int(start + length), "read", 0)
+        for start, length in zip(starts, rng.integers(1, 900, 5_000), strict=True)
+    ]
+    grown, edges = Index(), np.unique(rng.integers(0, 101_000, 700))
+    grown.extend(frame(many[:4_000]))
+    grown.repeats(edges)
+    for at in range(4_000, 5_000, 100):
+        grown.extend(frame(many[at : at + 100], first=at))
+        assert grown.repeats(edges).tolist() == Index.build(frame(many[: at + 100])).repeats(edges).tolist()
+    assert grown.repeats(edges).tolist() == deepest(frame(many), edges.tolist())
 
 
 @moderate
@@ -159,6 +220,8 @@ def test_leaving_few_out_equals_filtering_before(longest: int) -> None:
     assert isinstance(index._layers[next(reversed(index._layers))][0], Remainder)
     among = pl.col("handle") != WHO[3][3]
     assert first.rows() == brute(events[:200].filter(among), window_edges(0, size, 40).tolist())
+    grid = window_edges(0, size, 40)
+    assert index.repeats(grid, processes=kept).tolist() == deepest(events[:200].filter(among), grid.tolist())
     index.extend(events[200:])
     cut = (37, size // 2, 40)
     assert index.bins(cut, processes=kept).rows() == brute(events.filter(among), window_edges(*cut).tolist())

@@ -18,23 +18,21 @@ has noted the smallest rank for every slot.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from fmrw.analysis.index.cover import Cover, Extents, Offsets, Sorted, running_sum
 from fmrw.analysis.minima import NOBODY, Labels, RangeMinimum, paint
 from fmrw.trace.schema import EVENTS, transfers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Offsets = NDArray[np.int64]
+    from numpy.typing import NDArray
 
 COLUMNS = ("seq", "time", "op", "start", "end", "pid", "process", "tid", "handle")
-STRIDE = 256
-_STEPS = (*(1 << k for k in reversed(range(STRIDE.bit_length() - 1))), 1)
 
 LARGEST = int(np.iinfo(np.int64).max)
 
@@ -126,81 +124,6 @@ class Figures(NamedTuple):
     time: Offsets
 
 
-class Sorted:
-    """Sorted offsets, searched for many places at once.
-
-    A plain binary search waits for memory some 20 times per place, one after the other. Here a sample that fits into
-    the cache gives the neighbourhood, and then all places take each step together, so that their waits overlap.
-    """
-
-    def __init__(self, values: Offsets) -> None:
-        self.values = values
-        self._sample = values[::STRIDE].copy()
-
-    def below(self, places: Offsets) -> Offsets:
-        """Count the values smaller than each place."""
-        return self._search(places, "left", np.less)
-
-    def until(self, places: Offsets) -> Offsets:
-        """Count the values at or below each place."""
-        return self._search(places, "right", np.less_equal)
-
-    def _search(self, places: Offsets, side: Literal["left", "right"], counts: np.ufunc) -> Offsets:
-        last = len(self.values) - 1
-        if last < 0:
-            return np.zeros(len(places), np.int64)
-        found = np.maximum(np.searchsorted(self._sample, places, side) - 1, 0) * STRIDE
-        for step in _STEPS:
-            found += step * counts(self.values[np.minimum(found + (step - 1), last)], places)
-        capped: Offsets = np.minimum(found, last + 1)
-        return capped
-
-
-@dataclass(frozen=True, eq=False)
-class Cover:
-    """A set of bytes: sorted ranges that do not overlap, and how many bytes lie before each."""
-
-    starts: Offsets
-    ends: Offsets
-    before: Offsets = field(init=False)
-    _index: Sorted = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Sum up the lengths."""
-        object.__setattr__(self, "before", _running_sum(self.ends - self.starts))
-        object.__setattr__(self, "_index", Sorted(self.starts))
-
-    @classmethod
-    def of(cls, starts: Offsets, ends: Offsets) -> Cover:
-        """Merge extents, given as sorted starts and sorted ends (`ranges` says why this is enough)."""
-        begins = np.ones(len(starts) + 1, np.bool_)
-        np.greater(starts[1:], ends[:-1], out=begins[1:-1])
-        return cls(starts[begins[:-1]], ends[begins[1:]])
-
-    def minus(self, other: Cover) -> Cover:
-        """Give the bytes that `other` does not hold, looking only at the part of it that lies in the way."""
-        first = np.searchsorted(other.ends, self.starts, "right")
-        stop = np.searchsorted(other.starts, self.ends, "left")
-        first[1:] = np.maximum(first[1:], stop[:-1])
-        count = np.maximum(stop - first, 0)
-        if not count.any():
-            return self
-        touched = np.repeat(first - (np.cumsum(count) - count), count) + np.arange(count.sum())
-        starts = np.sort(np.concatenate([self.starts, other.ends[touched]]))
-        ends = np.sort(np.concatenate([self.ends, other.starts[touched]]))
-        kept = ends > starts
-        return Cover(starts[kept], ends[kept])
-
-    def below(self, edges: Offsets) -> Offsets:
-        """Count the bytes of the set that lie before each edge."""
-        if not len(self.ends):
-            return np.zeros(len(edges), np.int64)
-        begun = self._index.below(edges)
-        rest = np.maximum(self.ends[np.maximum(begun, 1) - 1] - edges, 0)
-        bytes_below: Offsets = self.before[begun] - np.where(begun > 0, rest, 0)
-        return bytes_below
-
-
 class Slices(NamedTuple):
     """Where those who touch each bin are found: slices of the orders by start and by end, and whoever covers slot number `slot - 1`."""
 
@@ -221,8 +144,8 @@ class Layer:
         self._starts, self._ends = Sorted(starts), Sorted(ends)
         self.total = _total(starts, ends)
         self._number = np.dtype(np.int64) if self.total <= LARGEST else np.dtype(object)
-        self._starts_before = _running_sum(starts.astype(self._number, copy=False))
-        self._ends_before = _running_sum(ends.astype(self._number, copy=False))
+        self._starts_before = running_sum(starts.astype(self._number, copy=False))
+        self._ends_before = running_sum(ends.astype(self._number, copy=False))
         self.cover = without(Cover.of(starts, ends), older)
         self._slots = _slots(reach, self.by_start)
         self._first_by_start, self._first_by_end = RangeMinimum(self.by_start), RangeMinimum(self.by_end)
@@ -230,6 +153,11 @@ class Layer:
     def __len__(self) -> int:
         """Count the extents."""
         return len(self._starts.values)
+
+    @property
+    def extents(self) -> Extents:
+        """The extents, sorted both ways."""
+        return Extents(self._starts.values, self._ends.values)
 
     def figures(self, edges: Offsets) -> Figures:
         """Answer for the bins between consecutive edges, which must not decrease."""
@@ -271,6 +199,10 @@ class Answering(Protocol):
     run: Run
     total: int
     cover: Cover
+
+    @property
+    def extents(self) -> Extents:
+        """The extents, sorted both ways."""
 
     def __len__(self) -> int:
         """Count the extents that are held for it."""
@@ -321,9 +253,3 @@ def _total(starts: Offsets, ends: Offsets) -> int:
 
 def _exact_sum(offsets: Offsets) -> int:
     return (int((offsets >> 32).sum()) << 32) + int((offsets & 0xFFFFFFFF).sum())
-
-
-def _running_sum(values: Offsets) -> Offsets:
-    sums = np.zeros(len(values) + 1, values.dtype)
-    np.cumsum(values, out=sums[1:])
-    return sums

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fmrw.analysis.index.cover import Extents
 from fmrw.analysis.index.layers import Figures, Layer, events_of, without
 from fmrw.analysis.index.selection import Chosen
 from fmrw.analysis.minima import NOBODY, RangeMinimum
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fmrw.analysis.index.layers import Answering, Offsets, Run
+    from fmrw.analysis.index.cover import Offsets
+    from fmrw.analysis.index.layers import Answering, Run
     from fmrw.analysis.minima import Labels
 
 _SHARE = 4  # a layer of its own takes about as long as looking at this part of the extents
@@ -55,6 +57,11 @@ class Remainder:
     def __len__(self) -> int:
         """Count the extents that are held for it; labels of all take as much as a fifth of them."""
         return len(self._few) + len(self.run) // 5
+
+    @property
+    def extents(self) -> Extents:
+        """The extents that are kept, sorted both ways; made anew each time."""
+        return Extents(*self._left_out.others.offsets(self.run))
 
     def figures(self, edges: Offsets) -> Figures:
         """Answer for the bins between consecutive edges, which must not decrease."""

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fmrw.analysis.index.layers import Cover
+from fmrw.analysis.index.cover import Cover
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from fmrw.analysis.index.layers import Offsets, Run
+    from fmrw.analysis.index.cover import Offsets
+    from fmrw.analysis.index.layers import Run
     from fmrw.analysis.minima import Labels
 
 _CHUNK = 1 << 17
@@ -37,10 +38,13 @@ class Chosen(NamedTuple):
         """Those that are not meant."""
         return Chosen(~self.by_start, ~self.by_end)
 
+    def offsets(self, run: Run) -> tuple[Offsets, Offsets]:
+        """Give their starts and their ends, each sorted."""
+        return _both(_filtered, (run.starts, self.by_start), (run.ends, self.by_end))
+
     def cover(self, run: Run) -> Cover:
         """Merge them."""
-        starts, ends = _both(_filtered, (run.starts, self.by_start), (run.ends, self.by_end))
-        return Cover.of(starts, ends)
+        return Cover.of(*self.offsets(run))
 
 
 def _both(function: Callable[[Any], Any], one: object, two: object) -> tuple[Any, Any]:

@@ -19,26 +19,29 @@ bins that lie there.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from fmrw.analysis.index.layers import LARGEST, Figures, Layer, Offsets, Run
+from fmrw.analysis.index.cover import Extents, Offsets
+from fmrw.analysis.index.depth import Depth, Depths
+from fmrw.analysis.index.filter import Filter
+from fmrw.analysis.index.layers import LARGEST, Figures, Layer, Run
 from fmrw.analysis.index.remainder import Remainder
 from fmrw.analysis.index.selection import Chosen
-from fmrw.analysis.ranges import TRANSFERS
-from fmrw.errors import BadInput, BadRange
+from fmrw.errors import BadRange
 from fmrw.trace.schema import EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
+    from typing import Unpack
 
     from numpy.typing import NDArray
 
+    from fmrw.analysis.index.filter import Who
     from fmrw.analysis.index.layers import Answering
 
 BINS = pl.Schema(
@@ -56,7 +59,6 @@ BINS = pl.Schema(
 """Columns of `Index.bins`, in order."""
 
 _GROWTH = 4  # a run is merged into the one before unless that is this many times as large
-_FEW = 8  # processes up to which comparing one by one is faster than a join
 
 
 def window_edges(start: int, end: int, count: int) -> Offsets:
@@ -111,6 +113,18 @@ def accesses(extents: pl.DataFrame, edges: Offsets) -> Offsets:
     return np.where(edges[1:] > edges[:-1], begun - over, 0)
 
 
+def repeats(extents: pl.DataFrame, edges: Offsets) -> Offsets:
+    """Say how often the byte of each bin that was touched most often was touched, once and without an index.
+
+    Parameters
+    ----------
+    extents, edges
+        As for `accesses`.
+    """
+    starts, ends = (extents[name].cast(pl.Int64).sort().to_numpy() for name in ("start", "end"))
+    return Depth(Extents(starts, ends)).peaks(edges)
+
+
 def row_major(cell: NDArray[np.integer], side: int) -> tuple[Offsets, Offsets]:
     """Give column x and row y of each cell, line by line from the top left."""
     y, x = np.divmod(np.asarray(cell, np.int64), side)
@@ -139,77 +153,13 @@ def hilbert(cell: NDArray[np.integer], side: int) -> tuple[Offsets, Offsets]:
     return x, y
 
 
-@dataclass(frozen=True)
-class Filter:
-    """Which events count; None does not ask, an empty tuple lets nobody pass."""
-
-    op: str | None = None
-    processes: tuple[tuple[int, str], ...] | None = None
-    tids: tuple[int, ...] | None = None
-    handles: tuple[int, ...] | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-    @classmethod
-    def of(
-        cls,
-        *,
-        op: str | None,
-        processes: Sequence[tuple[int, str]] | None,
-        tids: Sequence[int] | None,
-        handles: Sequence[int] | None,
-        since: datetime | None,
-        until: datetime | None,
-    ) -> Filter:
-        """Make one from any sequences, checked."""
-        if op not in {None, *TRANSFERS}:
-            raise BadInput(f"op {op!r} touches no bytes; ask for 'read', 'write' or None")
-        pairs = None if processes is None else tuple((int(pid), str(name)) for pid, name in processes)
-        threads = None if tids is None else tuple(map(int, tids))
-        numbers = None if handles is None else tuple(map(int, handles))
-        return cls(op, pairs, threads, numbers, since, until)
-
-    def mask(self, events: pl.DataFrame) -> NDArray[np.bool_] | None:
-        """Say for each event whether it counts; None if all do."""
-        conditions = [
-            *([pl.col("op") == self.op] if self.op is not None else []),
-            *([pl.col("tid").is_in(self.tids)] if self.tids is not None else []),
-            *([pl.col("handle").is_in(self.handles)] if self.handles is not None else []),
-            *([pl.col("time") >= _moment(self.since)] if self.since is not None else []),
-            *([pl.col("time") < _moment(self.until)] if self.until is not None else []),
-            *([_among(self.processes, events)] if self.processes is not None else []),
-        ]
-        if not conditions:
-            return None
-        kept = events.select(pl.all_horizontal(conditions).fill_null(value=False).alias("kept"))
-        return kept["kept"].to_numpy()
-
-
-def _moment(when: datetime) -> pl.Expr:
-    aware = when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
-    return pl.lit(aware, EVENTS["time"])
-
-
-def _among(processes: Sequence[tuple[int, str]], events: pl.DataFrame) -> pl.Expr:
-    if len(processes) <= _FEW:
-        each = [(pl.col("pid") == pid) & (pl.col("process") == name) for pid, name in processes]
-        return pl.any_horizontal(each or [pl.col("pid").is_in([])])
-    schema = {name: EVENTS[name] for name in ("pid", "process")}
-    wanted = pl.DataFrame(processes, schema=schema, orient="row").unique().with_columns(kept=True)
-    found = (
-        events.lazy()
-        .select(list(schema))
-        .join(wanted.lazy(), on=list(schema), how="left", maintain_order="left")
-    )
-    return pl.lit(found.collect()["kept"])
-
-
 class Index:
     """The reads and writes of one file, sorted for questions about bins. Safe to extend and ask from two threads."""
 
     def __init__(self) -> None:
         self._runs: list[Run] = []
         self._layers: OrderedDict[Filter, list[Answering]] = OrderedDict()
+        self._depths: dict[Filter, Depths] = {}
         self._lock = Lock()
 
     @classmethod
@@ -277,6 +227,27 @@ class Index:
             layers = self._layers_of(who)
         return _table(cuts, [layer.figures(cuts) for layer in layers], sum(layer.total for layer in layers))
 
+    def repeats(self, edges: NDArray[np.integer] | tuple[int, int, int], **who: Unpack[Who]) -> Offsets:
+        """Say how often the byte of each bin that was touched most often was touched.
+
+        Parameters
+        ----------
+        edges, **who
+            As for `bins`.
+
+        Returns
+        -------
+        array of one number per bin
+            2 means that some byte of the bin was touched twice; reads that only meet in a bin make it 1. A bin without
+            bytes has 0. The first question of each filter costs one more pass over its extents.
+        """
+        cuts = window_edges(*edges) if isinstance(edges, tuple) else _checked(edges)
+        asked = Filter.of(**who)
+        with self._lock:
+            parts = [(layer.run, layer.extents) for layer in self._layers_of(asked)]
+            depths = self._depths.setdefault(asked, Depths())
+            return depths.peaks(cuts, parts)
+
     def _layers_of(self, who: Filter) -> list[Answering]:
         """Give one layer per run, keeping those that were made for the same run before."""
         known = self._layers.setdefault(who, [])
@@ -304,6 +275,7 @@ class Index:
         for who in list(held):
             if 2 * sum(held.values()) > len(self) and who != latest:
                 del self._layers[who], held[who]
+                self._depths.pop(who, None)
 
 
 def _checked(edges: NDArray[np.integer]) -> Offsets:
