@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 import fmrw
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NAMES = [
     "FmrwError",
@@ -29,7 +33,19 @@ NAMES = [
     "unmount",
     "view",
 ]
-HEAVY = ("polars", "altair", "vl_convert", "numpy", "IPython")
+DRAWING = (
+    "altair",
+    "vl_convert",
+    "pikepdf",
+    "PIL",
+    "pycdlib",
+    "elftools",
+    "pypdf",
+    "IPython",
+    "ipywidgets",
+    "anywidget",
+)
+HEAVY = ("polars", "numpy", *DRAWING)
 
 
 def test_the_names() -> None:
@@ -57,3 +73,29 @@ def test_what_must_start_quickly_imports_nothing_heavy(code: str) -> None:
     )  # fmt: skip
     assert not found.stderr
     assert found.returncode == 0
+
+
+def imported(names: tuple[str, ...], *arguments: object) -> set[str]:
+    """Give which of some modules the command line has imported when it has done something."""
+    program = f"import sys; from fmrw.cli.main import main; main({[*map(str, arguments)]!r}); "
+    told = f"sys.stderr.write('\\nimported ' + ' '.join(name for name in {names!r} if sys.modules.get(name)))"
+    done = subprocess.run(
+        [sys.executable, "-c", program + told], capture_output=True, text=True, errors="replace", check=True
+    )
+    word, *found = done.stderr.rpartition("\n")[2].split()
+    assert word == "imported"
+    return set(found)
+
+
+def test_commands_import_what_they_need(tmp_path: Path) -> None:
+    folder, session = tmp_path / "watched", tmp_path / "session"
+    folder.mkdir()
+    (folder / "file").write_bytes(b"content")
+    assert imported(HEAVY, "mount", folder, "-o", tmp_path / "mounted") == set()
+    assert imported(DRAWING, "status") == set()
+    assert imported(HEAVY, "unmount", folder) == set()
+    assert imported(HEAVY, "doctor") == set()
+    kept = ("run", folder, "-o", session, "--no-reports", "--", "cat", folder / "file")
+    assert imported(("polars", *DRAWING), *kept) == {"polars"}, "a table is shown"
+    assert imported(("polars", *DRAWING), "coverage", session, "file", "--json") == {"polars"}
+    assert imported(("polars", *DRAWING), "gaps", session, "file") == {"polars"}

@@ -71,7 +71,7 @@ class Door:
 
     def run(self, command: Sequence[str], directory: Path, **options: Any) -> Run:  # noqa: ANN401 - those of `mount`
         """Run a command on this terminal; fmrw's own process is not recorded."""
-        from fmrw.commands.tables import watching  # noqa: PLC0415
+        from fmrw.commands.progress import watching  # noqa: PLC0415
         from fmrw.recording import run  # noqa: PLC0415 - heavy
 
         return run.run(command, directory, ignored=[os.getpid()], watch=watching, **options)

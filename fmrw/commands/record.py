@@ -55,15 +55,13 @@ def run(
     """
     from fmrw.analysis import summary  # noqa: PLC0415
     from fmrw.commands.tables import trace_tables  # noqa: PLC0415
-    from fmrw.session import reports  # noqa: PLC0415 - heavy
 
     done = door().run(command, directory, output=output, **options)
     notes = _notes(done.trace, done.status, command)
     written: list[str] = []
     if done.session is not None:
         notes.append(f"session kept in {visible(str(done.session))}")
-        if not no_reports:
-            written = [str(path) for path in reports.write(done.trace, done.session, notes=notes)]
+        written = [] if no_reports else _write_reports(done.trace, done.session, notes)
     data = {
         "command": list(command),
         "status": done.status,
@@ -73,6 +71,12 @@ def run(
         "reports": written,
     }
     return Outcome(trace_tables(done.trace), data, done.status, done, notes)
+
+
+def _write_reports(trace: Trace, folder: Path, notes: list[str]) -> list[str]:
+    from fmrw.session import reports  # noqa: PLC0415 - altair takes a second, and who draws nothing does not wait for it
+
+    return [str(path) for path in reports.write(trace, folder, notes=notes)]
 
 
 def _text(path: Path | None) -> str | None:

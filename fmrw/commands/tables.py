@@ -1,32 +1,24 @@
-"""Tables: how outcomes look on a terminal, and the line that tells that something is happening."""
+"""Tables: how outcomes look on a terminal."""
 
 from __future__ import annotations
 
-import contextlib
 import shlex
-import signal
-import subprocess
-import sys
-import termios
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, Group
-from rich.live import Live
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from fmrw.analysis import summary
 from fmrw.offsets import hex_offset, human_size
 from fmrw.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import polars as pl
     from rich.console import RenderableType
 
-    from fmrw.recording.mount import Mount
     from fmrw.session.trace import Trace
 
 _ROWS = 40
@@ -34,8 +26,6 @@ _LONG = 200
 _PROCESSES = 10
 _COMMAND = 60  # characters of a command line
 _NAME = 24  # characters of a file name that a narrow terminal leaves together
-_QUIET_S = 1.0  # commands shorter than this are not disturbed
-_TICK_S = 0.5
 
 
 def _table(*columns: str) -> Table:
@@ -76,6 +66,8 @@ def _file_cells(row: Mapping[str, Any]) -> list[Text | str]:
 
 def trace_tables(trace: Trace) -> list[RenderableType]:
     """Show what a recording holds: its files, and which programs the processes really were."""
+    from fmrw.analysis import summary  # noqa: PLC0415 - polars, which the tables of mounts do without
+
     callers = summary.processes(trace.lazy, trace.processes)
     files = files_table(trace.files)
     return [files, "", processes_table(callers)] if callers.height else [files]
@@ -195,54 +187,3 @@ def differential_table(
         else f"in another order from {hex_offset(order['parts_at'])} on ({100 * order['distance']:.0f} % of pairs inverted)"
     )
     return Group(shown, Text(f"{share}; the shared bytes {turned}" if agreed["both"] else share))
-
-
-# While a command runs
-
-
-def watching(mounted: Mount, child: subprocess.Popen[bytes]) -> int:
-    """Wait for a child; on a terminal, after a second, a line tells how much was recorded."""
-    console = Console(stderr=True)
-    with _interrupts_left_to_the_child():
-        if not console.is_terminal:
-            return child.wait()
-        if (status := _ended(child, _QUIET_S)) is not None:
-            return status
-        with Live(console=console, transient=True, auto_refresh=False, redirect_stdout=False) as live:
-            while (status := _ended(child, _TICK_S)) is None:
-                if _line_mode():
-                    live.update(_progress(mounted), refresh=True)
-        return status
-
-
-@contextlib.contextmanager
-def _interrupts_left_to_the_child() -> Iterator[None]:
-    """Let Ctrl-C pass us by: the child got it too, and decides.
-
-    KeyboardInterrupt would come between waitpid(2) and the line that keeps what it said, and the status would be lost.
-    """
-    before = signal.signal(signal.SIGINT, lambda *_: None)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _ended(child: subprocess.Popen[bytes], timeout_s: float) -> int | None:
-    try:
-        return child.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        return None
-
-
-def _progress(mounted: Mount) -> Text:
-    trace = mounted.trace
-    return Text(f"fmrw: {trace.events.height:,} events, {trace.events['path'].n_unique():,} files", "dim")
-
-
-def _line_mode() -> bool:
-    """Tell whether the terminal echoes lines; a program that draws on the whole screen has switched that off."""
-    try:
-        return bool(termios.tcgetattr(sys.stderr.fileno())[3] & termios.ICANON)
-    except termios.error:
-        return False

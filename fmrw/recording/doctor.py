@@ -14,7 +14,7 @@ from fmrw.capture.mounts import registry
 from fmrw.capture.mounts import unmount as unmounting
 from fmrw.capture.system.proc import ptrace_scope
 from fmrw.text import visible
-from fmrw.trace.store import abandoned, sweep
+from fmrw.trace.folder import abandoned, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib
 import os
 import shutil
 import tempfile
@@ -27,12 +28,11 @@ from fmrw.capture.mounts import unmount as unmounting
 from fmrw.capture.mounts.preflight import check_machine, claimed
 from fmrw.capture.worker.serve import Settings, hold, open_session
 from fmrw.errors import Busy, FmrwError, MountError, NotMounted
-from fmrw.recording.feed import Feed
 from fmrw.recording.workers import END_S, InProcess, InThread
-from fmrw.session.sources import Beneath
-from fmrw.session.trace import Trace
+from fmrw.session.beneath import Beneath
 from fmrw.text import visible
-from fmrw.trace import store
+from fmrw.trace import folder
+from fmrw.trace.facts import read_facts
 from fmrw.trace.version import VERSION
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     import polars as pl
+
+    from fmrw.session.trace import Trace
 
 CaptureMode = Literal["exact", "paged", "cached"]
 ReportMode = Literal["beside", "hidden", "aside", "off"]
@@ -74,17 +76,25 @@ class Mount:
         self._beneath = Beneath(self.root)
         try:
             hold(self._folder)
-            self._runner = InThread(settings) if thread else InProcess(settings)
-            journal = os.open(store.JOURNAL, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._folder)
+            self._runner = InThread(settings) if thread else InProcess(settings, _import_frames)
+            journal = os.open(
+                folder.JOURNAL, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._folder
+            )
         except BaseException:
             os.close(self._folder)
             self._beneath.close()
             raise
         self.worker_pid = self._runner.pid
-        self._feed = Feed(journal, self._runner.bell, self._ended)
-        self.trace = Trace(self)
+        self._follow(journal)
         _live.add(self)
         self._step_inside()
+
+    def _follow(self, journal: int) -> None:
+        from fmrw.recording.feed import Feed  # noqa: PLC0415 - see `_import_frames`
+        from fmrw.session.trace import Trace  # noqa: PLC0415 - the same
+
+        self._feed = Feed(journal, self._runner.bell, self._ended)
+        self.trace = Trace(self)
 
     # What a trace asks its source for
 
@@ -170,6 +180,8 @@ class Mount:
                 self.session = None
                 shutil.rmtree(self.settings.session, ignore_errors=True)
             else:
+                from fmrw.trace import store  # noqa: PLC0415 - see `_import_frames`
+
                 store.seal(Path(self.settings.session))
         finally:
             os.close(self._folder)
@@ -223,6 +235,12 @@ class Mount:
         """Say what is mounted."""
         state = "monitoring" if self.active else "ended:"
         return f"<fmrw.Mount {state} {visible(str(self.root))}, {self.settings.capture}>"
+
+
+def _import_frames() -> None:
+    """Import polars while the worker starts, which takes as long: a machine has more than one processor."""
+    importlib.import_module("fmrw.recording.feed")
+    importlib.import_module("fmrw.session.trace")
 
 
 _live: weakref.WeakSet[Mount] = weakref.WeakSet()
@@ -291,9 +309,9 @@ def mount(
     if kept is not None:
         unmounting.require_answer(kept)
     check_machine()
-    store.sweep()
+    folder.sweep()
     with claimed(root):
-        session = Path(tempfile.mkdtemp(prefix=store.TEMPORARY)) if kept is None else kept
+        session = Path(tempfile.mkdtemp(prefix=folder.TEMPORARY)) if kept is None else kept
         settings = Settings(
             root=str(root), session=str(session), capture=capture, grain=grain, reports=reports, read_only=read_only,
             allow_other=allow_other, ephemeral=output is None, ignored=[*ignored], renderer=RENDERER,
@@ -304,13 +322,13 @@ def mount(
 def _mounted(settings: Settings, command: Sequence[str | os.PathLike[str]] | None, *, thread: bool) -> Mount:
     session = Path(settings.session)
     try:
-        store.create(session, _facts(settings, command))
+        folder.create(session, _facts(settings, command))
     except BaseException:
         if settings.ephemeral:
             shutil.rmtree(session, ignore_errors=True)
         raise
     try:
-        return Mount(settings, thread=thread, facts=store.read_facts(session))
+        return Mount(settings, thread=thread, facts=read_facts(session))
     except BaseException:
         shutil.rmtree(session, ignore_errors=True)  # ours, made above, and nothing was recorded
         raise
@@ -325,7 +343,7 @@ def start_background(root: Path, session: Path, **options: Any) -> int:  # noqa:
     unmounting.require_answer(session)
     check_machine()
     with claimed(root):
-        store.create(session, _facts(settings, None))
+        folder.create(session, _facts(settings, None))
         try:
             return InProcess(settings).release()
         except BaseException:

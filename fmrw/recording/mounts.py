@@ -11,7 +11,6 @@ from fmrw.capture.mounts import unmount as unmounting
 from fmrw.errors import Busy, NotMounted, SessionError
 from fmrw.recording.mount import live
 from fmrw.text import visible
-from fmrw.trace import store
 
 if TYPE_CHECKING:
     import os
@@ -135,6 +134,8 @@ def _state(pid: int) -> str:
 
 def _counters(session: Path) -> dict[str, int]:
     """Give a live session's counters; empty while its journal is not there."""
+    from fmrw.trace import store  # noqa: PLC0415 - polars, and where nothing is monitored nobody needs it
+
     try:
         with store.following(session) as follower:
             counters = {name: follower.head.counter(name) for name in ("lost", "faults")}

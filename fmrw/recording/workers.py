@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fmrw.capture.mounts import unmount as unmounting
 from fmrw.capture.reports import helper
@@ -16,19 +17,22 @@ from fmrw.capture.worker.serve import FINISHED, Settings, Worker
 from fmrw.errors import MountError, NotMounted
 from fmrw.text import visible
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 END_S = 10
 """How long a worker may take to come up or to end."""
 
 
 class InProcess:
-    """A worker process and its log."""
+    """A worker process and its log; `meanwhile` is done while it starts."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, meanwhile: Callable[[], None] = lambda: None) -> None:
         log = Path(settings.session) / "worker.log"
         with log.open("wb") as stream:
             log.chmod(0o600)
             try:
-                self._running = starting.start(settings, stream)
+                self._running = starting.start(settings, stream, meanwhile)
             except MountError as error:
                 said = visible(log.read_text(errors="replace").strip().replace("\n", "; "))
                 raise type(error)(str(error).replace("{log}", _cure(said, str(error)))) from error

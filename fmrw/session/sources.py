@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import polars as pl
 
-from fmrw.capture.mounts import registry
-from fmrw.capture.system.proc import descriptor_of, descriptor_path
+from fmrw.capture.system.proc import descriptor_path
 from fmrw.errors import SessionError
+from fmrw.session.beneath import open_below
 from fmrw.text import visible
 from fmrw.trace import schema, store
 from fmrw.trace.follow import Follower
@@ -26,7 +26,6 @@ from fmrw.trace.spool import Spool
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_DESCRIPTORS = 64  # a worker opens its directory among the first
 AnyFrame = TypeVar("AnyFrame", pl.DataFrame, pl.LazyFrame)
 
 
@@ -255,58 +254,3 @@ class SetSource:
         """Give nothing: a path may be another file in each session."""
         del path
         return None
-
-
-def open_below(root: str, path: bytes) -> int | None:
-    """Open a regular file below a directory for reading, beneath any mount of ours; None for whatever else is there."""
-    if not root or path.startswith(b"/") or b".." in path.split(b"/"):
-        return None
-    place = unmonitored(os.fsencode(root) + b"/" + path)
-    if place is None:
-        return None
-    try:
-        return os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
-        return None
-
-
-def unmonitored(path: bytes) -> bytes | None:
-    """Give a way to a file that no mount of ours sees: through the directory its worker holds open. None if there is none."""
-    points = {os.fsencode(point.root) for point in registry.mounts()}
-    top = path
-    while top not in points:
-        if len(top) <= 1:
-            return path
-        top = os.path.dirname(top)  # noqa: PTH120 - bytes
-    worker = registry.worker_of(Path(os.fsdecode(top)))
-    for number in range(_DESCRIPTORS if worker is not None else 0):
-        place = os.fsencode(descriptor_of(worker.pid, number)) if worker is not None else b""
-        try:
-            if os.readlink(place) == top:  # noqa: PTH115 - bytes
-                return place + path[len(top) :]
-        except OSError:
-            continue
-    return None
-
-
-class Beneath:
-    """A directory as it is beneath whatever is mounted over it later."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._lock = threading.Lock()
-        self._fd: int | None = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-
-    def open(self, path: bytes) -> int | None:
-        """Open a file for reading; None for what is not there or not below."""
-        with self._lock:
-            if self._fd is None:
-                return open_below(str(self._root), path)
-            return open_below(descriptor_path(self._fd), path)
-
-    def close(self) -> None:
-        """Let the directory go: nothing is mounted over it any more."""
-        with self._lock:
-            if self._fd is not None:
-                os.close(self._fd)
-            self._fd = None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from fmrw.errors import NewerSchema, SessionError
 from fmrw.text import visible
-from fmrw.trace import schema
+from fmrw.trace.version import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -64,9 +64,9 @@ def read_facts(folder: Path) -> dict[str, Any]:
         raise SessionError(
             f"{visible(str(folder))}: {FACTS} does not describe a session; give a folder that fmrw recorded into."
         )
-    if facts["schema"] > schema.VERSION:
+    if facts["schema"] > SCHEMA:
         raise NewerSchema(
-            f"{visible(str(folder))} was written by a newer fmrw (schema {facts['schema']}, this one reads {schema.VERSION}); `pip install --upgrade fmrw` reads it."
+            f"{visible(str(folder))} was written by a newer fmrw (schema {facts['schema']}, this one reads {SCHEMA}); `pip install --upgrade fmrw` reads it."
         )
     return _typed(facts)
 

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import polars as pl
 
-VERSION = 1
-"""Version of the session folder; a larger one than this is refused."""
-
 OPS = ("read", "write", "open", "close", "truncate", "rename", "unlink")
 FIDELITIES = ("byte", "page")
 

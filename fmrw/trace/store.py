@@ -1,4 +1,4 @@
-"""Session store: a folder with the facts, processes and events of a recording.
+"""Session store: the facts, processes and events of a recording in a folder, which `fmrw.trace.folder` makes and removes.
 
     session.json         schema version, root, mount options, command, host, versions, times, counts, files, renames
     processes.parquet    `schema.PROCESSES`
@@ -10,83 +10,38 @@ Folders are 0700 and files 0600: a recording tells what its owner reads. Everyth
 the disk and renamed, so that a folder holds a whole file or none; `events.parquet` comes last, and the journal goes when that is on the disk,
 so that a session is sealed whole or not at all, whatever dies.
 Sealing streams: a session of 100 million events never stands in memory.
-
-A temporary session is removed by its owner, or by the worker whose owner is gone. Where both were killed, `sweep` finds it: whoever
-records holds a lock on the folder, and the lock of a dead process is free.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import itertools
 import os
-import platform
 import shutil
-import socket
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from fmrw.errors import SessionError, SessionExists
+from fmrw.errors import SessionError
 from fmrw.text import visible
 from fmrw.trace import schema
 from fmrw.trace.facts import FACTS, now, persist, read_facts, replacing, write_facts
+from fmrw.trace.folder import EVENTS, JOURNAL, PROCESSES, TEMPORARY, abandoned, create, is_sealed, sweep
 from fmrw.trace.follow import Follower
 from fmrw.trace.parquet import tables
 from fmrw.trace.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = [
     "EVENTS", "FACTS", "JOURNAL", "PROCESSES", "TEMPORARY", "abandoned", "counts", "create", "facts", "following", "is_sealed",
     "processes", "read_facts", "scan", "scan_events", "seal", "sweep", "write_events", "write_facts", "write_processes",
 ]  # fmt: skip
 
-EVENTS = "events.parquet"
-PROCESSES = "processes.parquet"
-JOURNAL = "journal"
-TEMPORARY = "fmrw-"
-"""How names of temporary sessions begin, in the system's folder for temporary files."""
 _LISTED = 200_000  # files and renames that `session.json` names at most
-
-
-def create(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Make an empty session.
-
-    Raises
-    ------
-    SessionExists
-        The folder holds something already; nothing is overwritten.
-    SessionError
-        It cannot be made.
-    """
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        occupied = any(folder.iterdir())
-    except OSError as error:
-        raise SessionError(f"{_shown(folder)}: {error.strerror}; choose a folder you may write.") from error
-    if occupied:
-        raise SessionExists(
-            f"{_shown(folder)} is not empty, and a session is never overwritten; choose another folder, such as {_shown(_free_name(folder))}."
-        )
-    host = {"host": socket.gethostname(), "kernel": platform.release(), "python": platform.python_version()}
-    try:
-        folder.chmod(0o700)
-        write_facts(folder, {"schema": schema.VERSION, "started": now(), **host, **facts})
-    except OSError as error:
-        raise SessionError(
-            f"{_shown(folder)}: {error.strerror}; make room, or choose another folder."
-        ) from error
-
-
-def _free_name(folder: Path) -> Path:
-    numbered = (folder.with_name(f"{folder.name}-{number}") for number in range(2, 10_000))
-    return next(name for name in numbered if not name.exists())
 
 
 def _shown(path: Path) -> str:
@@ -113,11 +68,6 @@ def following(folder: Path) -> Iterator[Follower]:
             follower.close()
     finally:
         os.close(directory)
-
-
-def is_sealed(folder: Path) -> bool:
-    """Tell whether a session's events stand in Parquet."""
-    return (folder / EVENTS).exists()
 
 
 def seal(folder: Path) -> None:
@@ -155,36 +105,6 @@ def _tidy(folder: Path) -> None:
     log = folder / "worker.log"
     if log.exists() and not log.stat().st_size:
         log.unlink()
-
-
-def sweep() -> list[Path]:
-    """Remove the temporary sessions of this user whose processes were all killed; give their folders."""
-    found = abandoned()
-    for folder in found:
-        shutil.rmtree(folder, ignore_errors=True)
-    return found
-
-
-def abandoned() -> list[Path]:
-    """Find the temporary sessions of this user whose processes were all killed."""
-    return [folder for folder in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*") if _abandoned(folder)]
-
-
-def _abandoned(folder: Path) -> bool:
-    """Tell whether a temporary session was begun and nobody holds its lock."""
-    try:
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        if os.fstat(fd).st_uid != os.geteuid() or not (folder / JOURNAL).is_dir():
-            return False
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return read_facts(folder).get("ephemeral") is True
-    except (OSError, SessionError):
-        return False
-    finally:
-        os.close(fd)
 
 
 def counts(follower: Follower) -> dict[str, Any]:

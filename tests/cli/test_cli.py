@@ -23,6 +23,7 @@ import fmrw
 from fmrw.capture.mounts import registry
 from fmrw.cli.main import main
 from fmrw.trace import schema
+from fmrw.trace.version import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -517,7 +518,7 @@ def _known_formats(say: Say, session: Path, folder: Path) -> str:
 
 def test_a_session_of_a_newer_version(say: Say, session: Path) -> None:
     facts = json.loads((session / "session.json").read_text())
-    (session / "session.json").write_text(json.dumps({**facts, "schema": schema.VERSION + 1}))
+    (session / "session.json").write_text(json.dumps({**facts, "schema": SCHEMA + 1}))
     refused(say, "coverage", session, FILE, cure="`pip install --upgrade fmrw` reads it.")
 
 

@@ -17,6 +17,7 @@ from fmrw.errors import MountError, NotMounted
 from fmrw.text import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import IO
 
     from fmrw.capture.worker.serve import Settings
@@ -71,7 +72,7 @@ def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
     return stream
 
 
-def start(settings: Settings, log: IO[bytes]) -> Running:
+def start(settings: Settings, log: IO[bytes], meanwhile: Callable[[], None] = lambda: None) -> Running:
     """Mount a directory with a worker process.
 
     Parameters
@@ -80,6 +81,8 @@ def start(settings: Settings, log: IO[bytes]) -> Running:
         `root` is absolute and real; `session` an existing empty folder.
     log : binary file
         Where the worker's standard error goes.
+    meanwhile : callable
+        Called while the worker starts.
 
     Raises
     ------
@@ -97,6 +100,7 @@ def start(settings: Settings, log: IO[bytes]) -> Running:
     try:
         _pipe(child.stdin).write(json.dumps(asdict(settings)).encode() + b"\n")
         _pipe(child.stdin).flush()
+        meanwhile()
         _await_ready(child, Path(settings.root))
     except BaseException:
         child.kill()
