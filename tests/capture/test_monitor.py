@@ -152,7 +152,6 @@ def test_a_vanished_process_is_recorded_by_its_id(sleepers: Start) -> None:
     assert notes.of(process.pid).name == "sleep"
     process.end()
     assert notes.of(process.pid) == Identity(process.pid, process.pid, 0, "[gone]", "", "")
-    assert notes.processes.wanted(process.pid) is None
 
 
 def test_an_id_that_is_used_again_is_not_the_old_process(sleepers: Start) -> None:

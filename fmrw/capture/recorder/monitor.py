@@ -9,7 +9,8 @@ one call number until the count is used up. A piece is full but for a page at mo
 (readv), each of which touches a page: so a thread's first request on a handle is looked up whatever its size, and all that
 follow as long as it uses several buffers; from one that has used a single one, what is larger than 128 KiB, or than half a
 piece where pieces are no larger. Where that look is denied, contiguous full pieces of one thread and handle are taken for one
-call, and the journal counts the guess.
+call, with a last one that is smaller but not small, and the journal counts the guess. What a call that is none of those we know
+(`fmrw.capture.recorder.calls`) requests is a row of its own.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fmrw.capture.fuse.transfers import PLAIN
 from fmrw.capture.mirror.passthrough import Passthrough
 from fmrw.capture.recorder import journal as log
+from fmrw.capture.recorder.calls import DENIED, Calls
 from fmrw.capture.recorder.process import IGNORED, Identity, Processes
 from fmrw.capture.system.libc import pread_into
 from fmrw.text import path_text
@@ -51,6 +53,21 @@ class _Open(NamedTuple):
     handle: int
     next_offset: int
     remaining: int
+    cut: bool  # whether its first piece ended where a page of its buffer did, and not with one of its own
+
+    @property
+    def guessed(self) -> bool:
+        """Whether its count could not be looked up."""
+        return self.remaining >= _UNKNOWN // 2
+
+    def goes_on(self, op: int, handle: int, start: int, size: int) -> bool:
+        """Tell whether a request is the next piece of the call.
+
+        Of a guessed one only what a small read cannot be, or what must follow a piece that was cut.
+        """
+        if (self.op, self.handle, self.next_offset) != (op, handle, start):
+            return False
+        return self.cut or size > _COMMON if self.guessed else size <= self.remaining
 
 
 class Monitor(Passthrough):
@@ -85,6 +102,7 @@ class Monitor(Passthrough):
         self.journal = journal
         self._direct = capture == "exact"
         self._processes = Processes(self._note_process, ignored, own)
+        self._callers = Calls()
         self._paths: dict[bytes, int] = {}
         self._path_numbers = itertools.count()
         self._facts: dict[int, int] = {}  # their hashes: a third of the memory, for every file ever opened
@@ -101,8 +119,11 @@ class Monitor(Passthrough):
     @limits.setter
     def limits(self, limits: Limits) -> None:
         self._limits = limits
-        self._piece = min(limits) - mmap.PAGESIZE  # bytes of a piece of a call with a single buffer, at least
-        self._suspect = _COMMON + 1 if self._piece > _COMMON else self._piece // 2
+        self._pieces = tuple(
+            most - mmap.PAGESIZE for most in limits
+        )  # bytes of a piece of a call with a single buffer, at least
+        least = min(self._pieces)
+        self._suspect = _COMMON + 1 if least > _COMMON else least // 2
 
     def fault(self, operation: str, error: BaseException) -> None:
         self.journal.count_fault()
@@ -239,30 +260,31 @@ class Monitor(Passthrough):
     def _join(self, tid: int, op: int, handle: int, start: int, size: int, done: int) -> tuple[int, int, int]:
         """Find the call a request belongs to: (its number, bytes asked for and not counted before, flags)."""
         before = self._unfinished.pop(tid, None)
-        if before and (before.op, before.handle, before.next_offset) == (op, handle, start):
-            wanted, call, flags = before.remaining, before.call, log.CONTINUES
-            requested = size if wanted >= _UNKNOWN // 2 else 0
+        cut = size % mmap.PAGESIZE != 0
+        if before and before.goes_on(op, handle, start, size):
+            wanted, call, flags, cut = before.remaining, before.call, log.CONTINUES, before.cut
+            requested = size if before.guessed else 0
         else:
-            wanted, call, flags = self._wanted(tid, handle, size), next(self._calls), 0
+            wanted, call, flags = self._wanted(tid, op, handle, start, size), next(self._calls), 0
             requested = size if wanted == _UNKNOWN else wanted
+        if wanted >= _UNKNOWN // 2 and size < self._pieces[op]:  # the last of a call that is guessed
+            wanted = size
         if done == size and wanted > size and size:
-            self._unfinished[tid] = _Open(call, op, handle, start + done, wanted - done)
+            self._unfinished[tid] = _Open(call, op, handle, start + done, wanted - done, cut)
             flags |= log.MORE
         return call, requested, flags
 
-    def _wanted(self, tid: int, handle: int, size: int) -> int:
+    def _wanted(self, tid: int, op: int, handle: int, start: int, size: int) -> int:
         """Tell how many bytes the call that begins with a request of this size wants."""
-        looked = self._processes.wanted(tid)
-        if looked is None or not looked[1]:
+        looked = self._callers.wanted(tid, start, size, writes=op == log.WRITE, whole=size < self._suspect)
+        if not looked.several:
             if len(self._single) >= _REMEMBERED:
                 self._single.clear()
             self._single.add(handle << 32 | tid)
-        if looked is not None and looked[0] >= size:
-            return looked[0]
-        if size < self._piece:
-            return size
-        self.journal.count_guess()
-        return _UNKNOWN
+        if looked is DENIED and size >= self._pieces[op]:
+            self.journal.count_guess()
+            return _UNKNOWN
+        return max(looked.amount, size)
 
     def _event(self, op: int, path: bytes, end: int, size: int, handle: int, code: int) -> None:
         process = self._processes.identify(self.caller.context.pid)

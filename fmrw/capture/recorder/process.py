@@ -1,8 +1,8 @@
 """Callers: from the thread id FUSE gives to a process and its name.
 
 An open descriptor on `/proc/<tid>/comm`, read again for every event, costs about 1 µs, follows `exec`, and fails with
-ESRCH once the thread is gone, so that a reused id is never taken for the old thread. While a thread waits for our answer,
-`/proc/<tid>/syscall` shows the call it makes; a thread that cannot be looked at is still recorded under its id.
+ESRCH once the thread is gone, so that a reused id is never taken for the old thread. A thread that cannot be looked at is still
+recorded under its id.
 """
 
 from __future__ import annotations
@@ -10,14 +10,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import struct
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
 
-from fmrw.capture.recorder.syscalls import makes_name, removes_name, transfer
 from fmrw.capture.system.proc import process_of, status_field
 
 if TYPE_CHECKING:
@@ -61,11 +59,9 @@ class Processes:
         self._own = own
         self._ignored = {own, *ignored}
         self._known: dict[int, tuple[int, bytes, int]] = {}
-        self._calls: dict[int, int] = {}
-        self._lines: dict[int, tuple[bytes, tuple[int, bool]]] = {}
         self._helping: dict[int, tuple[int, bool]] = {}
         self._asking = threading.Lock()
-        weakref.finalize(self, _close_all, self._known, self._calls, self._helping)
+        weakref.finalize(self, _close_all, self._known, self._helping)
         self._numbers = itertools.count()
         self._kernel = self._number(Identity(0, 0, 0, "[writeback]", "", ""))
 
@@ -119,38 +115,6 @@ class Processes:
         self._helping[tid] = fd, helps
         return helps
 
-    def wanted(self, tid: int) -> tuple[int, bool] | None:
-        """Tell how many bytes the read or write a thread waits in was called for, and whether it has several buffers.
-
-        None when that cannot be known.
-        """
-        line = self._waits_in(tid)
-        last = self._lines.get(tid)
-        if last is not None and last[0] == line:  # programs read in loops
-            return last[1]
-        asked = transfer(line)
-        if asked is None:
-            return None
-        if asked.vector is not None:
-            total = _vector_bytes(tid, asked.vector, asked.amount)
-            return None if total is None else (total, asked.amount > 1)
-        looked = self._lines[tid] = line, (asked.amount, False)
-        return looked[1]
-
-    def _waits_in(self, tid: int) -> bytes:
-        """Look at a thread's system call through a descriptor that is kept as long as the one on its name."""
-        try:
-            fd = self._calls.get(tid)
-            if fd is None:
-                fd = os.open(f"/proc/{tid}/syscall", os.O_RDONLY | os.O_CLOEXEC)
-                if tid not in self._known:
-                    os.close(fd)
-                    return b""
-                self._calls[tid] = fd
-            return os.pread(fd, 256, 0)
-        except OSError:
-            return b""
-
     def _look(self, tid: int) -> int:
         try:
             fd = os.open(f"/proc/{tid}/comm", os.O_RDONLY | os.O_CLOEXEC)
@@ -182,10 +146,6 @@ class Processes:
         known = self._known.pop(tid, None)
         if known is not None:
             os.close(known[0])
-        self._lines.pop(tid, None)
-        call = self._calls.pop(tid, None)
-        if call is not None:
-            os.close(call)
 
     def _sweep(self) -> None:
         """Drop the threads that are gone; when all live, the longest known half."""
@@ -199,15 +159,9 @@ class Processes:
                 self._forget(tid)
 
 
-def _close_all(
-    known: dict[int, tuple[int, bytes, int]], calls: dict[int, int], helping: dict[int, tuple[int, bool]]
-) -> None:
+def _close_all(known: dict[int, tuple[int, bytes, int]], helping: dict[int, tuple[int, bool]]) -> None:
     """Close what a `Processes` that nobody needs any more has kept open."""
-    for fd in (
-        *(fd for fd, _comm, _number in known.values()),
-        *calls.values(),
-        *(fd for fd, _helps in helping.values()),
-    ):
+    for fd in (*(fd for fd, _comm, _number in known.values()), *(fd for fd, _helps in helping.values())):
         os.close(fd)
 
 
@@ -233,35 +187,3 @@ def _look_at(pid: int, found: list[dict[str, Any]]) -> None:
     """Add what is known of a process."""
     with contextlib.suppress(psutil.Error):
         found.append(psutil.Process(pid).as_dict(["ppid", "exe", "cmdline"], ad_value=None))
-
-
-def _line(tid: int) -> bytes:
-    """Give what the kernel says about a thread's call; empty when it may not be looked at."""
-    try:
-        with open(f"/proc/{tid}/syscall", "rb") as line:  # noqa: PTH123 - a hot path
-            return line.read()
-    except OSError:
-        return b""
-
-
-def _vector_bytes(tid: int, address: int, count: int) -> int | None:
-    """Add up the lengths of an iovec in another process's memory."""
-    if count > 1024:  # noqa: PLR2004 - IOV_MAX
-        return None
-    try:
-        with open(f"/proc/{tid}/mem", "rb", buffering=0) as memory:  # noqa: PTH123 - a hot path
-            vector = os.pread(memory.fileno(), 16 * count, address)
-    except (OSError, OverflowError):
-        return None
-    lengths = [int(length) for _base, length in struct.iter_unpack("=QQ", vector[: len(vector) // 16 * 16])]
-    return sum(lengths)
-
-
-def creates(tid: int) -> bool | None:
-    """Tell whether a waiting thread wants to make a name (True), not (False), or cannot be looked at (None)."""
-    return makes_name(_line(tid))
-
-
-def removes(tid: int) -> bool:
-    """Tell whether a waiting thread is in unlink(2)."""
-    return removes_name(_line(tid))

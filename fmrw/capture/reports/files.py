@@ -27,7 +27,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from fmrw.capture.fuse.adapter import Stat
-from fmrw.capture.recorder.process import creates, removes
+from fmrw.capture.recorder.calls import creates, removes
 from fmrw.capture.reports.names import Report, ReportNames
 from fmrw.capture.reports.permissions import ACCESS_LIST, READ, READ_SEARCH, Owners, narrowed, narrowed_list
 from fmrw.capture.system import libc

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+
 import psutil
 
 
@@ -54,6 +56,29 @@ def status_field(tid: int, field: bytes) -> bytes:
         with open(f"/proc/{tid}/status", "rb") as status:  # noqa: PTH123 - a hot path
             return next((line[len(field) :] for line in status if line.startswith(field)), b"")
     except OSError:
+        return b""
+
+
+def open_entry(tid: int, entry: str) -> int:
+    """Open one of the files that tell about a thread; give the descriptor."""
+    return os.open(f"/proc/{tid}/{entry}", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def read_entry(tid: int, entry: str) -> bytes:
+    """Read one of them; empty when it may not be looked at."""
+    try:
+        with open(f"/proc/{tid}/{entry}", "rb", buffering=0) as file:  # noqa: PTH123 - a hot path
+            return file.read()
+    except OSError:
+        return b""
+
+
+def read_at(tid: int, address: int, size: int) -> bytes:
+    """Read from a thread's memory; what is not there or may not be read is missing."""
+    try:
+        with open(f"/proc/{tid}/mem", "rb", buffering=0) as memory:  # noqa: PTH123 - a hot path
+            return os.pread(memory.fileno(), size, address)
+    except (OSError, OverflowError):
         return b""
 
 
