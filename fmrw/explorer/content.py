@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import polars as pl
 
 from fmrw.analysis.structure import structure
-from fmrw.analysis.structure.written import SCHEMA
+from fmrw.analysis.structure.parts import SCHEMA
 from fmrw.errors import FmrwError
 
 if TYPE_CHECKING:

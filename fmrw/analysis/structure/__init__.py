@@ -1,14 +1,18 @@
 """What the format says each byte is for, as a frame of named ranges, and how that compares with what was read.
 
-`structure` reads ZIP, PNG, PDF, tar, gzip, ISO 9660, ELF and RIFF; `structure_from` reads ranges a person wrote down;
+`structure` reads the formats of the table `FORMATS`; `structure_from` reads ranges a person or another program wrote down;
 `crosstab` sets either against the ranges a program read. One module per family of formats turns bytes into
-parts; `parts` holds what they share.
+parts; `parts` holds what they share, and the limits.
 
-A format is looked for where programs look for it: PDF in the first 1,024 bytes, ZIP from the end, ISO 9660 in sector 16,
-the others at 0. A file that is several of these has them all, one after the other. A PNG in the middle of a ZIP is not a
-format *of the file*; it shows as bytes nothing describes. Damaged files give the parts that can be told, and the
-row of depth 0 says what is wrong. Nothing is decompressed but the reference streams of a PDF (pypdf stops at 75 MB of
-output). A file that changes meanwhile gives each offset as it was when it was read.
+Every format is read by its own records, with no parser of others: these give values, not offsets, or give up the whole
+file where one record is odd. What the records say is compared in the tests with independent programs.
+
+A format is looked for where programs look for it: PDF in the first 1,024 bytes (or its end in the last), ZIP from the end,
+ISO 9660 in sector 16, tar at 257, the others at 0. A file that is several of these has them all, one after the other. A PNG
+in the middle of a ZIP is not a format *of the file*. Damaged files give the parts that can be told, and the row of depth 0
+says what is wrong: `PDF (rebuilt: ...)` where all was found by search, `ZIP (damaged: ...)` else. Nothing is decompressed
+but the reference streams of a PDF, and gzip, which says nowhere else where a member ends (512 MiB at most). A file that changes meanwhile gives each
+offset as it was when it was read.
 """
 
 from __future__ import annotations
@@ -18,10 +22,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from fmrw.analysis.structure import archives, chunks, elf, iso, pdf
+from fmrw.analysis.structure import archives, chunks, elf, iso, pdf, pkzip, tar
 from fmrw.analysis.structure.crosstab import crosstab
-from fmrw.analysis.structure.parts import Part, Source, collect
-from fmrw.analysis.structure.written import SCHEMA, structure_from
+from fmrw.analysis.structure.parts import SCHEMA, Source, collect
+from fmrw.analysis.structure.written import structure_from
 from fmrw.errors import BadInput
 from fmrw.text import visible
 
@@ -32,11 +36,12 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "crosstab", "structure", "structure_from"]
 
 FORMATS = {
-    "ZIP": (archives.is_zip, archives.zip_parts),
+    "ZIP": (pkzip.is_zip, pkzip.zip_parts),
     "PNG": (chunks.is_png, chunks.png_parts),
     "PDF": (pdf.is_pdf, pdf.pdf_parts),
-    "tar": (archives.is_tar, archives.tar_parts),
+    "tar": (tar.is_tar, tar.tar_parts),
     "gzip": (archives.is_gzip, archives.gzip_parts),
+    "7z": (archives.is_7z, archives.seven_zip_parts),
     "ISO 9660": (iso.is_iso, iso.iso_parts),
     "ELF": (elf.is_elf, elf.elf_parts),
     "RIFF": (chunks.is_riff, chunks.riff_parts),
@@ -52,7 +57,7 @@ def structure(path: str | PathLike[str], formats: Collection[str] = tuple(FORMAT
     path
         A file; only its headers and tables are read.
     formats
-        Those to look for, out of `FORMATS`. PDF, ISO 9660 and ELF need the packages of `fmrw[structure]`.
+        Those to look for, out of `FORMATS`.
 
     Returns
     -------
@@ -64,20 +69,15 @@ def structure(path: str | PathLike[str], formats: Collection[str] = tuple(FORMAT
     ------
     BadInput
         The file cannot be read, or `formats` names one unknown.
-    FmrwError
-        The file has a format whose parser is not installed.
     """
     unknown = ", ".join(sorted(set(formats) - set(FORMATS)))
     if unknown:
         raise BadInput(f"no such format: {visible(unknown)}; choose from {', '.join(FORMATS)}")
     try:
         with Path(path).open("rb") as file:
-            rows = _all_parts(Source(file), formats)
+            source = Source(file)
+            found = [name for name, (is_one, _) in FORMATS.items() if name in formats and is_one(source)]
+            frames = [collect(name, FORMATS[name][1], source) for name in found]
     except OSError as error:
         raise BadInput(f"{visible(str(path))}: {error.strerror}; give a file that can be read") from None
-    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
-
-
-def _all_parts(source: Source, formats: Collection[str]) -> list[Part]:
-    found = [name for name, (is_one, _) in FORMATS.items() if name in formats and is_one(source)]
-    return [part for name in found for part in collect(name, FORMATS[name][1], source)]
+    return pl.concat(frames) if frames else pl.DataFrame(schema=SCHEMA)

@@ -1,7 +1,8 @@
 """PNG and RIFF: lengths, four-letter types and data, read with `struct`.
 
 No library gives the offsets of chunks (Pillow skips what it does not know; the standard library's `chunk` is gone since 3.13),
-and both formats are one loop.
+and both formats are one loop. RF64 and BW64 (EBU Tech 3306, ITU-R BS.2088) are RIFF whose sizes of 0xFFFFFFFF
+stand in their first chunk, `ds64`: that of the form, that of `data`, and a table of others.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_RIFFS = {b"RIFF": "<", b"RF64": "<", b"RIFX": ">"}
-_LISTS = (b"RIFF", b"RF64", b"RIFX", b"LIST")
+_RIFFS = {b"RIFF": "<", b"RF64": "<", b"BW64": "<", b"RIFX": ">"}
+_LISTS = (*_RIFFS, b"LIST")
 _DEEPEST = 32
 _UNKNOWN_SIZE = 0xFFFFFFFF
+_MOST_SIZES = 10_000
 
 
 def is_png(source: Source) -> bool:
@@ -43,7 +45,7 @@ def png_parts(source: Source) -> Iterator[Part]:
 
 
 def is_riff(source: Source) -> bool:
-    """Say whether the file begins as a RIFF, RIFX or RF64 form."""
+    """Say whether the file begins as a RIFF, RIFX, RF64 or BW64 form."""
     return source.at(0, 4) in _RIFFS
 
 
@@ -51,16 +53,18 @@ def riff_parts(source: Source) -> Iterator[Part]:
     """Yield chunks and the chunks in lists; a file may hold several forms in a row, as large AVI files do."""
     order = _RIFFS[source.at(0, 4)]
     levels = [source.size]  # where each open list ends
-    at = 0
+    at, sizes = 0, dict[bytes, list[int]]()
     while at < source.size:
         while len(levels) > 1 and at >= levels[-1]:
             levels.pop()
         kind = source.at(at, 4)
-        if len(levels) == 1 and kind not in _RIFFS:
-            return
-        length = int(struct.unpack(f"{order}I", source.need(at + 4, 4, "the length of a chunk"))[0])
+        if len(levels) == 1:
+            if kind not in _RIFFS:
+                return
+            sizes = _long_sizes(source, at, kind)
+        (length,) = source.fields(f"{order}I", at + 4, "the length of a chunk")
         if length == _UNKNOWN_SIZE:
-            length = levels[-1] - at - 8
+            length = sizes[kind].pop(0) if sizes.get(kind) else levels[-1] - at - 8
         depth, end = len(levels), at + 8 + length
         yield from _chunk(source, at, end, kind, depth)
         if kind in _LISTS and depth < _DEEPEST:
@@ -69,6 +73,18 @@ def riff_parts(source: Source) -> Iterator[Part]:
         else:
             yield Part(end, min(end + length % 2, levels[-1]), "padding", depth)
             at = end + length % 2
+
+
+def _long_sizes(source: Source, form: int, kind: bytes) -> dict[bytes, list[int]]:
+    """Read the sizes in `ds64`, the first chunk of the form: by type of chunk, in the order of the file."""
+    if source.at(form + 12, 4) != b"ds64":
+        return {}
+    riff, data, _, count = source.fields("<3QI", form + 20, "the chunk ds64")
+    sizes = {kind: [riff], b"data": [data]}
+    for number in range(min(count, _MOST_SIZES)):
+        entry = source.at(form + 48 + 12 * number, 12)
+        sizes.setdefault(entry[:4], []).append(int.from_bytes(entry[4:], "little"))
+    return sizes
 
 
 def _chunk(source: Source, at: int, end: int, kind: bytes, depth: int) -> Iterator[Part]:

@@ -2,26 +2,39 @@
 
 A parser is a generator: it reads bytes from a `Source`, yields `Part`s as it finds them, and stops with an exception where
 the file stops making sense. `collect` keeps what came before, so that a damaged file has the structure it has left, and says
-the reason in the name of the format. Parsers read headers and never decompress; they hold no more than a few blocks,
-besides what the library behind them holds.
+the reason in the name of the format.
+
+Limits. A stranger's file may state any size, count or offset. A `Source` reads only so often and so much for one format
+(`WORK`), `collect` keeps only so many parts and so much text of names. These are counts, not times: the same file
+gives the same answer on every machine. A parser must see to the loops in which it neither reads nor yields.
 """
 
 from __future__ import annotations
 
-import importlib
-import itertools
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+import struct
+from array import array
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from fmrw.errors import BadInput, FmrwError
+import polars as pl
+
+from fmrw.errors import BadInput
 from fmrw.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+SCHEMA = pl.Schema({"start": pl.Int64(), "end": pl.Int64(), "name": pl.String(), "depth": pl.Int64()})
+"""Columns of a structure, in order."""
+
 LIMIT = 1_000_000
 """Parts kept of one format; a hostile file must not fill the memory with ranges."""
+WORK = 5_000_000
+"""Reads made for one format, where every 4 KiB read count as one more: a few seconds."""
 
+_WINDOW = 1 << 14
 _BLOCK = 1 << 20
+_MOST_TEXT = 64 << 20
+_LONGEST_NAME = 1024
 _LONGEST_REASON = 160
 
 
@@ -37,6 +50,14 @@ class Part(NamedTuple):
 class Damaged(BadInput):
     """The file stops making sense here; the parts found so far stand."""
 
+    label = "damaged"
+
+
+class Rebuilt(Damaged):
+    """All was found, but not where the file says: by a search, as programs that repair do."""
+
+    label = "rebuilt"
+
 
 class Source:
     """The bytes of a file, read where asked.
@@ -48,13 +69,30 @@ class Source:
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
         self.size = file.seek(0, 2)
+        self.work: float = float("inf")
+        self._window, self._from = b"", 0
 
     def at(self, offset: int, length: int) -> bytes:
-        """Read up to `length` bytes from `offset`; fewer at the end of the file, none outside of it."""
+        """Read up to `length` bytes from `offset`; fewer at the end of the file, none outside of it.
+
+        Raises
+        ------
+        Damaged
+            More was read than `work` allows.
+        """
         if not 0 <= offset < self.size or length <= 0:
             return b""
-        self.file.seek(offset)
-        return self.file.read(min(length, self.size - offset))
+        length = min(length, self.size - offset)
+        self.work -= 1 + (length >> 12)
+        if self.work < 0:
+            raise Damaged("its tables ask for more reads than a sound file needs; the rest is not listed")
+        begin = offset - self._from
+        if begin < 0 or begin + length > len(self._window):
+            self.file.seek(offset)
+            if length > _WINDOW:
+                return self.file.read(length)
+            self._window, self._from, begin = self.file.read(_WINDOW), offset, 0
+        return self._window[begin : begin + length]
 
     def need(self, offset: int, length: int, what: str) -> bytes:
         """Read exactly `length` bytes, or say what is cut off."""
@@ -63,58 +101,65 @@ class Source:
             raise Damaged(f"{what} at {offset:#x} is cut off")
         return content
 
+    def fields(self, form: str, offset: int, what: str) -> tuple[int, ...]:
+        """Read numbers as `struct.unpack` does, or say what is cut off."""
+        return struct.unpack(form, self.need(offset, struct.calcsize(form), what))
+
     def find(self, needle: bytes, start: int, stop: int) -> int:
         """Give the offset of the first `needle` that lies whole within [start, stop), or -1."""
         stop = min(stop, self.size)
-        for at in range(start, stop, _BLOCK):
-            block = self.at(at, min(_BLOCK + len(needle) - 1, stop - at))
+        step = _WINDOW - len(needle)  # small first: what is looked for is mostly near
+        at = start
+        while at < stop:
+            block = self.at(at, min(step + len(needle) - 1, stop - at))
             found = block.find(needle)
             if found >= 0:
                 return at + found
+            at += step
+            step = _BLOCK
         return -1
 
 
-def collect(name: str, parse: Callable[[Source], Iterator[Part]], source: Source) -> list[Part]:
-    """Gather the parts of one format, the row that brackets them first; none if there are none."""
-    parts: list[Part] = []
-    reason = ""
+def collect(name: str, parse: Callable[[Source], Iterator[Part]], source: Source) -> pl.DataFrame:
+    """Gather the parts of one format by start, the row that brackets them first; no rows if there are none."""
+    starts, ends, depths, names = array("q"), array("q"), array("q"), list[str]()
+    source.work = WORK
+    room, reason, cut = _MOST_TEXT, "", 0
     try:
-        for part in itertools.islice(parse(source), LIMIT + 1):
-            parts += _within(part, source.size)
+        for start, end, said, depth in parse(source):
+            begin, stop = max(start, 0), min(end, source.size)
+            if begin >= stop:
+                continue
+            cut += end > source.size
+            shown = _shown(said, cut=end > source.size)
+            room -= len(shown)
+            if len(names) >= LIMIT or room < 0:
+                raise Damaged(f"only the first {len(names):,} parts are listed")  # noqa: TRY301 - one way out
+            starts.append(begin)
+            ends.append(stop)
+            depths.append(depth)
+            names.append(shown)
     except Damaged as error:
-        reason = str(error)
-    except FmrwError:
-        raise
-    except Exception as error:  # noqa: BLE001 - parsers of other people raise anything at all on hostile bytes
-        reason = f"{type(error).__name__}: {error}"
-    if len(parts) > LIMIT:
-        parts, reason = parts[:LIMIT], f"only the first {LIMIT:,} parts are listed"
-    return _bracketed(name, reason, parts)
+        reason = f" ({error.label}: {visible(str(error))[:_LONGEST_REASON]})"
+    except Exception as error:  # noqa: BLE001 - what a file can still make a parser raise must not lose the other parts
+        reason = f" (damaged: {visible(f'{type(error).__name__}: {error}')[:_LONGEST_REASON]})"
+    finally:
+        source.work = float("inf")
+    if cut and not reason:
+        reason = f" (damaged: {cut:,} parts run past the end of the file)"
+    return _bracketed(f"{name}{reason}", (starts, ends, names, depths))
 
 
-def library(module: str, format_name: str) -> Any:  # noqa: ANN401 - a module of somebody else
-    """Import the parser of a format, or say what to install."""
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        package = module.split(".", maxsplit=1)[0]
-        raise FmrwError(
-            f"the file holds {format_name}, and its parser {package!r} is not installed: "
-            'pip install "fmrw[structure]"'
-        ) from None
+def _shown(name: str, *, cut: bool) -> str:
+    shown = name if name.isascii() and name.isprintable() else visible(name)
+    if len(shown) > _LONGEST_NAME:
+        shown = f"{shown[: _LONGEST_NAME - 1]}…"
+    return f"{shown} (cut off)" if cut else shown
 
 
-def _within(part: Part, size: int) -> Iterator[Part]:
-    start, end = max(part.start, 0), min(part.end, size)
-    if start < end:
-        cut = " (cut off)" if part.end > size else ""
-        yield Part(start, end, visible(part.name) + cut, part.depth)
-
-
-def _bracketed(name: str, reason: str, parts: list[Part]) -> list[Part]:
-    if not parts:
-        return []
-    if reason:
-        name = f"{name} (damaged: {visible(reason)[:_LONGEST_REASON]})"
-    parts.sort(key=lambda part: (part.start, part.depth, part.end))
-    return [Part(parts[0].start, max(part.end for part in parts), name, 0), *parts]
+def _bracketed(name: str, columns: tuple[array[int], array[int], list[str], array[int]]) -> pl.DataFrame:
+    parts = pl.DataFrame(dict(zip(SCHEMA, columns, strict=True)), schema=SCHEMA)
+    if parts.is_empty():
+        return parts
+    whole = pl.DataFrame([(parts["start"].min(), parts["end"].max(), name, 0)], schema=SCHEMA, orient="row")
+    return pl.concat([whole, parts.sort("start", "depth", "end", maintain_order=True)])

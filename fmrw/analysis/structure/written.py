@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from fmrw.analysis.structure.parts import SCHEMA
 from fmrw.errors import BadInput, BadRange
 from fmrw.offsets import LARGEST, parse_offset
 from fmrw.text import visible
@@ -20,9 +21,6 @@ from fmrw.text import visible
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from os import PathLike
-
-SCHEMA = pl.Schema({"start": pl.Int64(), "end": pl.Int64(), "name": pl.String(), "depth": pl.Int64()})
-"""Columns of a structure, in order."""
 
 _LARGEST_FILE = 64 << 20
 _HELP = "columns are start, end, name and, if wanted, depth"

@@ -11,7 +11,6 @@ import sys
 import tarfile
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
 import pycdlib
@@ -22,12 +21,9 @@ from hypothesis import strategies as st
 
 from fmrw.analysis.structure import crosstab, structure, structure_from
 from fmrw.analysis.structure.parts import Source
-from fmrw.errors import BadInput, FmrwError
+from fmrw.errors import BadInput
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-DATA = Path(__file__).parents[2] / "data"
+DATA = Path(__file__).parents[3] / "data"
 SCHEMA = {"start": pl.Int64, "end": pl.Int64, "name": pl.String, "depth": pl.Int64}
 
 
@@ -279,24 +275,6 @@ def test_names_cannot_reach_the_terminal(tmp_path: Path) -> None:
 def test_other_files_have_no_structure(tmp_path: Path) -> None:
     assert structure(written(tmp_path, b"")).is_empty()
     assert structure(written(tmp_path, b"just text")).schema == SCHEMA
-
-
-@pytest.mark.parametrize(
-    ("module", "make"),
-    [
-        ("pypdf", (DATA / "polyglot.pdf").read_bytes),
-        ("pycdlib.pycdlib", iso_image),
-        ("elftools.elf.elffile", lambda: Path(sys.executable).resolve().read_bytes()),
-    ],
-)
-def test_a_missing_parser_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, make: Callable[[], bytes]
-) -> None:
-    path = written(tmp_path, make())
-    monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(FmrwError, match=r'pip install "fmrw\[structure\]"$'):
-        structure(path)
-    assert formats(structure(DATA / "cavity.zip")) == ["ZIP"]
 
 
 def test_unreadable_files_and_unknown_formats(tmp_path: Path) -> None:

@@ -1,0 +1,75 @@
+"""What the tests of all formats need: to write a sample, and to look a range up by its name."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+
+from fmrw.analysis.structure import structure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+class Found:
+    """The structure of some bytes."""
+
+    def __init__(self, content: bytes, frame: pl.DataFrame) -> None:
+        self.content, self.frame = content, frame
+
+    @property
+    def formats(self) -> list[str]:
+        return self.frame.filter(pl.col("depth") == 0)["name"].to_list()
+
+    def named(self, beginning: str, depth: int | None = None) -> dict[str, list[tuple[int, int]]]:
+        """Ranges whose name begins so: name → where, in the order of the file."""
+        found: dict[str, list[tuple[int, int]]] = {}
+        for start, end, name, level in self.frame.rows():
+            if name.startswith(beginning) and level and depth in (None, level):
+                found.setdefault(name, []).append((start, end))
+        return found
+
+    def span(self, name: str, depth: int | None = None) -> tuple[int, int]:
+        (places,) = [where for which, where in self.named(name, depth).items() if which == name]
+        (place,) = places
+        return place
+
+    def bytes_of(self, name: str) -> bytes:
+        start, end = self.span(name)
+        return self.content[start:end]
+
+
+@pytest.fixture
+def look(tmp_path: Path) -> Callable[..., Found]:
+    """Write bytes to a file (or take one that is there) and give its structure."""
+
+    def looked(content: bytes | Path, **options: object) -> Found:
+        path = tmp_path / "sample"
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            path = content
+        frame = structure(path, **options)
+        size = path.stat().st_size
+        outside = (pl.col("start") < 0) | (pl.col("end") > size) | (pl.col("start") >= pl.col("end"))
+        assert frame.filter(outside).is_empty()
+        return Found(path.read_bytes(), frame)
+
+    return looked
+
+
+@pytest.fixture
+def tool(tmp_path: Path) -> Callable[..., str]:
+    """Run a program in the test's folder and give what it says."""
+
+    def ran(*command: str | Path, check: bool = True) -> str:
+        done = subprocess.run(
+            [str(word) for word in command], cwd=tmp_path, capture_output=True, check=check, timeout=60
+        )
+        return done.stdout.decode("utf-8", "replace")
+
+    return ran
