@@ -69,12 +69,12 @@ class Door:
         overview.wait_until_unmounted(root, worker)
         return Outcome(data=data, value=session, notes=[f"session kept in {visible(str(session))}"])
 
-    def run(self, command: Sequence[str], directory: Path, **options: Any) -> Run:  # noqa: ANN401 - those of `mount`
-        """Run a command on this terminal; fmrw's own process is not recorded."""
+    def run(self, command: Sequence[str], directory: Path, *, ignored: Sequence[int], **options: Any) -> Run:  # noqa: ANN401 - those of `mount`
+        """Run a command on this terminal; fmrw's own process and those in `ignored` are not recorded."""
         from fmrw.commands.progress import watching  # noqa: PLC0415
         from fmrw.recording import run  # noqa: PLC0415 - heavy
 
-        return run.run(command, directory, ignored=[os.getpid()], watch=watching, **options)
+        return run.run(command, directory, ignored=[os.getpid(), *ignored], watch=watching, **options)
 
     def unmount(self, root: Path, *, force: bool, abort: bool) -> Outcome:
         """Unmount, whoever mounted."""

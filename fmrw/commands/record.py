@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,14 +11,16 @@ from rich.text import Text
 
 from fmrw.commands.grammar import DIRECTORY, REPORTS, capture_options, example, grammar, json_option
 from fmrw.commands.outcome import Outcome, door
+from fmrw.session.reporter import Reporter
 from fmrw.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from rich.console import RenderableType
 
+    from fmrw.recording.run import Run
     from fmrw.session.trace import Trace
 
 _NAMED = 3  # files a remark names
@@ -53,30 +56,41 @@ def run(
 
     Write COMMAND after `--`. The exit status is the command's.
     """
-    from fmrw.analysis import summary  # noqa: PLC0415
-    from fmrw.commands.tables import trace_tables  # noqa: PLC0415
+    with _reporter(directory, output, wanted=not no_reports) as (reporter, ignored):
+        done = door().run(command, directory, output=output, ignored=ignored, **options)
+        notes = _notes(done.trace, done.status, command)
+        written: list[Path] = []
+        if done.session is not None:
+            notes.append(f"session kept in {visible(str(done.session))}")
+            written = [] if reporter is None else reporter.write(done.session, notes)
+    return _told(command, done, written, notes)
 
-    done = door().run(command, directory, output=output, **options)
-    notes = _notes(done.trace, done.status, command)
-    written: list[str] = []
-    if done.session is not None:
-        notes.append(f"session kept in {visible(str(done.session))}")
-        written = [] if no_reports else _write_reports(done.trace, done.session, notes)
+
+@contextlib.contextmanager
+def _reporter(
+    directory: Path, output: Path | None, *, wanted: bool
+) -> Iterator[tuple[Reporter | None, list[int]]]:
+    """Give who writes the reports, getting ready already, and its processes; nobody where none are wanted."""
+    if output is None or not wanted:
+        yield None, []
+        return
+    with Reporter() as reporter:
+        yield reporter, reporter.prepare(directory)
+
+
+def _told(command: Sequence[str], done: Run, written: Sequence[Path], notes: list[str]) -> Outcome:
+    from fmrw.analysis import summary  # noqa: PLC0415 - polars, once the mount has started
+    from fmrw.commands.tables import trace_tables  # noqa: PLC0415 - the same
+
     data = {
         "command": list(command),
         "status": done.status,
         "session": _text(done.session),
         "files": done.trace.files.to_dicts(),
         "processes": summary.processes(done.trace.lazy, done.trace.processes).to_dicts(),
-        "reports": written,
+        "reports": [str(path) for path in written],
     }
     return Outcome(trace_tables(done.trace), data, done.status, done, notes)
-
-
-def _write_reports(trace: Trace, folder: Path, notes: list[str]) -> list[str]:
-    from fmrw.session import reports  # noqa: PLC0415 - altair takes a second, and who draws nothing does not wait for it
-
-    return [str(path) for path in reports.write(trace, folder, notes=notes)]
 
 
 def _text(path: Path | None) -> str | None:

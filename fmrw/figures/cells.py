@@ -134,6 +134,6 @@ def curve(square: Square, look: Look) -> list[alt.Chart]:
     ]
     style: dict[str, Any] = {"fontSize": look.text * 0.9, "fontWeight": "bold"}
     return [
-        line.encode(x="x:Q", y="y:Q", order="n:Q"),
+        line.encode(alt.X("x:Q"), alt.Y("y:Q"), alt.Order("n:Q")),
         *marks.labels(quarters, look.palette.paper, look.palette.ink, **style),
     ]

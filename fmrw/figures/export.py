@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import altair as alt
+from altair.utils import schemapi
 
 from fmrw.errors import FigureError
 from fmrw.figures import render
@@ -75,6 +76,14 @@ def save(chart: alt.TopLevelMixin, path: str | PathLike[str], *, scale: float = 
             f"{visible(str(target))}: {error.strerror}; choose a folder you may write"
         ) from error
     return target
+
+
+def trust_charts() -> None:
+    """Let altair build charts without checking every part against its schema, which takes as long as drawing.
+
+    That holds for the whole process, so it is for processes of fmrw's own, which draw nobody else's charts.
+    """
+    schemapi.disable_debug_mode()
 
 
 def font_note(look: Look) -> str:

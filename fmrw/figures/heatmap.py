@@ -271,13 +271,13 @@ def _cells(picture: Picture, box: Box, panel: Box, look: Look) -> alt.Chart:
         .mark_rect(clip=True)
         .encode(
             x=alt.X("x:Q", scale=x_scale, axis=x_axis),
-            x2="x2:Q",
+            x2=alt.X2("x2:Q"),
             y=alt.Y("y:Q", scale=y_scale, axis=y_axis),
-            y2="y2:Q",
+            y2=alt.Y2("y2:Q"),
             color=alt.Color(
                 "class:N", scale=_colours(picture, look), legend=_legend(picture, box, panel, look)
             ),
-            opacity=alt.condition(chosen, alt.value(1), alt.value(0.08)),
+            opacity=alt.OpacityValue(**alt.condition(chosen, alt.value(1), alt.value(0.08))),
             tooltip=[alt.Tooltip("bytes:N"), alt.Tooltip("class:N", title="accesses")],
         )
         .add_params(chosen, zoom)

@@ -209,8 +209,8 @@ def _trail(film: _Film, look: Look) -> alt.Chart:
         alt.Chart(marks.inline(rows))
         .mark_rect(clip=True, opacity=alt.expr(f"1 - (frame - datum.frame) / {TRAIL}"))
         .encode(
-            x=alt.X("x:Q", scale=x_scale, axis=x_axis), x2="x2:Q",
-            y=alt.Y("y:Q", scale=y_scale, axis=y_axis), y2="y2:Q",
+            x=alt.X("x:Q", scale=x_scale, axis=x_axis), x2=alt.X2("x2:Q"),
+            y=alt.Y("y:Q", scale=y_scale, axis=y_axis), y2=alt.Y2("y2:Q"),
             color=alt.Color("op:N", scale=ops, legend=None),
         )
         .transform_filter(f"datum.frame <= frame && datum.frame > frame - {TRAIL}")

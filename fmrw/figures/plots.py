@@ -222,17 +222,19 @@ def _accesses(
                 scale=alt.Scale(domain=[0, plane.last], nice=False, padding=6),
                 axis=alt.Axis(title=_TITLES[plane.across], grid=False, **_STEPS[plane.across]),
             ),
-            x2="x2:Q",
+            x2=alt.X2("x2:Q"),
             y=alt.Y("y:Q", scale=alt.Scale(domain=[0, plane.top], nice=False), axis=y_axis),
-            y2="y2:Q",
+            y2=alt.Y2("y2:Q"),
             color=alt.Color(
                 "kind:N",
                 scale=alt.Scale(domain=list(kinds), range=list(kinds.values())),
                 legend=wide.legend(kinds, box, look, symbolType="stroke", symbolStrokeWidth=look.text * 0.4),
             ),
-            opacity=alt.condition(chosen, alt.value(1), alt.value(0.06)),
-            strokeWidth=alt.condition("datum.page", alt.value(thick / 2), alt.value(thick)),
-            tooltip=["bytes:N", "op:N", "kind:N"],
+            opacity=alt.OpacityValue(**alt.condition(chosen, alt.value(1), alt.value(0.06))),
+            strokeWidth=alt.StrokeWidthValue(
+                **alt.condition("datum.page", alt.value(thick / 2), alt.value(thick))
+            ),
+            tooltip=[alt.Tooltip("bytes:N"), alt.Tooltip("op:N"), alt.Tooltip("kind:N")],
         )
         .add_params(chosen, zoom)
     )

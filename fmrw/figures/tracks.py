@@ -178,11 +178,11 @@ def _spans(
                 scale=alt.Scale(domain=[0, max(layout.size, 1)], nice=False),
                 axis=wide.byte_axis("x", "offset"),
             ),
-            x2="x2:Q",
+            x2=alt.X2("x2:Q"),
             y=alt.Y("y:Q", scale=alt.Scale(domain=[0, layout.height], nice=False, reverse=True), axis=y_axis),
-            y2="y2:Q",
+            y2=alt.Y2("y2:Q"),
             color=alt.Color("kind:N", scale=scale, legend=wide.legend(kinds, layout.box, look)),
-            opacity=alt.condition(chosen, alt.value(1), alt.value(0.08)),
+            opacity=alt.OpacityValue(**alt.condition(chosen, alt.value(1), alt.value(0.08))),
             tooltip=[alt.Tooltip("bytes:N"), alt.Tooltip("kind:N"), alt.Tooltip("label:N")],
         )
         .add_params(chosen, zoom)
@@ -221,7 +221,7 @@ def _labels(
     charts: list[alt.Chart] = []
     if inside:
         text = alt.Chart(marks.inline(inside)).mark_text(fill=alt.expr("datum.ink"), **style)
-        charts.append(text.encode(x="x:Q", y="y:Q", text="label:N"))
+        charts.append(text.encode(alt.X("x:Q"), alt.Y("y:Q"), alt.Text("label:N")))
     for align, shift in (("left", 4), ("right", -4)):
         some = [row for row in beside if row["align"] == align]
         if some:

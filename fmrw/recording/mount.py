@@ -26,6 +26,7 @@ import psutil
 from fmrw.capture.mounts import registry
 from fmrw.capture.mounts import unmount as unmounting
 from fmrw.capture.mounts.preflight import check_machine, claimed
+from fmrw.capture.reports.helper import uncollected
 from fmrw.capture.worker.serve import Settings, hold, open_session
 from fmrw.errors import Busy, FmrwError, MountError, NotMounted
 from fmrw.recording.workers import END_S, InProcess, InThread
@@ -239,8 +240,9 @@ class Mount:
 
 def _import_frames() -> None:
     """Import polars while the worker starts, which takes as long: a machine has more than one processor."""
-    importlib.import_module("fmrw.recording.feed")
-    importlib.import_module("fmrw.session.trace")
+    with uncollected():
+        importlib.import_module("fmrw.recording.feed")
+        importlib.import_module("fmrw.session.trace")
 
 
 _live: weakref.WeakSet[Mount] = weakref.WeakSet()

@@ -126,8 +126,11 @@ def _live_pdf(session: str, path: str, file: IO[bytes]) -> None:
     from fmrw.figures import render as engine  # noqa: PLC0415 - altair takes long, and a CSV does not need it
 
     engine.wake()  # before altair is imported
+    from fmrw.figures.export import trust_charts  # noqa: PLC0415 - the same
     from fmrw.figures.heatmap import heatmap_pdf  # noqa: PLC0415 - the same
     from fmrw.session.charts import describe  # noqa: PLC0415 - the same
+
+    trust_charts()
 
     followed = _follow(session, path)
     facts = store.read_facts(Path(session))

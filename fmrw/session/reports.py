@@ -15,7 +15,6 @@ from typing import IO, TYPE_CHECKING
 
 import polars as pl
 from rich.console import Console
-from rich.progress import track
 
 from fmrw.capture.mounts import registry
 from fmrw.capture.mounts import unmount as unmounting
@@ -80,6 +79,7 @@ def write(
     paths: Sequence[str] | None = None,
     style: Style | None = None,
     notes: list[str] | None = None,
+    quiet: bool = False,
 ) -> list[Path]:
     """Write reports below a folder, one after the other, with a progress bar on a terminal.
 
@@ -95,6 +95,8 @@ def write(
         How figures are made.
     notes
         Remarks are appended: files left out, charts that could not be drawn, a font that is missing.
+    quiet
+        Show no progress, on a terminal either.
 
     Raises
     ------
@@ -118,7 +120,11 @@ def write(
                 lambda target: export_perfetto(trace.events, trace.processes, target),
             )
         )
-    return [written for job in _tracked(jobs) if (written := _write(folder, job, remarks)) is not None]
+    return [
+        written
+        for job in _tracked(jobs, quiet=quiet)
+        if (written := _write(folder, job, remarks)) is not None
+    ]
 
 
 def _check(formats: Sequence[str], style: Style) -> None:
@@ -170,10 +176,14 @@ def _write_figure(trace: Trace, path: str, kind: str, name: str, style: Style, t
     target.write_bytes(export(chart, kind, scale=style.scale))
 
 
-def _tracked(jobs: Sequence[_Job]) -> Iterator[_Job]:
+def _tracked(jobs: Sequence[_Job], *, quiet: bool) -> Iterator[_Job]:
     console = Console(stderr=True)
-    quiet = not console.is_terminal or len(jobs) <= _FEW
-    yield from track(jobs, "reports", console=console, transient=True, disable=quiet)
+    if quiet or not console.is_terminal or len(jobs) <= _FEW:
+        yield from jobs
+        return
+    from rich.progress import track  # noqa: PLC0415 - takes longer to import than most reports to write
+
+    yield from track(jobs, "reports", console=console, transient=True)
 
 
 def _write(folder: Path, job: _Job, notes: list[str]) -> Path | None:

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from fmrw.capture.reports import helper as reports
+from fmrw.errors import BadRange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +53,28 @@ def test_what_else_a_report_fails_with_is_told_as_text(helper: reports.Helper) -
     with pytest.raises(RuntimeError, match="JSONDecodeError"):
         helper.run("json", "loads", "{")
     assert helper.run("json", "loads", '"\\udc80"') == "\udc80", "any name comes through"
+
+
+def test_what_is_begun_is_waited_for_by_the_next_question(helper: reports.Helper) -> None:
+    process = helper.begin("os", "getpid")
+    helper.begin("os", "listdir", "/nowhere/at/all")
+    assert helper.run("os", "getppid") == os.getpid()
+    assert helper.run("os", "getpid") == process
+
+
+def test_what_is_begun_is_passed_over_when_it_kills(helper: reports.Helper) -> None:
+    process = helper.begin("os", "_exit", 1)
+    assert helper.run("os", "getpid") != process
+
+
+def test_two_helpers_that_die_are_told(helper: reports.Helper) -> None:
+    with pytest.raises(EOFError):
+        helper.run("os", "_exit", 1)
+
+
+def test_an_error_of_ours_is_the_same_here(helper: reports.Helper) -> None:
+    with pytest.raises(BadRange, match="nonsense"):
+        helper.run("fmrw.offsets", "parse_range", "nonsense")
 
 
 def test_what_it_prints_is_no_answer(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import gc
 import importlib
 import json
 import os
@@ -26,10 +27,12 @@ from typing import IO, TYPE_CHECKING, Any
 
 import psutil
 
+from fmrw import errors
 from fmrw.capture.system.proc import descriptor_of
+from fmrw.errors import FmrwError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _LARGEST = 600 << 20  # bytes a helper may hold after a report
 _NICE = 5  # a watched read waits less for its turn, and a report still gets a quarter of a busy processor
@@ -39,21 +42,43 @@ _PROGRAM = "import sys; sys.path[:] = sys.argv[2:]; from fmrw.capture.reports.he
 
 
 class Helper:
-    """One helper process, started at the first report."""
+    """One helper process, started at the first question."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._unread = 0
 
-    def run(self, module: str, function: str, *arguments: str) -> Any:  # noqa: ANN401 - what the function gives
+    def begin(self, module: str, function: str, *arguments: Any) -> int:  # noqa: ANN401 - JSON
+        """Start the helper with a function for whose end nobody waits; give the helper's id.
+
+        What the function gives or fails with is passed over.
+
+        Raises
+        ------
+        OSError
+            There is no process to be had.
+        """
+        with self._lock:
+            if self._process is None:
+                self._process = _start()
+            questions, _answers = _pipes(self._process)
+            questions.write(_question(module, function, *arguments))
+            questions.flush()
+            self._unread += 1
+            return self._process.pid
+
+    def run(self, module: str, function: str, *arguments: Any) -> Any:  # noqa: ANN401 - JSON
         """Run a function, named so that only the helper imports it; once more in a new helper if that one died.
 
         Raises
         ------
-        OSError, RuntimeError
-            As the function did; what is not an OSError with the helper's traceback for its text.
+        OSError, FmrwError, RuntimeError
+            As the function did; a RuntimeError for all else, with the helper's traceback for its text.
+        EOFError, BrokenPipeError
+            The second helper died, too.
         """
-        question = json.dumps([module, function, *arguments]).encode() + b"\n"
+        question = _question(module, function, *arguments)
         with self._lock:
             try:
                 answer = self._ask(question)
@@ -62,6 +87,8 @@ class Helper:
                 answer = self._ask(question)
             if answer["resident"] > _LARGEST:
                 self._end()
+        if "refused" in answer:
+            raise getattr(errors, answer["refused"], FmrwError)(answer["error"])
         if "errno" in answer:
             raise OSError(answer["errno"], answer["error"])
         if "error" in answer:
@@ -74,6 +101,9 @@ class Helper:
         questions, answers = _pipes(self._process)
         questions.write(question)
         questions.flush()
+        while self._unread:
+            answers.readline()
+            self._unread -= 1
         line = answers.readline()
         if not line.endswith(b"\n"):
             raise EOFError("the helper ended; its last words are in worker.log")
@@ -83,6 +113,7 @@ class Helper:
     def _end(self) -> None:
         """End the helper by the end of its questions."""
         process, self._process = self._process, None
+        self._unread = 0
         if process is None:
             return
         for pipe in _pipes(process):
@@ -98,6 +129,16 @@ class Helper:
         """End the helper, once it has answered."""
         with self._lock:
             self._end()
+
+    def kill(self) -> None:
+        """End the helper at once, whatever it does; for its only user, even in the middle of a question."""
+        if self._process is not None:
+            self._process.kill()
+            self._end()
+
+
+def _question(module: str, function: str, *arguments: Any) -> bytes:  # noqa: ANN401 - JSON
+    return json.dumps([module, function, *arguments]).encode() + b"\n"
 
 
 def _start() -> subprocess.Popen[bytes]:
@@ -132,10 +173,12 @@ def help_out(parent: int) -> None:
         answers.flush()
 
 
-def _answer(module: str, function: str, *arguments: str) -> dict[str, Any]:
+def _answer(module: str, function: str, *arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     """Call a function by name; give what it gave, or how it failed."""
     try:
         return {"answer": getattr(importlib.import_module(module), function)(*arguments)}
+    except FmrwError as error:
+        return {"refused": type(error).__name__, "error": str(error)}
     except OSError as error:
         return {"errno": error.errno or errno.EIO, "error": str(error.strerror or error)}
     except Exception:  # noqa: BLE001 - told to who asked
@@ -175,6 +218,18 @@ def import_quickly(*also: str) -> None:
     """
     for name in (*_CHECKERS, *also):
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # None makes the import fail, see sys.modules
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Import without the garbage collector, which finds nothing in new modules and takes a fifth of the time."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 _helper = Helper()

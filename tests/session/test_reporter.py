@@ -1,0 +1,103 @@
+"""The process that writes the reports of a run: ready early, gone afterwards, and what it writes is what `fmrw report` writes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+import fmrw
+from fmrw.capture.reports import helper
+from fmrw.errors import FigureError
+from fmrw.session import reports
+from fmrw.session.reporter import Reporter
+
+NAME = os.fsdecode(b"odd \xff\x1b[31m.bin")
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Path:
+    """Give a session that has read a file with an odd name and changed another."""
+    watched = tmp_path / "watched"
+    watched.mkdir()
+    (watched / NAME).write_bytes(bytes(9000))
+    with fmrw.mount(watched, output=tmp_path / "session"):
+        (watched / NAME).read_bytes()
+        (watched / "made").write_bytes(b"content")
+    return tmp_path / "session"
+
+
+def test_it_writes_what_a_report_of_the_session_is(session: Path, tmp_path: Path) -> None:
+    notes: list[str] = []
+    with Reporter() as reporter:
+        reporter.prepare(tmp_path)
+        written = reporter.write(session, notes)
+    expected: list[str] = []
+    alike = reports.write(fmrw.load(session), tmp_path / "alike", notes=expected)
+    assert [path.relative_to(session) for path in written] == [
+        path.relative_to(tmp_path / "alike") for path in alike
+    ]
+    assert len(written) == 4
+    assert [path.read_bytes() for path in written] == [path.read_bytes() for path in alike]
+    assert notes == expected
+
+
+def test_it_leaves_no_process(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def interrupted() -> None:
+        with Reporter() as reporter:
+            seen.extend(reporter.prepare(tmp_path))
+            assert psutil.Process(seen[0]).cwd() == "/"
+            raise KeyboardInterrupt  # while it imports
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert not psutil.pid_exists(seen[0])
+
+
+def test_it_ends_with_its_parent(tmp_path: Path) -> None:
+    program = (
+        "import signal; from fmrw.session.reporter import Reporter\n"
+        f"with Reporter() as reporter: print(*reporter.prepare({str(tmp_path)!r}), flush=True); signal.pause()"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        process = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+    gone, _alive = psutil.wait_procs([process], timeout=60)
+    assert gone
+
+
+def test_one_that_died_is_replaced(session: Path, tmp_path: Path) -> None:
+    with Reporter() as reporter:
+        (process,) = reporter.prepare(tmp_path)
+        os.kill(process, signal.SIGKILL)
+        assert len(reporter.write(session, [])) == 4
+
+
+def test_two_that_died_are_told_with_the_cure(
+    session: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(helper, "_PROGRAM", "import os; os._exit(1)")
+    with Reporter() as reporter:
+        reporter.prepare(tmp_path)
+        with pytest.raises(FigureError, match=r"died twice.* `fmrw report "):
+            reporter.write(session, [])
+
+
+def test_its_errors_are_those_of_a_report(session: Path) -> None:
+    (session / "made.csv").mkdir()
+    with Reporter() as reporter, pytest.raises(FigureError, match="choose a folder you may write"):
+        reporter.write(session, [])
+
+
+def test_it_waits_where_it_would_hold_the_mount() -> None:
+    with Reporter() as reporter:
+        assert reporter.prepare(sys.prefix) == [], "it would load libraries through the mount"
+        assert reporter.prepare(Path(fmrw.__file__).parents[1]) == []
