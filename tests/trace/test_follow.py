@@ -85,6 +85,7 @@ class Recording:
         """Let go of everything, as the kernel does for a worker that was killed."""
         if not self.closed:
             os.close(self.journal._names)
+        del self.journal  # and with it what it has mapped: pytest keeps the last test's fixtures to the end
         os.close(self.folder)
 
 
