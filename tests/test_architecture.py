@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -249,3 +249,23 @@ def test_circles_are_seen_between_modules_and_between_folders(tmp_path: Path) ->
         trace__c="import fmrw.trace.a",
     )
     assert circles(round_about.edges) == [["fmrw.trace.a", "fmrw.trace.b", "fmrw.trace.c"]]
+
+
+TESTS = [path for path in Path(__file__).parent.rglob("*.py") if path.name != "conftest.py"]
+
+
+def test_no_two_modules_of_tests_have_one_name() -> None:
+    """Folders of tests share one interpreter: `pytest tests/faults tests/posix` imports all modules under bare names."""
+    names = Counter(path.stem for path in TESTS)
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_no_module_of_tests_imports_from_a_conftest() -> None:
+    """Every folder may have one, and the name is that of the folder pytest looked at last."""
+    importing = {
+        path.name
+        for path in TESTS
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module == "conftest"
+    }
+    assert importing == set(), "let a module of its own hold what they share"

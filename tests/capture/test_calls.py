@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from conftest import WIDTHS
+from compiler import WIDTHS
 
 import fmrw
 from fmrw.capture.recorder import calls

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 import pytest
-from conftest import Cast, Owner, Program, eventually, fmrw, gone, mounted
+from processes import Cast, Owner, Program, eventually, fmrw, gone, mounted
 from test_kills import check_file, recorded_writes, renderer_of
 
 from fmrw.capture.mounts import unmount as unmounting

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import psutil
 import pytest
-from conftest import BLOCK, Cast, Owner, Program, block, eventually, fmrw, gone, kill, mounted
+from processes import BLOCK, Cast, Owner, Program, block, eventually, fmrw, gone, kill, mounted
 
 from fmrw.session.loading import load
 from fmrw.trace import store

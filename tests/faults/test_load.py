@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import psutil
 import pytest
-from conftest import eventually
+from processes import eventually
 
 import fmrw as package
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from conftest import Cast
+    from processes import Cast
 
     Monitored = Callable[..., AbstractContextManager[package.Mount]]
 

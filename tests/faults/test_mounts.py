@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import psutil
 import pytest
-from conftest import Cast, eventually, fmrw, gone, kill, mounted
+from processes import Cast, eventually, fmrw, gone, kill, mounted
 from test_kills import check_file
 
 import fmrw as package

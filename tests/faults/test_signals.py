@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from conftest import FMRW, Cast, Owner, Program, eventually, gone, kill, mounted, needs_root
+from processes import FMRW, Cast, Owner, Program, eventually, gone, kill, mounted, needs_root
 from test_kills import check_events, check_file
 
 from fmrw.session.loading import load

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from conftest import Cast, eventually, fmrw, kill, mounted, needs_root, small_disk
+from processes import Cast, eventually, fmrw, kill, mounted, needs_root, small_disk
 
 import fmrw as package
 from fmrw.capture.recorder import journal as log

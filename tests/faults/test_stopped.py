@@ -11,7 +11,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import FMRW, Cast, fmrw, kill
+from processes import FMRW, Cast, fmrw, kill
 
 from fmrw.capture.mounts import registry
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from conftest import Side
+    from sides import Side
 
 pytestmark = pytest.mark.mount
 

@@ -18,7 +18,7 @@ from probe import Probe
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Side
+    from sides import Side
 
 pytestmark = pytest.mark.mount
 

@@ -17,7 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Side
+    from sides import Side
 
 pytestmark = pytest.mark.mount
 

@@ -34,7 +34,7 @@ import actor
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Side
+    from sides import Side
 
 pytestmark = pytest.mark.mount
 

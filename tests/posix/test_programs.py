@@ -19,7 +19,7 @@ import pytest
 from probe import Probe
 
 if TYPE_CHECKING:
-    from conftest import Side
+    from sides import Side
 
 pytestmark = [
     pytest.mark.mount,

@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Side
+    from sides import Side
 
 pytestmark = [pytest.mark.mount, pytest.mark.soak]
 

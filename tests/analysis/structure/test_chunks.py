@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Found
+    from found import Found
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Found
+    from found import Found
 
 SECTOR = 2048
 LISTED = re.compile(r"\s*[d-]\S*\s+\d+\s+\d+\s+\d+\s+(\d+) .*\[\s*(\d+) \w\w\]\s")

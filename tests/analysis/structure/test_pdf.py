@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Found
+    from found import Found
 
 DATA = Path(__file__).parents[3] / "data"
 
