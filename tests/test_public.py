@@ -75,6 +75,12 @@ def test_what_must_start_quickly_imports_nothing_heavy(code: str) -> None:
     assert found.returncode == 0
 
 
+def test_a_worker_and_a_run_import_little() -> None:
+    code = "import fmrw.recording.run, fmrw.capture.fuse.adapter, fmrw.capture.reports.files, sys; print({'psutil', 'importlib.metadata'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
 def imported(names: tuple[str, ...], *arguments: object) -> set[str]:
     """Give which of some modules the command line has imported when it has done something."""
     program = f"import sys; from fmrw.cli.main import main; main({[*map(str, arguments)]!r}); "

@@ -72,9 +72,11 @@ def _library() -> Finding:
 def _binding() -> Finding:
     try:
         import fmrw.capture.fuse.adapter as adapter  # noqa: PLC0415, PLR0402 - loads libfuse
+
+        found = adapter.version()
     except (ImportError, OSError) as error:
         return Finding("fusepy", visible(str(error)), "pip install --force-reinstall fusepy")
-    return Finding("fusepy", adapter.VERSION)
+    return Finding("fusepy", found)
 
 
 def _others() -> Finding:

@@ -21,12 +21,11 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-import psutil
-
 from fmrw.capture.mounts import registry
 from fmrw.capture.mounts import unmount as unmounting
 from fmrw.capture.mounts.preflight import check_machine, claimed
 from fmrw.capture.reports.helper import uncollected
+from fmrw.capture.system.proc import comm_of
 from fmrw.capture.worker.serve import Settings, hold, open_session
 from fmrw.errors import Busy, FmrwError, MountError, NotMounted
 from fmrw.recording.workers import END_S, InProcess, InThread
@@ -364,5 +363,5 @@ def _facts(settings: Settings, command: Sequence[str | os.PathLike[str]] | None)
         "options": options,
         "command": [os.fsdecode(part) for part in command] if command is not None else None,
         "parent": os.getpid(),
-        "parent_name": psutil.Process().name(),
+        "parent_name": comm_of(os.getpid()),
     }

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from fmrw.capture.mounts import registry
 from fmrw.capture.mounts import unmount as unmounting
 from fmrw.errors import Busy, NotMounted, SessionError
@@ -125,6 +123,8 @@ def _notes(root: Path, capture: str, state: str, counters: Mapping[str, int]) ->
 
 
 def _state(pid: int) -> str:
+    import psutil  # noqa: PLC0415 - where nothing is monitored nobody needs it
+
     try:
         stopped = psutil.Process(pid).status() == psutil.STATUS_STOPPED
     except psutil.Error:

@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import importlib.metadata
 import os
 import signal
 import threading
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 if not hasattr(fuse, "fuse_operations"):  # the package fuse-python installs a module of the same name
     raise ImportError("the module `fuse` is not fusepy's")
 
-VERSION = f"{importlib.metadata.version('fusepy')}, libfuse {fuse._libfuse.fuse_version() / 10:.1f}"  # noqa: SLF001
 Stat: Any = fuse.c_stat
 """`struct stat` as libfuse hands it over, for those who fill one."""
 
@@ -89,6 +87,13 @@ TRANSFERS = ("read", "write")
 
 _FLAG_FIELDS = ("flag_nullpath_ok", "flag_nopath", "flag_utime_omit_ok", "flag_reserved")
 _POINTERS = [entry[0] for entry in fuse.fuse_operations._fields_ if entry[0] not in (*_FLAG_FIELDS, "ioctl")]
+
+
+def version() -> str:
+    """Give the versions of fusepy and of libfuse."""
+    from importlib.metadata import version as installed  # noqa: PLC0415 - takes as long to import as this module
+
+    return f"{installed('fusepy')}, libfuse {fuse._libfuse.fuse_version() / 10:.1f}"  # noqa: SLF001
 
 
 class Operations(ctypes.Structure):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-import psutil
-
 
 class Holder(NamedTuple):
     """A process that keeps a mount busy; unless `works` there, it only has mapped what lies there, as its own code."""
@@ -29,6 +27,8 @@ def holders(mount: int, minor: int) -> list[Holder]:
     minor : int
         The minor number of its device, by which mappings are told apart; the major one is 0 for FUSE.
     """
+    import psutil  # noqa: PLC0415 - a mount that nobody holds does without
+
     found = []
     for process in psutil.process_iter(["name", "ppid"]):
         pid = process.pid

@@ -16,9 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import psutil
-
-from fmrw.capture.system.proc import descriptor_of, mount_table, named
+from fmrw.capture.system.proc import descriptor_of, facts_of, mount_table, named
 from fmrw.errors import MountError
 
 if TYPE_CHECKING:
@@ -95,19 +93,11 @@ def workers() -> list[Process]:
     """Find the running worker processes by their command lines, the newest first."""
     found = []
     for pid in named(NAME):
-        facts = _facts(pid)
-        command = facts.get("cmdline") or []
-        if MODULE in command[:-2] and command[-2].isdecimal():
-            folder = Path(descriptor_of(pid, int(command[-2])))
-            found.append((facts["create_time"], Process(pid, facts["ppid"] or 0, Path(command[-1]), folder)))
-    return [worker for _time, worker in sorted(found, key=lambda each: each[0] or 0, reverse=True)]
-
-
-def _facts(pid: int) -> dict[str, Any]:
-    try:
-        return psutil.Process(pid).as_dict(["cmdline", "ppid", "create_time"])
-    except psutil.Error:
-        return {}
+        facts = facts_of(pid)
+        if facts is not None and MODULE in facts.command[:-2] and facts.command[-2].isdecimal():
+            folder = Path(descriptor_of(pid, int(facts.command[-2])))
+            found.append((facts.started, Process(pid, facts.ppid, Path(facts.command[-1]), folder)))
+    return [worker for _started, worker in sorted(found, key=lambda each: each[0], reverse=True)]
 
 
 def worker_of(root: Path) -> Process | None:

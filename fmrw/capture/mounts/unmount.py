@@ -16,8 +16,6 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
 from fmrw.capture.mounts.holders import Holder, holders
 from fmrw.capture.mounts.registry import mounted_at, mounts, probe, worker_of
 from fmrw.errors import Busy, FuseMissing, MountError, NotMounted
@@ -174,6 +172,8 @@ def end(pid: int) -> None:
 
 def end_guards(root: Path) -> None:
     """End the helpers by which libfuse's `auto_unmount` watches over a mount that is gone; they would stay as long as we."""
+    import psutil  # noqa: PLC0415 - for threads that serve; a run does without
+
     for child in psutil.Process().children():
         with contextlib.suppress(psutil.Error):
             if child.name().startswith("fusermount") and child.cmdline()[-1:] == [str(root)]:

@@ -12,11 +12,9 @@ import itertools
 import os
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import psutil
-
-from fmrw.capture.system.proc import process_of, status_field
+from fmrw.capture.system.proc import Facts, facts_of, process_of, status_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -171,19 +169,21 @@ def _facts(tid: int, pid: int, name: str) -> Identity:
     A look at `stat`, `exe` or `cmdline` waits for locks that the process may hold while it waits for us. So a thread looks,
     and after `_PATIENCE_S` goes on without us.
     """
-    found: list[dict[str, Any]] = []
+    found: list[Facts] = []
     looking = threading.Thread(target=_look_at, args=(pid, found), name="fmrw-look", daemon=True)
     try:
         looking.start()
         looking.join(_PATIENCE_S)
     except RuntimeError:
         pass  # no more threads to be had
-    facts = found[0] if found else {}
-    command = " ".join(facts.get("cmdline") or [])[:_LONGEST_COMMAND]
-    return Identity(tid, pid, facts.get("ppid") or 0, name, facts.get("exe") or "", command)
+    if not found:
+        return Identity(tid, pid, 0, name, "", "")
+    facts = found[0]
+    return Identity(tid, pid, facts.ppid, name, facts.exe, " ".join(facts.command)[:_LONGEST_COMMAND])
 
 
-def _look_at(pid: int, found: list[dict[str, Any]]) -> None:
+def _look_at(pid: int, found: list[Facts]) -> None:
     """Add what is known of a process."""
-    with contextlib.suppress(psutil.Error):
-        found.append(psutil.Process(pid).as_dict(["ppid", "exe", "cmdline"], ad_value=None))
+    facts = facts_of(pid)
+    if facts is not None:
+        found.append(facts)

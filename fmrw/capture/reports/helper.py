@@ -25,10 +25,8 @@ import threading
 import traceback
 from typing import IO, TYPE_CHECKING, Any
 
-import psutil
-
 from fmrw import errors
-from fmrw.capture.system.proc import descriptor_of
+from fmrw.capture.system.proc import descriptor_of, resident
 from fmrw.errors import FmrwError
 
 if TYPE_CHECKING:
@@ -168,7 +166,7 @@ def help_out(parent: int) -> None:
     import_quickly(*_WIDGETS)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     for question in questions:
-        answer = {**_answer(*json.loads(question)), "resident": psutil.Process().memory_info().rss}
+        answer = {**_answer(*json.loads(question)), "resident": resident()}
         answers.write(json.dumps(answer).encode() + b"\n")
         answers.flush()
 

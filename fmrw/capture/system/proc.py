@@ -6,8 +6,18 @@
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
-import psutil
+_DELETED = " (deleted)"
+
+
+class Facts(NamedTuple):
+    """What the kernel tells of a process; `exe` is empty where that may not be looked at, `started` is in clock ticks since the start of the machine."""
+
+    ppid: int
+    started: int
+    exe: str
+    command: list[str]
 
 
 def descriptor_path(fd: int) -> str:
@@ -38,7 +48,8 @@ def call_itself(name: str) -> None:
 
 def named(name: str) -> list[int]:
     """Find the processes of a name by what can be read without waiting, even of one that is stuck."""
-    return [pid for pid in psutil.pids() if comm_of(pid) == name]
+    pids = (int(entry) for entry in os.listdir("/proc") if entry.isdecimal())  # noqa: PTH208 - texts
+    return [pid for pid in pids if comm_of(pid) == name]
 
 
 def comm_of(pid: int) -> str | None:
@@ -48,6 +59,37 @@ def comm_of(pid: int) -> str | None:
             return comm.read().removesuffix("\n")
     except OSError:
         return None
+
+
+def facts_of(pid: int) -> Facts | None:
+    """Give the facts of a process, which may wait for locks that it holds; None when it is gone."""
+    fields = _content(f"/proc/{pid}/stat").rpartition(b") ")[2].split()
+    if not fields:
+        return None
+    command = os.fsdecode(_content(f"/proc/{pid}/cmdline").removesuffix(b"\0"))
+    return Facts(int(fields[1]), int(fields[19]), _exe(pid), command.split("\0") if command else [])
+
+
+def _content(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - a hot path
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _exe(pid: int) -> str:
+    try:
+        path = os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115 - a hot path
+    except OSError:
+        return ""
+    return path.removesuffix(_DELETED) if not os.path.lexists(path) else path
+
+
+def resident() -> int:
+    """Give the memory this process holds, in bytes."""
+    with open("/proc/self/statm", "rb") as pages:  # noqa: PTH123 - see statm in proc(5)
+        return int(pages.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def status_field(tid: int, field: bytes) -> bytes:

@@ -1,0 +1,76 @@
+"""Facts of processes from /proc, beside what psutil says."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from fmrw.capture.system import proc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+WORDS = ["a", "two words", "", "tail "]
+
+
+@contextlib.contextmanager
+def answering(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a `cat` that has answered once: its name and its words are set a moment after `Popen` has returned."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(b"\n")
+        child.stdin.flush()
+        assert child.stdout.read(1) == b"\n"
+        yield child
+
+
+@pytest.mark.parametrize("words", [WORDS, []])
+def test_facts_of_a_process(tmp_path: Path, words: list[str]) -> None:
+    program = tmp_path / "a) S 1 (b"
+    shutil.copy(shutil.which("cat") or "cat", program)
+    with answering([str(program), "-", *words]) as child:
+        facts, known = proc.facts_of(child.pid), psutil.Process(child.pid)
+        assert facts is not None
+        assert facts.ppid == os.getpid() == known.ppid()
+        assert facts.exe == str(program) == known.exe()
+        assert facts.command == [str(program), "-", *words] == known.cmdline()
+        program.unlink()
+        renewed = proc.facts_of(child.pid)
+        assert renewed is not None
+        assert renewed.exe == str(program)
+        child.communicate()
+
+
+def test_a_later_process_started_later() -> None:
+    first, second = proc.facts_of(1), proc.facts_of(os.getpid())
+    assert first is not None
+    assert second is not None
+    assert first.started < second.started
+
+
+def test_nobody_has_no_facts() -> None:
+    with subprocess.Popen(["true"]) as child:
+        pass
+    assert proc.facts_of(child.pid) is None
+
+
+def test_what_this_process_holds() -> None:
+    before = proc.resident()
+    held = bytearray(64 << 20)
+    held[::4096] = b"x" * (len(held) // 4096)
+    assert (48 << 20) < proc.resident() - before < (512 << 20)
+
+
+def test_processes_are_found_by_name() -> None:
+    with answering(["cat"]) as child:
+        assert child.pid in proc.named("cat")
+        child.communicate()
