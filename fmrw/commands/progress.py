@@ -10,7 +10,6 @@ import termios
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -30,6 +29,8 @@ def watching(mounted: Mount, child: subprocess.Popen[bytes]) -> int:
             return child.wait()
         if (status := _ended(child, _QUIET_S)) is not None:
             return status
+        from rich.live import Live  # noqa: PLC0415 - most commands are shorter
+
         with Live(console=console, transient=True, auto_refresh=False, redirect_stdout=False) as live:
             while (status := _ended(child, _TICK_S)) is None:
                 if _line_mode():
