@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -53,11 +54,12 @@ class LiveTrace(Trace):
     folder: Path | None = None
 
 
-def brute(view: Explorer, op: str, start: int, end: int) -> tuple[int, int]:
-    """Count the accesses to the bytes [start, end) and the different bytes they touched, one by one."""
+def brute(view: Explorer, op: str, start: int, end: int) -> tuple[int, int, int]:
+    """Count the accesses to the bytes [start, end), the different bytes they touched, and those to the most-touched byte."""
     rows = view.recorded.rows.filter(pl.col("op") == op, pl.col("start") < end, pl.col("end") > start)
     spans = [(max(a, start), min(b, end)) for a, b in rows.select("start", "end").rows()]
-    return len(spans), len({byte for a, b in spans for byte in range(a, b)})
+    times = Counter(byte for a, b in spans for byte in range(a, b))
+    return len(spans), len(times), max(times.values(), default=0)
 
 
 def still(view: Explorer) -> Explorer:

@@ -80,6 +80,7 @@ def _look(preset: str, options: dict[str, Any]) -> Look:
     metavar="RANGE=NAME",
     help="Mark a range, such as 0x1c0-0x2000=cavity; may be repeated.",
 )
+@click.option("--borders", is_flag=True, help="Also mark in a strip where calls begin and end.")
 @click.option("--no-caption", is_flag=True, help="Leave the provenance in the metadata only.")
 @json_option
 def report(session: str, paths: tuple[str, ...], output: Path, **options: Any) -> Outcome:  # noqa: ANN401 - the options above
@@ -99,6 +100,7 @@ def report(session: str, paths: tuple[str, ...], output: Path, **options: Any) -
         _look(options["preset"], options),
         [parse_annotation(text, size) for text in options["annotate"]],
         options["scale"],
+        options["borders"],
     )
     written = reports.write(trace, output, options["formats"], paths=chosen, style=style, notes=notes)
     return Outcome(

@@ -1,5 +1,8 @@
 """Counts: how often the bytes of one file were read, or written; at once for all, a little later with filters.
 
+A bin's `accesses` are calls that share a byte with it; its `repeats` say how often its most-touched byte was touched. Reads that
+only meet in a bin make it two accesses and one repeat.
+
 Three quarters of the time an index takes go into the order of the events, which only filters need. So a large recording is first
 counted without it (`Tally`: starts and ends sorted each for itself, which `tiles` and `ranges` show to be enough), and its index is
 built when somebody has time (`prepare`) or asks for it. Both are exact; what grows afterwards is counted by the index.
@@ -13,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import polars as pl
 
-from fmrw.analysis.index.cover import Cover, Sorted
+from fmrw.analysis.index.cover import Cover, Extents, Sorted
+from fmrw.analysis.index.depth import Depth
 from fmrw.analysis.index.layers import LARGEST
 from fmrw.analysis.index.tiles import Index
 
@@ -66,12 +70,13 @@ class Counts:
                 del self._waiting[0]
 
     def bins(self, edges: NDArray[np.int64], who: dict[str, Any]) -> pl.DataFrame:
-        """Give `start`, `end`, `accesses`, `bytes`, `distinct` of each bin, as `Index.bins` does."""
+        """Give `start`, `end`, `accesses`, `bytes`, `distinct` of each bin, as `Index.bins` does, and `repeats`."""
         tally = self._tally
         if tally is not None and all(each is None for each in who.values()):
             return tally.bins(edges)
         self.prepare()
-        return self._index.bins(edges, op=None, **who)
+        repeats = pl.Series("repeats", self._index.repeats(edges, op=None, **who), pl.Int64)
+        return self._index.bins(edges, op=None, **who).with_columns(repeats)
 
     @property
     def touched(self) -> pl.DataFrame | None:
@@ -93,6 +98,7 @@ class Tally:
         self._starts, self._ends = Sorted(starts), Sorted(ends)
         self._starts_before, self._ends_before = (np.r_[0, np.cumsum(each)] for each in (starts, ends))
         self.cover = Cover.of(starts, ends)
+        self._depth = Depth(Extents(starts, ends))
 
     @classmethod
     def of(cls, ranges: pl.DataFrame) -> Self | None:
@@ -110,5 +116,6 @@ class Tally:
             "accesses": accesses,
             "bytes": np.diff(below),
             "distinct": np.diff(self.cover.below(edges)),
+            "repeats": self._depth.peaks(edges),
         }
         return pl.DataFrame({"start": edges[:-1], "end": edges[1:], **figures})

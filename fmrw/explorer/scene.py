@@ -19,7 +19,7 @@ from fmrw.explorer.layout import PanelLayout
 from fmrw.explorer.palette import colours, keys_of, spans
 from fmrw.explorer.tracks import DrawingContext, Stack, axis
 from fmrw.figures import grid
-from fmrw.figures.classes import Classes
+from fmrw.figures.classes import Classes, times_text
 from fmrw.figures.grid import Square
 from fmrw.figures.page import shorten, size_text
 from fmrw.offsets import range_text
@@ -49,7 +49,7 @@ class Scene:
     canvas: Canvas
     layout: PanelLayout
     cells: pl.DataFrame
-    """`start`, `end` and per operation `…_accesses`, `…_bytes`, `…_distinct`: one row per cell of the grid."""
+    """`start`, `end` and per operation `…_accesses`, `…_bytes`, `…_distinct`, `…_repeats`: one row per cell of the grid."""
 
 
 def draw(recorded: RecordedFile, state: State, choice: Choice, look: Look) -> Scene:
@@ -71,7 +71,7 @@ def draw(recorded: RecordedFile, state: State, choice: Choice, look: Look) -> Sc
 
 
 def _table(cells: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    names = ("accesses", "bytes", "distinct")
+    names = ("accesses", "bytes", "distinct", "repeats")
     first = next(iter(cells.values()))
     parts = [
         each.select(each[name].alias(f"{op}_{name}") for name in names).get_columns()
@@ -101,7 +101,7 @@ class _Painter:
         return self.context.classes
 
     def count(self) -> dict[str, pl.DataFrame]:
-        """Count the accesses of each cell, in a grid that needs few enough marks."""
+        """Count how often each cell was touched, in a grid that needs few enough marks."""
         square, first = self.layout.square, self.state.window[0]
         cells = {op: self.recorded.bins(square.edges + first, op, self.choice) for op in self.ops}
         columns = window_edges(*self.layout.window, self.layout.columns("stack"))
@@ -110,7 +110,7 @@ class _Painter:
             *cells.values(),
             *(self.recorded.bins(edges, op, self.choice) for op in self.ops for edges in strips),
         ]
-        most = max(int(each["accesses"].to_numpy().max(initial=0)) for each in bins)
+        most = max(int(each["repeats"].to_numpy().max(initial=0)) for each in bins)
         self.context.classes = Classes.of(most, cast("Scale", self.state.scale))
         runs = sum(1 for op in self.ops for _ in grid.runs(square, self.numbers(cells[op])))
         if runs > MOST_CELLS and square.side > grid.SMALLEST:
@@ -120,8 +120,8 @@ class _Painter:
         return cells
 
     def numbers(self, bins: pl.DataFrame) -> NDArray[np.int64]:
-        """Give the class of each bin."""
-        return self.classes.number(bins["accesses"].to_numpy())
+        """Give the class of each bin: how often the byte of it that was touched most often was touched."""
+        return self.classes.number(bins["repeats"].to_numpy())
 
     def title(self) -> None:
         """Say which file, which window, and how much of it was touched."""
@@ -285,7 +285,7 @@ class _Painter:
     def legend(self) -> None:
         """Explain the colours at the bottom, in one line or two."""
         text, look = self.text, self.canvas.look
-        entries = [("", "accesses per cell or column")]
+        entries = [("", f"times a byte was {times_text(self.ops)}")]
         for op in self.ops:
             labels = [self.classes.label(number) for number in range(1, len(self.classes.lowest) + 1)]
             labels[0] = f"{op} {labels[0]}"

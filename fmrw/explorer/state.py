@@ -26,7 +26,8 @@ _PAST = 200  # windows remembered
 _AROUND = 0.25  # of a gap, shown on either side of it
 _LEAST_AROUND = 16
 _HERE = 256  # bytes shown after "go to"
-OVERLAYS = ("structure", "entropy", "annotations")
+OVERLAYS = ("structure", "entropy", "annotations", "borders")
+"""What may be shown beside the counts; `borders` are the places where calls begin and end."""
 
 
 class Targets(Protocol):

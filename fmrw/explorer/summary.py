@@ -5,7 +5,7 @@ Everything that comes from the recording is made harmless for a terminal (`visib
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from fmrw.offsets import range_text
 from fmrw.text import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     import polars as pl
@@ -34,10 +35,8 @@ def tell(recorded: RecordedFile, choice: Choice, start: int, end: int) -> str:
     rows, total = recorded.sample(choice, (start, end), _SAMPLE)
     parts = [range_text(start, end), f"{end - start:,} byte{'s' if end - start > 1 else ''}"]
     edges = np.array((start, end), np.int64)
-    counts = {op: int(recorded.bins(edges, op, choice)["accesses"].item()) for op in OPS[choice.ops]}
-    parts += [f"{count:,} {op}{'s' if count > 1 else ''}" for op, count in counts.items() if count] or [
-        "not touched"
-    ]
+    bins = {op: recorded.bins(edges, op, choice).row(0, named=True) for op in OPS[choice.ops]}
+    parts += [_counted(op, each) for op, each in bins.items() if each["accesses"]] or ["not touched"]
     if rows.height:
         parts.append(_who(rows) + (" and perhaps others" if total > rows.height else ""))
         first: datetime = rows["time"][0]
@@ -47,6 +46,21 @@ def tell(recorded: RecordedFile, choice: Choice, start: int, end: int) -> str:
     if named.height:
         parts.append(" › ".join(visible(name) for name in named["name"].head(_NAMED)))  # noqa: RUF001 - a pointer
     return " · ".join(parts)
+
+
+def _counted(op: str, found: Mapping[str, Any]) -> str:
+    """Count the calls, and how often they met: "12 reads; some byte read 3 times"."""
+    calls, times = found["accesses"], found["repeats"]
+    counted = f"{calls:,} {op}{'s' if calls > 1 else ''}"
+    past = {"read": "read", "write": "written"}[op]
+    return counted if calls == 1 else f"{counted}; {_times(past, times, found)}"
+
+
+def _times(past: str, times: int, found: Mapping[str, Any]) -> str:
+    if times == 1:
+        return f"no byte {past} twice"
+    one = found["end"] - found["start"] == 1
+    return f"{'the' if one else 'some'} byte {past} {times:,} times"
 
 
 def _who(rows: pl.DataFrame) -> str:

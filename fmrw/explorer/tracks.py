@@ -81,6 +81,8 @@ class Stack:
         self._ticks()
         rows, total = self.recorded.sample(self.choice, self.layout.window, SAMPLE)
         kinds = self._kinds(rows)
+        if "borders" in self.state.overlays:
+            self._borders(rows)
         self._lanes(rows, kinds)
         self._time(rows, total, kinds)
 
@@ -155,7 +157,7 @@ class Stack:
         for op in self.ops:
             bins = self.recorded.bins(edges, op, self.choice)
             box = self._row(f"{op}s", 2.2 if op == "read" else 1.5)
-            self._columns(box, self.classes.number(bins["accesses"].to_numpy()), op)
+            self._columns(box, self.classes.number(bins["repeats"].to_numpy()), op)
             if op == "read":
                 self._unread(bins)
 
@@ -203,6 +205,16 @@ class Stack:
             box = self._row(f"{more} more", 0.95)
             self._touched(box, _covered(rows.filter(who == len(kinds)), self.state.window, columns), "n")
 
+    def _borders(self, rows: pl.DataFrame) -> None:
+        """Mark where calls begin and end."""
+        box, (start, end) = self._row("call borders", 0.95), self.layout.window
+        places = np.unique(np.concatenate([rows["start"].to_numpy(), rows["end"].to_numpy()]))
+        places = places[(places >= start) & (places <= end)]
+        columns = ((places - start) * (box.width / max(end - start, 1))).astype(np.int64)
+        for column in np.unique(columns).tolist():
+            x = min(box.left + column, box.right - 1)
+            self.canvas.rect(x, box.top, x + 1, box.bottom, "ink")
+
     def _touched(self, box: Box, covered: NDArray[np.int64], key: str) -> None:
         unit = box.width / len(covered)
         for a, b, _ in spans(covered):
@@ -234,7 +246,8 @@ class Stack:
         for x, x2, y, key in _points(rows, self.layout.window, (first, last), box, kinds):
             self.canvas.rect(x, y, x2, y + 1.6, key)
         if rows.height < total:
-            note = f"lanes and time: {rows.height:,} of {total:,} accesses"
+            shown = "lanes, call borders and time" if "borders" in self.state.overlays else "lanes and time"
+            note = f"{shown}: {rows.height:,} of {total:,} accesses"
             self.canvas.text(box.right, stack.bottom + text * 1.3, note, "faint", size=0.85, align="right")
 
 

@@ -136,8 +136,9 @@ class View(State):
 
         Returns
         -------
-        frame of `start`, `end` and per operation `read_accesses`, `read_bytes`, `read_distinct`
-            Bytes with repeats counted, and different bytes. Of the filters chosen.
+        frame of `start`, `end` and per operation `read_accesses`, `read_bytes`, `read_distinct`, `read_repeats`
+            Calls that share a byte with the cell; bytes with repeats counted; different bytes; and the greatest number of times
+            any one byte of the cell was read, which is what the colour shows. Of the filters chosen.
         """
         return self.scene.cells
 

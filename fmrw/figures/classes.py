@@ -1,4 +1,4 @@
-"""Classes of counts: five steps from one access to the most; zero is in none of them."""
+"""Classes of counts: five steps from once to the most times; zero is in none of them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ import numpy as np
 from fmrw.figures.theme import CLASSES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 Scale = Literal["log", "linear"]
 
 _STEPS = (4, 5, 10, 20, 50, 100, 1_000, 10_000, 100_000)
+
+
+def times_text(ops: Iterable[str]) -> str:
+    """Say what counts: "read", "written" or "read or written"."""
+    return " or ".join({"read": "read", "write": "written"}[op] for op in ops)
 
 
 @dataclass(frozen=True)

@@ -79,9 +79,9 @@ class Square:
         """Give the first byte of a cell."""
         return min(cell, self.size) if self.size < self.count else cell * self.size // self.count
 
-    def counts(self, index: Index, op: str | None) -> NDArray[np.int64]:
-        """Count the accesses of each cell; None counts both operations."""
-        return index.bins(self.edges, op=op)["accesses"].to_numpy()
+    def repeats(self, index: Index, op: str | None) -> NDArray[np.int64]:
+        """Say how often the byte of each cell that was touched most often was touched; None counts both operations."""
+        return index.repeats(self.edges, op=op)
 
     def cells_of(self, start: int, end: int) -> NDArray[np.bool_]:
         """Say of each row and column whether its cell shares a byte with [start, end)."""

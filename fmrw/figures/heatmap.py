@@ -1,9 +1,10 @@
-"""Heatmap: the file as a square of cells, coloured by how often each was read or written.
+"""Heatmap: the file as a square of cells, coloured by how often their bytes were read or written.
 
     chart = heatmap(events, About("samples/debian.iso", 650_117_120))
 
-`grid` says which cell is where, `classes` how counts become five colours, `page` what stands around. A cell is filled with
-its class of reads. If it was written, its lower half shows the class of writes. A cell that nobody touched shows the background;
+A cell's number is the greatest number of times any one byte of it was read: 2 means that some byte was read twice. Reads that only
+meet in a cell do not count twice. `grid` says which cell is where, `classes` how numbers become five colours, `page` what stands
+around. A cell is filled with its class of reads. If it was written, its lower half shows the class of writes. A cell that nobody touched shows the background;
 a cell beyond the end of the file shows hatching.
 
 Limits. At most 10,000 marks: a grid that needs more is drawn with half the side, and its caption says so. Offsets on the axis
@@ -22,7 +23,7 @@ from fmrw.analysis.index.tiles import Index
 from fmrw.errors import BadRange, FigureError
 from fmrw.figures import cells, grid, marks, page, render
 from fmrw.figures.captions import Box, Captions, shorten
-from fmrw.figures.classes import Classes, Scale
+from fmrw.figures.classes import Classes, Scale, times_text
 from fmrw.figures.theme import SCREEN, Look
 from fmrw.offsets import Annotation, hex_offset, range_text
 
@@ -55,7 +56,7 @@ def heatmap(
     annotations: Sequence[Annotation] = (),
     look: Look = SCREEN,
 ) -> alt.LayerChart:
-    """Draw a file as a square grid, coloured by the number of accesses.
+    """Draw a file as a square grid, coloured by how often the most-touched byte of each cell was touched.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def heatmap(
     show
         "both", "read" or "write".
     scale
-        Classes of counts: "log" or "linear".
+        Classes of numbers: "log" or "linear".
     annotations
         Ranges to outline and name.
 
@@ -157,9 +158,9 @@ def _picture(index: Index, square: Square, ops: tuple[str, ...], scale: Scale) -
 
 
 def _counts(index: Index, square: Square, ops: tuple[str, ...]) -> dict[str, NDArray[np.int64]]:
-    """Count accesses by operation. Reads are all less the writes: the index keeps both of these at hand."""
-    written = square.counts(index, "write")
-    counts = {"write": written, "read": square.counts(index, None) - written}
+    """Say by operation how often the most-touched byte of each cell was touched; without writes, all are reads."""
+    written = square.repeats(index, "write")
+    counts = {"write": written, "read": square.repeats(index, "read" if written.any() else None)}
     return {op: counts[op] for op in ops if counts[op].any()} or {ops[0]: counts[ops[0]]}
 
 
@@ -177,8 +178,8 @@ def _total(index: Index, size: int) -> str:
 
 def _draw(picture: Picture, about: About, annotations: Sequence[Annotation], look: Look) -> alt.LayerChart:
     captions = Captions(look)
-    ops = " and ".join("reads" if op == "read" else "writes" for op in picture.counts)
-    top = page.title(captions, about, f"{ops} per cell of the file")
+    times = times_text(picture.counts)
+    top = page.title(captions, about, f"how often a byte of each cell was {times}")
     box, panel = _places(look, about, top, page.footer(captions, about))
     _panel(captions, panel, picture, about, annotations)
     layers = [
@@ -191,7 +192,7 @@ def _draw(picture: Picture, about: About, annotations: Sequence[Annotation], loo
     ]
     if not any(each.any() for each in picture.counts.values()):
         _nothing(captions, box)
-    return page.assemble(layers, captions, box, about, f"heatmap of {ops}")
+    return page.assemble(layers, captions, box, about, f"heatmap: how often a byte of each cell was {times}")
 
 
 def _places(look: Look, about: About, top: float, bottom: float) -> tuple[Box, Box]:
@@ -229,6 +230,7 @@ def _facts(picture: Picture, about: About, annotations: Sequence[Annotation]) ->
     reduced = f", as {picture.asked} × {picture.asked} would be too many marks" if picture.halved else ""  # noqa: RUF001 - times
     facts = [
         (f"{square.side} × {square.side} cells{reduced}", [page.size_text(about.size), *_cell_size(square)]),  # noqa: RUF001 - times
+        ("Colour", [f"The most times any one byte of the cell was {times_text(picture.counts)}."]),
         ("Cell to bytes", [_formula(square)]),
         ("Accesses", [picture.total]),
         ("Processes", [page.process_text(about) or "unknown"]),
@@ -278,7 +280,7 @@ def _cells(picture: Picture, box: Box, panel: Box, look: Look) -> alt.Chart:
                 "class:N", scale=_colours(picture, look), legend=_legend(picture, box, panel, look)
             ),
             opacity=alt.OpacityValue(**alt.condition(chosen, alt.value(1), alt.value(0.08))),
-            tooltip=[alt.Tooltip("bytes:N"), alt.Tooltip("class:N", title="accesses")],
+            tooltip=[alt.Tooltip("bytes:N"), alt.Tooltip("class:N", title="times")],
         )
         .add_params(chosen, zoom)
     )
@@ -301,7 +303,7 @@ def _legend(picture: Picture, box: Box, panel: Box, look: Look) -> alt.Legend | 
         orient="none",
         legendX=round(panel.left - box.left, 2),
         legendY=round(panel.top - box.top, 2),
-        title="accesses per cell",
+        title=f"times a byte was {times_text(picture.counts)}",
         titleFontWeight="bold",
         columns=len(picture.counts),
         columnPadding=look.text * 1.5,

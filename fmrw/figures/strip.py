@@ -1,7 +1,8 @@
 """Strips: the file as one line (`strip`), and several lines to compare (`lanes`, `crosstab`).
 
 Limits. Ranges are exact as long as there are few enough to draw. Else neighbours are joined, and the figure says up to which distance.
-Counts of accesses are those of columns about a point wide.
+Columns are about a point wide; a column's number is
+the greatest number of times any one byte of it was read.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ import numpy as np
 import polars as pl
 
 from fmrw.analysis import ranges
-from fmrw.analysis.index.tiles import accesses, window_edges
+from fmrw.analysis.index.tiles import repeats, window_edges
 from fmrw.analysis.structure.crosstab import CLASSES
 from fmrw.errors import FigureError
 from fmrw.figures import page, tracks, wide
-from fmrw.figures.classes import Classes, Scale
+from fmrw.figures.classes import Classes, Scale, times_text
 from fmrw.figures.theme import SCREEN, Look
 from fmrw.figures.tracks import Span, Track
 from fmrw.offsets import human_size, range_text
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import altair as alt
+    from numpy.typing import NDArray
 
     from fmrw.figures.page import About
     from fmrw.offsets import Annotation
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 _MOST_LEVELS = 3
 _MOST_LANES = 24
 _MOST_TOLD = 10  # lanes up to which a legend repeats their names; of more it would take half the page
-_PARTS = 2_000  # named ranges drawn per level
+_PARTS = 2_000  # named ranges drawn per level, and call borders drawn each by itself
 
 
 def strip(
@@ -45,9 +47,10 @@ def strip(
     structure: pl.DataFrame | None = None,
     annotations: Sequence[Annotation] = (),
     scale: Scale = "log",
+    borders: bool = False,
     look: Look = SCREEN,
 ) -> alt.LayerChart:
-    """Draw a file as a line: how often each place was read and written, and what nobody read.
+    """Draw a file as a line: how often the bytes of each place were read and written, and what nobody read.
 
     Parameters
     ----------
@@ -60,7 +63,9 @@ def strip(
     annotations
         Named ranges to mark.
     scale
-        Classes of counts: "log" or "linear".
+        Classes of numbers: "log" or "linear".
+    borders
+        Also mark where calls begin and end.
     """
     about = about.seen_in(events)
     moved = transfers(events.select("op", "start", "end"))
@@ -75,14 +80,25 @@ def strip(
     rows += [Track("never read", never, 0.8), _scale_bar(about.size)]
     shown = kinds | more | {"never read": look.palette.faint}
     hidden = {"part": _tint(look, 0), "next part": _tint(look, 1), "scale": look.palette.ink}
-    notes = [page.capture_text(about), page.process_text(about), wide.joined_note(width)]
+    times = times_text(op for op, found in (("read", read), ("write", written)) if found) or "read"
+    notes = [
+        page.capture_text(about),
+        f"colour: the most times any one byte of the column was {times}",
+        page.process_text(about),
+        wide.joined_note(width),
+    ]
+    if borders:
+        places = _places(moved, about.size)
+        rows.insert(-2, Track("call borders", _borders(places, about.size, int(look.width)), 0.5))
+        hidden |= {"call border": look.palette.ink}
+        notes.insert(2, f"calls begin or end at {len(places):,} places")
     nothing = "" if read or written else " - nothing recorded"
     return tracks.draw(
         rows,
         shown,
         about,
         look,
-        what=f"accesses along the file{nothing}",
+        what=f"how often a byte was {times}, along the file{nothing}",
         notes=notes,
         hidden=hidden,
         annotations=annotations,
@@ -186,7 +202,7 @@ def _lane(
     """Join columns of one class; give the spans and the colours of their classes."""
     columns = max(1, min(int(look.width), about.size))
     edges = window_edges(0, about.size, columns)
-    counts = accesses(moved.filter(op=op), edges)
+    counts = repeats(moved.filter(op=op), edges)
     if not counts.any():
         return [], {}
     classes = Classes.of(int(counts.max()), scale)
@@ -200,6 +216,23 @@ def _lane(
         if number[a]
     ]
     return spans, kinds
+
+
+def _places(moved: pl.DataFrame, size: int) -> NDArray[np.int64]:
+    """Give the offsets at which a call begins or ends, in order, as far as they lie in the file."""
+    places = np.unique(np.concatenate([moved["start"].to_numpy(), moved["end"].to_numpy()]))
+    return places[places <= size]
+
+
+def _borders(places: NDArray[np.int64], size: int, columns: int) -> list[Span]:
+    """Mark offsets: each where they are few, else the columns that hold some."""
+    if len(places) <= _PARTS:
+        return [Span(place, place, "call border") for place in places.tolist()]
+    edges = window_edges(0, size, columns)
+    held = np.zeros(columns + 1, bool)
+    held[np.minimum(np.searchsorted(edges, places, "right") - 1, columns - 1)] = True
+    cuts = np.flatnonzero(np.diff(held, prepend=False))
+    return [Span(int(edges[a]), int(edges[b]), "call border") for a, b in cuts.reshape(-1, 2).tolist()]
 
 
 def _structure(structure: pl.DataFrame | None) -> list[Track]:

@@ -131,9 +131,10 @@ def _tops(tracks: Sequence[Track]) -> list[float]:
 def _rows(track: Track, top: float, size: int, box: Box) -> Iterable[dict[str, Any]]:
     thinnest = size * _THINNEST / box.width
     for span in track.spans:
+        x = min(span.start, max(size - thinnest, 0))  # a place at the very end shows as well
         yield {
-            "x": span.start,
-            "x2": max(span.end, span.start + thinnest),
+            "x": x,
+            "x2": max(span.end, x + thinnest),
             "y": round(top + track.height * (1 - span.high), 3),
             "y2": round(top + track.height * (1 - span.low), 3),
             "kind": visible(span.kind),

@@ -54,12 +54,16 @@ CHARTS = (*drawing.CHARTS, "playback")
 
 @dataclass(frozen=True)
 class Style:
-    """How figures are made: which charts, in which look, with which annotations, how many pixels per point."""
+    """How figures are made: which charts, in which look, with which annotations, how many pixels per point.
+
+    `borders` adds the places where calls begin and end to a strip, which is the chart that can show them.
+    """
 
     charts: Sequence[str] = ("heatmap",)
     look: Look = SCREEN
     annotations: Sequence[Annotation] = ()
     scale: float = 2
+    borders: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,8 @@ def _check(formats: Sequence[str], style: Style) -> None:
     for name in formats:
         if name not in KNOWN:
             raise FigureError(f"{visible(name)!r} is not a format; take some of {', '.join(KNOWN)}.")
+    if style.borders and "strip" not in style.charts:
+        raise FigureError("only a strip shows where calls begin and end; add `--chart strip`.")
     for name in style.charts:
         if name not in CHARTS:
             raise FigureError(f"{visible(name)!r} is not a chart; take some of {', '.join(CHARTS)}.")
@@ -172,7 +178,8 @@ def _write_figure(trace: Trace, path: str, kind: str, name: str, style: Style, t
         return
     if name == "playback":
         raise FigureError(f"a playback moves, a {kind} does not; take html or gif.")
-    chart = drawing.chart(trace, path, name, look=style.look, annotations=style.annotations)
+    own = {"borders": True} if style.borders and name == "strip" else {}
+    chart = drawing.chart(trace, path, name, look=style.look, annotations=style.annotations, **own)
     target.write_bytes(export(chart, kind, scale=style.scale))
 
 

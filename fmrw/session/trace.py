@@ -265,7 +265,7 @@ class Trace:
         return charts.chart(self, self.resolve(path), name, **options)
 
     def heatmap(self, path: str | os.PathLike[str], **options: Any) -> LayerChart:  # noqa: ANN401 - the chart's own
-        """Draw the file as a square grid, coloured by the number of accesses."""
+        """Draw the file as a square grid, coloured by how often the most-touched byte of each cell was touched."""
         return self.chart(path, "heatmap", **options)
 
     def annotations(self, path: str | os.PathLike[str]) -> tuple[Annotation, ...]:

@@ -201,6 +201,18 @@ def test_reports_refuse_in_one_line(
     assert cure in refused(capsys, "report", str(session), "-o", str(tmp_path / "out"), *arguments)
 
 
+def test_call_borders_are_drawn_when_asked_for(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, asked = tmp_path / "out", ("--format", "svg", "--chart", "strip")
+    told(capsys, "report", session, NAME, "-o", out, *asked)
+    plain = (out / f"{NAME}-strip.svg").read_text()
+    told(capsys, "report", session, NAME, "-o", out, *asked, "--borders")
+    assert "call borders" not in plain
+    assert "call borders" in (out / f"{NAME}-strip.svg").read_text()
+    assert "add `--chart strip`" in refused(capsys, "report", session, "-o", out, "--borders")
+
+
 def test_unknown_names_list_the_nearest(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert NAME in refused(capsys, "coverage", str(session), "hidden-pgn.zip")
     assert "no session" in refused(capsys, "coverage", str(session.parent / "samples"), NAME)

@@ -208,7 +208,7 @@ def down_to_the_bytes(view: Explored, book: lab.Notebook) -> None:
     view.box.locator(".fmrw-hex pre", has_text="entry second.bin").wait_for()  # once the format is known
     assert view.box.locator(".fmrw-hex .O").count() > 0
     assert view.box.locator(".fmrw-hex pre .n").count() > 0
-    view.hover(0.8, 160, "reads ·")
+    view.hover(0.8, 160, "reads; ")
     book.picture("explorer-hex")
     place.fill("<b>nowhere</b>")
     place.press("Enter")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from recordings import LiveTrace
 
-COLUMNS = ["start", "end", "accesses", "bytes", "distinct"]
+COLUMNS = ["start", "end", "accesses", "bytes", "distinct", "repeats"]
 
 
 def many(count: int, size: int, seed: int, *, first: int = 0) -> pl.DataFrame:

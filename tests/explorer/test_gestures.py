@@ -70,6 +70,10 @@ def test_hovering_tells_what_lies_there(view: Explorer) -> None:
         assert told in view.hover
     view.gestures.take({"hover": at(view, "overview", 0.6)})
     assert "not touched" in view.hover
+    view.window = (150, 350)
+    view.gestures.take({"hover": at(view, "stack", 0.5)})
+    assert "2 reads; " in view.hover
+    assert "byte read 2 times · " in view.hover
     view.gestures.take({"hover": [0, 0]})
     assert view.hover == ""
 

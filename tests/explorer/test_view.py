@@ -31,7 +31,19 @@ def test_data_counts_what_a_loop_counts(view: Explorer, window: tuple[int, int],
     assert (data["start"][1:] == data["end"][:-1]).all()
     for row in data.iter_rows(named=True):
         for op in ("read", "write"):
-            assert (row[f"{op}_accesses"], row[f"{op}_distinct"]) == brute(view, op, row["start"], row["end"])
+            found = tuple(row[f"{op}_{name}"] for name in ("accesses", "distinct", "repeats"))
+            assert found == brute(view, op, row["start"], row["end"])
+
+
+def test_reads_that_only_meet_are_one_colour(trace: Callable[..., LiveTrace]) -> None:
+    meeting = events(*[("read", at, at + 30) for at in range(0, 30_000, 30)], size=30_000)
+    view = explore(trace(meeting), "sample.bin")
+    assert view.data()["read_accesses"].max() == 2
+    assert view.data()["read_repeats"].unique().to_list() == [1]
+    texts = [row["t"] for row in view.scene.canvas.texts]
+    assert "times a byte was read" in texts
+    assert "read 1" in texts
+    assert "2" not in texts  # in the legend
 
 
 def test_filters_reach_the_data(view: Explorer) -> None:
@@ -56,7 +68,14 @@ def test_filters_reach_the_data(view: Explorer) -> None:
     clear(view)
     assert reads() == 300
     view.ops = "write"
-    assert view.data().columns == ["start", "end", "write_accesses", "write_bytes", "write_distinct"]
+    assert view.data().columns == [
+        "start",
+        "end",
+        "write_accesses",
+        "write_bytes",
+        "write_distinct",
+        "write_repeats",
+    ]
 
 
 def test_nobody_is_not_everybody(view: Explorer) -> None:

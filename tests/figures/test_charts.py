@@ -72,6 +72,41 @@ def test_strip_draws_gaps_where_they_are(events: Make, pixels: Pixels) -> None:
     assert spans(chart, "never read") == ["0xfa-0x258"]
 
 
+def kinds_of(chart: alt.LayerChart) -> set[str]:
+    return {row["kind"] for row in rows(chart) if "kind" in row}
+
+
+def test_reads_that_only_meet_are_one_class_of_a_strip(events: Make) -> None:
+    meeting = events(*[("read", at, at + 7_000) for at in range(0, 700_000, 7_000)], size=700_000)
+    about = About("sample.bin", 700_000)
+    assert kinds_of(strip(meeting, about)) == {"read 1", "scale"}
+    twice = pl.concat([meeting, events(("read", 8_000, 8_001), size=700_000)])
+    assert kinds_of(strip(twice, about)) == {"read 1", "read 2", "scale"}
+
+
+def test_a_strip_can_mark_where_calls_begin_and_end(events: Make, words: Words) -> None:
+    frame = events(("read", 0, 100), ("read", 100, 250), ("write", 900, 1000))
+    assert "call border" not in kinds_of(strip(frame, ABOUT))
+    chart = strip(frame, ABOUT, borders=True)
+    assert spans(chart, "call border") == [
+        f"{place}-{place}" for place in ("0x0", "0x64", "0xfa", "0x384", "0x3e8")
+    ]
+    drawn = [row for row in rows(chart) if row.get("kind") == "call border"]
+    assert all(0 <= row["x"] < row["x2"] <= 1000.0001 for row in drawn)  # the last one is seen too
+    assert "calls begin or end at 5 places" in words(render.pdf(chart))
+
+
+def test_many_call_borders_are_columns(events: Make) -> None:
+    size = 1 << 30
+    first = [("read", at, at + 10) for at in range(0, 30_000, 10)]
+    chart = strip(events(*first, ("read", size - 1, size), size=size), About("big", size), borders=True)
+    marked = [row for row in rows(chart) if row.get("kind") == "call border"]
+    assert [row["bytes"] for row in marked] == [
+        f"0x0-0x{size // 842:x}",
+        f"0x{size - size // 842 - 1:x}-0x{size:x}",
+    ]
+
+
 def test_strip_shows_parts_marks_and_a_scale(events: Make, words: Words) -> None:
     note = Annotation(0x1C0, 0x200, "cavity")
     text = words(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,11 +50,11 @@ def test_every_cell_has_the_colour_of_its_count(events: Make, pixels: Pixels, la
     chart = heatmap(frame, About("sample.bin", size), side=side, layout=layout)
     picture = pixels(render.pdf(chart), 3)
     left, top, width = box(chart)
-    counts = np.zeros(side * side, int)
+    times = np.zeros(size, int)  # of each byte
     for start, end in frame.select("start", "end").iter_rows():
-        for cell in range(side * side):
-            low, high = cell * size // side**2, (cell + 1) * size // side**2
-            counts[cell] += start < high and end > low
+        times[start:end] += 1
+    edges = [cell * size // side**2 for cell in range(side**2 + 1)]
+    counts = np.array([times[low:high].max() for low, high in pairwise(edges)])
     assert 1 in counts
     assert 0 in counts
     ramp = colours_of(counts.max())
@@ -68,6 +69,25 @@ def test_every_cell_has_the_colour_of_its_count(events: Make, pixels: Pixels, la
             LIGHT.untouched,
         }:  # labels of the curve lie over some
             assert found == ramp(counts[cell]), (cell, counts[cell])
+
+
+def classes_of(chart: alt.LayerChart) -> set[str]:
+    return {row["class"] for rows in chart.to_dict()["datasets"].values() for row in rows if "class" in row}
+
+
+def test_reads_that_only_meet_in_a_cell_read_no_byte_twice(events: Make, words: Words) -> None:
+    size, step = 200_000, 1000  # 48 or 49 bytes per cell: consecutive reads meet inside of cells
+    meeting = [("read", at, at + step) for at in range(0, size, step)]
+    chart = heatmap(events(*meeting, size=size), About("sample.bin", size))
+    assert classes_of(chart) == {"read 1"}
+    assert "times a byte was read" in words(render.pdf(chart))
+    again = heatmap(events(*meeting, ("read", 77, 78), size=size), About("sample.bin", size))
+    assert classes_of(again) == {"read 1", "read 2"}
+
+
+def test_writes_and_reads_are_told_apart_by_byte(events: Make) -> None:
+    frame = events(("read", 0, 50), ("write", 50, 100), ("write", 60, 61), size=25_600)
+    assert classes_of(heatmap(frame, About("sample.bin", 25_600), side=16)) == {"read 1", "write 2"}
 
 
 def colours_of(most: int) -> Callable[[int], str]:

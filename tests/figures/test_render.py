@@ -96,7 +96,7 @@ def test_html_holds_everything_and_no_name_ends_its_script(chart: alt.LayerChart
 
 def test_svg_keeps_text_as_text(chart: alt.LayerChart) -> None:
     texts = "".join(text for text in parse(render.svg(chart)).itertext())
-    assert "accesses per cell" in texts
+    assert "times a byte was read" in texts
 
 
 def test_the_caption_can_be_left_out_but_not_the_metadata(

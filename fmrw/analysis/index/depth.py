@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from fmrw.analysis.minima import Labels
 
 _WIDTH = 2 * BLOCK  # what a slice costs by table
+_PIECE = 1 << 16
+_LEFT = 0.7  # share of the starts a step may leave over, or searching for the rest is faster
 _SHARE = 4  # extents that are new, as a share of the older ones, from which all are put together anew
 
 
@@ -31,11 +33,9 @@ class Depth:
 
     def __init__(self, extents: Extents) -> None:
         self._starts, self._ends = Sorted(extents.starts), Sorted(extents.ends)
-        count = len(extents.starts)
         # Below zero: the depth behind each start, turned round so that a minimum is the peak; a zero ends the last slice.
-        self._behind = np.zeros(count + 1, np.int32)
-        self._behind[:-1] = np.searchsorted(extents.ends, extents.starts, "right")
-        self._behind[:-1] -= np.arange(1, count + 1, dtype=np.int32)
+        self._behind = np.zeros(len(extents.starts) + 1, np.int32)
+        self._behind[:-1] = _behind(extents)
         self._highest = RangeMinimum(self._behind[:-1])
 
     def __len__(self) -> int:
@@ -92,6 +92,33 @@ class Depths:
             self._known = [key for key, _ in parts]
             self._base, newer = Depth(Extents.joined([extents for _, extents in parts])), []
         return _with(self._base, Extents.joined(newer), edges) if newer else self._base.peaks(edges)
+
+
+def _behind(extents: Extents) -> Labels:
+    """Give the depth behind each start, below zero; in pieces that stay in the cache."""
+    behind = np.full(len(extents.starts), -1, np.int32)
+    for at in range(0, len(behind), _PIECE):
+        _deepen(behind, extents, at, min(at + _PIECE, len(behind)))
+    return behind
+
+
+def _deepen(behind: Labels, extents: Extents, low: int, high: int) -> None:
+    """Set the depth behind the starts number [low, high).
+
+    It is above k where the start lies before the end that comes k places earlier. Most files are touched a few times at any
+    place: then comparing place by place is several times as fast as a search for each start. As soon as a step leaves most of the
+    starts over, they are searched for.
+    """
+    starts, ends = extents
+    first = max(low, 1)
+    deeper = np.flatnonzero(starts[first:high] < ends[first - 1 : high - 1]) + first
+    before, depth = high - low, 1
+    while len(deeper) < _LEFT * before:
+        before, depth = len(deeper), depth + 1
+        behind[deeper] = -depth
+        deeper = deeper[deeper >= depth]
+        deeper = deeper[starts[deeper] < ends[deeper - depth]]
+    behind[deeper] = np.searchsorted(ends, starts[deeper], "right") - deeper - 1
 
 
 def _until(values: Offsets, places: Offsets) -> Offsets:

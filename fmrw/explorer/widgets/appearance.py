@@ -32,7 +32,7 @@ def appearance_panel(view: View) -> w.Widget:
         bind(view, widget, trait, lambda value: value, lambda value: value)
         choices.append(widget)
     overlays = w.SelectMultiple(
-        options=OVERLAYS, rows=3, description="overlays", layout=w.Layout(width="200px")
+        options=OVERLAYS, rows=len(OVERLAYS), description="overlays", layout=w.Layout(width="200px")
     )
     bind(view, overlays, "overlays", tuple, tuple)
     return w.HBox([*choices, overlays], layout=w.Layout(flex_flow="row wrap"))
