@@ -30,7 +30,7 @@ def events(
         {
             "seq": seq, "time": BEGIN + timedelta(milliseconds=seq), "op": op, "path": "sample.bin", "call": seq,
             "start": start, "end": end, "requested": end - start, "size": size, "fidelity": "byte", "handle": 1,
-            "pid": 42, "tid": 42, "process": "parser", "errno": 0, **columns,
+            "pid": 42, "tid": 42, "process": "parser", "errno": 0, "thread": columns.get("process", "parser"), **columns,
         }
         for seq, (op, start, end) in enumerate(transfers, first)
     ]  # fmt: skip

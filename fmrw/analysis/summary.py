@@ -17,6 +17,7 @@ FILES = pl.Schema(
         "largest_gap_start": pl.Int64(),
         "processes": pl.String(),
         "fidelity": pl.String(),
+        "advised": pl.Int64(),
     }
 )
 
@@ -47,7 +48,8 @@ def files(events: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
         Sorted by path. `bytes_read` and `bytes_written` count each byte once and only below `size`, the size after the
         file's last event; `covered` is `bytes_read / size` (null for an empty file); `largest_gap` is the longest range
         no read touched. `processes` names who read or wrote it, the first numbers of each name in brackets: `7z [4711]`.
-        Counts are of calls that moved at least one byte. A file that was only opened is there too.
+        Counts are of calls that moved at least one byte; `advised` counts what programs only said they will need. A file that was
+        only opened is there too.
     """
     return (
         events.lazy()
@@ -110,11 +112,12 @@ def _moved(op: str) -> pl.Expr:
 
 
 def _counts() -> list[pl.Expr]:
-    page = (pl.col("fidelity") == "page").any()
+    page = (pl.col("op").is_in(["read", "write"]) & (pl.col("fidelity") == "page")).any()
     return [
         _moved("read").sum().alias("reads"),
         _moved("write").sum().alias("writes"),
         pl.when(page).then(pl.lit("page")).otherwise(pl.lit("byte")).alias("fidelity"),
+        (pl.col("op") == "advise").sum().alias("advised"),
     ]
 
 

@@ -70,7 +70,12 @@ def trace_tables(trace: Trace) -> list[RenderableType]:
 
     callers = summary.processes(trace.lazy, trace.processes)
     files = files_table(trace.files)
-    return [files, "", processes_table(callers)] if callers.height else [files]
+    parts: list[RenderableType] = [files]
+    if (advised := trace.files["advised"].sum()) > 0:
+        parts.append(
+            Text(f"{advised:,} times a program only said what it will need (op `advise`); that is no read.")
+        )
+    return [*parts, "", processes_table(callers)] if callers.height else parts
 
 
 def processes_table(callers: pl.DataFrame) -> Table:

@@ -28,7 +28,7 @@ FILES_PID = 2**22 + 1
 
 _SLICE = 50_000
 _PLAIN = ("start", "end", "requested", "size", "fidelity", "handle", "errno")
-_ARGUMENTS = ("path", "process", *_PLAIN)
+_ARGUMENTS = ("path", "process", "thread", *_PLAIN)
 
 
 def export_perfetto(events: pl.DataFrame, processes: pl.DataFrame, path: str | os.PathLike[str]) -> None:
@@ -72,13 +72,14 @@ def _tracks(events: pl.DataFrame, processes: pl.DataFrame, files: dict[str, int]
     yield _named("process_name", FILES_PID, 0, "files")
     for file, number in files.items():
         yield _named("thread_name", FILES_PID, number, file)
-    known = processes.select("pid", "tid", "name", "cmdline")
-    seen = events.group_by("pid", "tid", maintain_order=True).agg(name=pl.col("process").last())
+    known = processes.select("pid", "tid", "name", "thread", "cmdline")
+    last = (pl.col("process").last().alias("name"), pl.col("thread").last())
+    seen = events.group_by("pid", "tid", maintain_order=True).agg(*last)
     threads = pl.concat([seen.with_columns(cmdline=pl.lit("")), known])
-    for pid, tid, name, cmdline in threads.unique(
+    for pid, tid, name, thread, cmdline in threads.unique(
         ["pid", "tid"], keep="last", maintain_order=True
     ).iter_rows():
-        yield _named("thread_name", pid, tid, name or "")
+        yield _named("thread_name", pid, tid, thread or "")
         if pid == tid:
             yield _named("process_name", pid, tid, name or "")
             yield {
@@ -102,6 +103,7 @@ def _instants(piece: pl.DataFrame, files: dict[str, int], begun: object) -> Iter
     common = piece.select(
         _shown(piece["path"]),
         _shown(piece["process"]),
+        _shown(piece["thread"]),
         *_PLAIN,
         ph=pl.lit("i"),
         s=pl.lit("t"),

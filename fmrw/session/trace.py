@@ -23,6 +23,7 @@ from fmrw.session import annotations as notes
 from fmrw.session import questions
 from fmrw.text import path_bytes, path_text, visible
 from fmrw.trace import schema, store
+from fmrw.trace.version import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -307,7 +308,9 @@ class Trace:
             target / store.EVENTS, iter([schema.empty(), self.events.select(schema.EVENTS.names())])
         )
         store.write_processes(target, self.processes)
-        store.write_facts(target, {**store.read_facts(target), **self.facts, "ephemeral": False})
+        store.write_facts(
+            target, {**store.read_facts(target), **self.facts, "schema": SCHEMA, "ephemeral": False}
+        )
         for path, marked in {**notes.everything(self.folder), **self._marked}.items():
             notes.write(target, path, marked)
         return target

@@ -35,7 +35,7 @@ DTYPE = np.dtype([(name, _NUMPY[code]) for name, code in log.FIELDS])
 _MOST = np.iinfo(np.int64).max
 _Numbered: TypeAlias = "tuple[NDArray[np.intp], NDArray[np.void]]"
 """Records and their places in the session."""
-_OPS = pl.Series("op", schema.OPS, dtype=pl.Enum(schema.OPS))
+_OPS = pl.Series("op", [*schema.OPS[: log.VOID], None, *schema.OPS[log.VOID :]], dtype=pl.Enum(schema.OPS))
 _FIDELITY = pl.Series("fidelity", schema.FIDELITIES, dtype=pl.Enum(schema.FIDELITIES))
 
 
@@ -229,14 +229,20 @@ class Follower:
                 "size": records["size"],
                 "fidelity": _FIDELITY.gather((records["flags"] & log.PAGE).astype(np.uint32)),
                 "handle": records["handle"].astype(np.int64),
-                "pid": _names({n: p["pid"] for n, p in self.names.processes.items()}, process, "pid", pl.Int32()),
+                "pid": self._of_processes("pid", process, "pid", pl.Int32()),
                 "tid": records["tid"],
-                "process": _names({n: p["name"] for n, p in self.names.processes.items()}, process, "process"),
+                "process": self._of_processes("name", process, "process"),
                 "errno": records["errno"].astype(np.int32),
+                "thread": self._of_processes("thread", process, "thread"),
                 "flags": records["flags"],
                 "latest": seq,
             }
         )  # fmt: skip
+
+    def _of_processes(
+        self, fact: str, numbers: NDArray[np.int64], column: str, dtype: pl.DataType | None = None
+    ) -> pl.Series:
+        return _names({n: known[fact] for n, known in self.names.processes.items()}, numbers, column, dtype)
 
 
 _PARTS = pl.Schema({**schema.EVENTS, "flags": pl.UInt8(), "latest": pl.Int64()})
@@ -249,7 +255,7 @@ def _possible(
     """Keep the records that can be: known operations, ranges and sizes that fit into a file."""
     start, size = records["start"], records["size"]
     fits = (start >= 0) & (start <= _MOST - records["length"].astype(np.int64)) & (size >= 0)
-    known = records["op"] <= log.VOID
+    known = records["op"] < len(_OPS)
     damaged = np.count_nonzero(~(fits & known))
     if damaged:
         _warn(f"{damaged:,} records of the journal are damaged and left out")
@@ -283,7 +289,7 @@ def _settled(waiting: pl.DataFrame, batch: pl.DataFrame) -> tuple[pl.DataFrame, 
 
 def _folded(parts: pl.DataFrame) -> pl.DataFrame:
     """Make one row of the pieces of each call."""
-    first = ("op", "path", "start", "fidelity", "handle", "pid", "tid", "process")
+    first = ("op", "path", "start", "fidelity", "handle", "pid", "tid", "process", "thread")
     moved = pl.col("end").last() > pl.col("start").first()
     return (
         parts.group_by("call")

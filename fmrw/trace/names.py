@@ -91,6 +91,10 @@ class Names:
         known: dict[str, Any] = {name: _number(entry[name], _I32) for name in ("pid", "tid", "ppid")}
         known |= {name: visible(_text(entry[name])) for name in ("name", "exe", "cmdline")}
         known["first_seen"] = _number(entry["first_seen_ns"], _I64) // 1000
+        known["thread"] = visible(_text(entry.get("thread", entry["name"])))  # not told before version 2
+        before = self.processes.get(int(entry["id"]))
+        if before is not None:  # told again, when more could be looked at
+            known["first_seen"] = before["first_seen"]
         self.processes[int(entry["id"])] = known
 
     def _file(self, entry: Mapping[str, Any]) -> None:

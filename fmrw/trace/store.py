@@ -31,6 +31,7 @@ from fmrw.trace.folder import EVENTS, JOURNAL, PROCESSES, TEMPORARY, abandoned, 
 from fmrw.trace.follow import Follower
 from fmrw.trace.parquet import tables
 from fmrw.trace.spool import Spool
+from fmrw.trace.version import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +83,11 @@ def seal(folder: Path) -> None:
         with following(folder) as follower, replacing(folder / EVENTS, lasting=True) as temporary:
             write_events(temporary, _all(follower))
             write_processes(folder, follower.names.processes_frame())
-            write_facts(folder, {**read_facts(folder), "ended": now(), **counts(follower)}, lasting=True)
+            write_facts(
+                folder,
+                {**read_facts(folder), "schema": SCHEMA, "ended": now(), **counts(follower)},
+                lasting=True,
+            )
     except (OSError, pl.exceptions.PolarsError) as error:
         raise SessionError(
             f"{_shown(folder)}: not sealed ({error}); the journal is kept and loads, make room and `fmrw report` again."

@@ -49,6 +49,7 @@ def recording(count: int) -> Trace:
         (pl.col("end") - pl.col("start")).alias("requested"), pl.lit(SIZE, pl.Int64).alias("size"),
         pl.lit("byte").cast(schema.EVENTS["fidelity"]).alias("fidelity"), pl.col("pid").cast(pl.Int64).alias("handle"),
         "pid", pl.col("pid").alias("tid"), pl.format("parser{}", "pid").alias("process"), pl.lit(0, pl.Int32).alias("errno"),
+        pl.format("parser{}", "pid").alias("thread"),
     )  # fmt: skip
     nobody = pl.DataFrame(schema=schema.PROCESSES)
     return Trace(FrameSource(full.cast(schema.EVENTS), nobody, {"root": "/nowhere"}))  # type: ignore[arg-type] # a schema

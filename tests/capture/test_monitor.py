@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 import fmrw
-from fmrw.capture.recorder.process import IGNORED, Identity, Processes
+from fmrw.capture.recorder.process import IGNORED, UNKNOWN, WRITEBACK, Identity, Processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -151,7 +151,7 @@ def test_a_vanished_process_is_recorded_by_its_id(sleepers: Start) -> None:
     notes, process = Notes(), sleepers("sleep 1000")
     assert notes.of(process.pid).name == "sleep"
     process.end()
-    assert notes.of(process.pid) == Identity(process.pid, process.pid, 0, "[gone]", "", "")
+    assert notes.of(process.pid) == Identity(process.pid, process.pid, 0, "[gone]", "", "", "[gone]")
 
 
 def test_an_id_that_is_used_again_is_not_the_old_process(sleepers: Start) -> None:
@@ -177,7 +177,132 @@ def test_what_is_told_to_be_ignored_and_we_ourselves_have_no_number(sleepers: St
         assert Notes((os.getpid(),)).of(child.pid).pid == child.pid, "what `fmrw run` starts is not fmrw"
         child.communicate()
     assert Notes().of(os.getpid()).pid == os.getpid(), "with a loop in a thread"
-    assert Notes().of(0).name == "[writeback]"
+
+
+def test_who_has_no_number_here_is_not_the_kernel() -> None:
+    notes = Notes()
+    assert notes.of(0).name == "unknown"
+    assert notes.seen[WRITEBACK].name == "[writeback]"
+    assert notes.processes.glimpse(0) == UNKNOWN
+
+
+def test_what_is_not_looked_at_during_a_page_fault_is_looked_at_later(sleepers: Start) -> None:
+    notes, process = Notes(), sleepers("sleep 1000")
+    number = notes.processes.glimpse(process.pid)
+    first = notes.seen[number]
+    assert (first.pid, first.name, first.exe, first.cmdline) == (process.pid, "sleep", "", "")
+    assert notes.processes.glimpse(process.pid) == number
+    assert notes.seen[number] == first, "still not"
+    assert notes.processes.identify(process.pid) == number
+    assert notes.seen[number] == first._replace(exe=notes.seen[number].exe, cmdline="sleep 1000")
+    assert Path(notes.seen[number].exe).name.startswith(("sleep", "coreutils"))
+
+
+def test_a_thread_belongs_to_its_process_under_whatever_name(directory: Path) -> None:
+    program = f"""
+        import ctypes, threading
+        name = lambda text: ctypes.CDLL(None).prctl(15, text, 0, 0, 0)
+        f = os.open({FILE!r}, os.O_RDONLY); os.pread(f, 1, 0)
+        turns = [threading.Event() for _ in range(3)]
+        def work():
+            name(b"parser-worker"); os.pread(f, 2, 0); turns[0].set(); turns[1].wait(); os.pread(f, 3, 0)
+        thread = threading.Thread(target=work); thread.start(); turns[0].wait()
+        name(b"renamed"); turns[1].set(); thread.join(); os.pread(f, 4, 0)
+        """
+    trace = watch(directory, python(program))
+    read = trace.events.filter(pl.col("op") == "read")
+    before = Path(sys.executable).name[:15]
+    assert read.select("end", "process", "thread").rows() == [
+        (1, before, before),
+        (2, before, "parser-worker"),
+        (3, "renamed", "parser-worker"),
+        (4, "renamed", "renamed"),
+    ]
+    assert set(trace.processes["name"]) == {before, "renamed"}
+    assert set(trace.processes["thread"]) == {before, "renamed", "parser-worker"}
+    assert [run.name for run in (trace[before], trace["renamed"])] == [before, "renamed"]
+
+
+@pytest.mark.root("a PID namespace is needed")
+def test_a_reader_outside_of_the_pid_namespace_is_unknown(directory: Path, tmp_path: Path) -> None:
+    program = """
+        import sys, fmrw
+        with fmrw.mount(sys.argv[1], output=sys.argv[2]):
+            print("mounted", flush=True); sys.stdin.readline()
+        """
+    worker = subprocess.Popen(
+        ["unshare", "-p", "-m", "-f", "--mount-proc", sys.executable, "-c", textwrap.dedent(program), directory, tmp_path / "out"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    assert worker.stdout.readline() == b"mounted\n"
+    children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
+    within = Path(f"/proc/{children[0]}/root")
+    file = within / directory.relative_to("/") / FILE
+    fd = os.open(file, os.O_RDWR)
+    os.pread(fd, 100, 50)
+    os.pwrite(fd, b"x", 3)
+    os.close(fd)
+    worker.communicate(b"\n")
+    events = fmrw.load(tmp_path / "out").events
+    assert set(events["op"]) == {"open", "read", "write", "close"}
+    assert set(events["process"]) == {"unknown"}
+    assert set(events["tid"]) == {0}
+
+
+# What is only advised
+
+
+ADVICE = """
+    import ctypes, mmap
+    f = os.open("big", os.O_RDONLY); libc = ctypes.CDLL(None, use_errno=True)
+    def willneed(start, size): os.posix_fadvise(f, start, size, os.POSIX_FADV_WILLNEED)
+    def readahead(start, size):
+        libc.readahead.argtypes = [ctypes.c_int, ctypes.c_long, ctypes.c_size_t]
+        assert libc.readahead(f, start, size) == 0
+    def mapped(start, size):
+        with mmap.mmap(f, 1 << 20, mmap.MAP_PRIVATE, mmap.PROT_READ) as there:
+            there.madvise(mmap.MADV_WILLNEED, start, size)
+    """
+
+
+@pytest.mark.parametrize("capture", ["exact", "paged"])
+@pytest.mark.parametrize("call", ["willneed", "readahead", "mapped"])
+def test_advice_is_no_read(call: str, capture: str, directory: Path) -> None:
+    (directory / "big").write_bytes(bytes(1 << 20))
+    program = textwrap.dedent(ADVICE) + f"{call}(8192, 40_000); {call}(200_704, 4096)"
+    trace = watch(directory, python(program), capture=capture)
+    moved = trace.events.filter(pl.col("op").is_in(["read", "write", "advise"]))
+    assert set(moved["op"]) == {"advise"}
+    assert moved["start"].min() == 8192
+    assert moved["end"].max() == 204_800
+    assert trace.coverage("big").is_empty()
+    assert trace.gaps("big").rows()[0][:2] == (0, 1 << 20)
+    facts = trace.files.row(0, named=True)
+    assert (facts["reads"], facts["bytes_read"], facts["fidelity"]) == (0, 0, "byte")
+    assert facts["advised"] == moved.height
+    assert trace.facts["faults"] == 0
+
+
+def test_what_is_read_after_advice_is_read(directory: Path) -> None:
+    (directory / "big").write_bytes(bytes(1 << 20))
+    program = textwrap.dedent(ADVICE) + "willneed(0, 1 << 20); os.pread(f, 10, 100)"
+    trace = watch(directory, python(program))
+    assert trace.coverage("big").rows() == [(100, 110)]
+    assert trace.files["fidelity"].to_list() == ["byte"], "advice is pages, and says nothing about the reads"
+
+
+@pytest.mark.parametrize("capture", ["exact", "paged"])
+def test_what_is_touched_in_a_mapping_is_read(capture: str, directory: Path) -> None:
+    (directory / "big").write_bytes(bytes(1 << 20))
+    program = textwrap.dedent(ADVICE) + (
+        "there = mmap.mmap(f, 1 << 20, mmap.MAP_PRIVATE, mmap.PROT_READ); there[5000]\n"
+        "os.write(os.memfd_create('copy'), memoryview(there)[50_000:50_010])"
+    )
+    trace = watch(directory, python(program), capture=capture)
+    assert trace.coverage("big").rows() == [(4096, 8192), (49_152, 53_248)]
+    assert trace.files["fidelity"].to_list() == ["page"]
 
 
 def test_descriptors_on_processes_are_bounded(monkeypatch: pytest.MonkeyPatch, sleepers: Start) -> None:

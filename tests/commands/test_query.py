@@ -27,7 +27,7 @@ def event(seq: int, op: str, start: int, end: int, process: str) -> dict[str, An
     return {
         "seq": seq, "time": 1_700_000_000_000_000 + seq, "op": op, "path": NAME, "call": seq, "start": start, "end": end,
         "requested": end - start, "size": SIZE, "fidelity": "byte", "handle": 1, "pid": len(process), "tid": 1,
-        "process": process, "errno": 0,
+        "process": process, "errno": 0, "thread": process,
     }  # fmt: skip
 
 

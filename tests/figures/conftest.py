@@ -40,6 +40,7 @@ def events() -> Callable[..., pl.DataFrame]:
                 "tid": 42,
                 "process": "parser",
                 "errno": 0,
+                "thread": "parser",
                 **columns,
             }
             for seq, (op, start, end) in enumerate(transfers)

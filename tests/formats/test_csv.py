@@ -75,6 +75,7 @@ def frame(**columns: list[object]) -> pl.DataFrame:
         "tid": [8] * height,
         "process": ["7z"] * height,
         "errno": [0] * height,
+        "thread": columns.get("process", ["7z"] * height),
     }
     return pl.DataFrame({**plain, **columns}, schema=schema.EVENTS)
 
@@ -144,7 +145,8 @@ def test_round_trip(tmp_path: Path, drawn: list[tuple[dt.datetime, str, int, int
     )  # fmt: skip
     write_csv(before, tmp_path / "x.csv")
     after = read_csv(tmp_path / "x.csv", path="dir/file.bin")
-    assert after.equals(before.with_columns(process=pl.Series([visible(name) for name in names])))
+    shown = pl.Series([visible(name) for name in names])
+    assert after.equals(before.with_columns(process=shown, thread=shown))
     write_csv(after, tmp_path / "y.csv")
     assert read_csv(tmp_path / "y.csv", path="dir/file.bin").equals(after)
 

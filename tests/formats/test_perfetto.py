@@ -37,13 +37,14 @@ def frame(**columns: list[object]) -> pl.DataFrame:
         "tid": [8] * height,
         "process": ["7z"] * height,
         "errno": [0] * height,
+        "thread": columns.get("process", ["7z"] * height),
     }
     return pl.DataFrame({**plain, **columns}, schema=schema.EVENTS)
 
 
 def processes(*rows: tuple[int, int, str, str]) -> pl.DataFrame:
     return pl.DataFrame(
-        [(pid, tid, 1, name, "/bin/x", cmdline, START) for pid, tid, name, cmdline in rows],
+        [(pid, tid, 1, name, "/bin/x", cmdline, START, name) for pid, tid, name, cmdline in rows],
         schema=schema.PROCESSES,
         orient="row",
     )
@@ -75,7 +76,7 @@ def test_every_event_stands_on_its_thread_and_on_its_file(tmp_path: Path) -> Non
         (7, 8, "write", 10), (FILES_PID, 1, "write", 10),
     ]  # fmt: skip
     assert instants(trace)[2]["args"] == {
-        "path": "b", "start": 10, "end": 30, "requested": 2**62, "size": 2**40, "fidelity": "byte", "handle": 3, "process": "7z", "errno": 0,
+        "path": "b", "start": 10, "end": 30, "requested": 2**62, "size": 2**40, "fidelity": "byte", "handle": 3, "process": "7z", "errno": 0, "thread": "7z",
     }  # fmt: skip
     assert {event["s"] for event in instants(trace)} == {"t"}
     assert trace["otherData"]["begun"].startswith("2025-01-28 05:50:06.727741")

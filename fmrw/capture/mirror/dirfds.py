@@ -80,4 +80,4 @@ class Handle:
         self.path = path
         self.append = bool(flags & os.O_APPEND)
         self.identity = identity(os.fstat(fd))
-        self.closer: tuple[int, int | None] = (0, 0)  # thread and process of the last flush
+        self.closer: tuple[int, int | None] = (0, None)  # thread and process of the last flush

@@ -22,6 +22,8 @@ from fmrw.capture.system.proc import open_entry, read_entry
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+SYNCHRONOUS = ("exact", "paged")
+"""Modes in which a program waits for the pages it asks for and those it only advises to read: its system call tells which."""
 _KEPT = 700  # descriptors
 _TRIES = 4  # looks at a thread that has just asked and is on its way to wait
 _NOT_KNOWN = Wanted(0, several=False)
@@ -145,7 +147,7 @@ def is_narrow(tid: int) -> bool:
 
     The executable itself is not opened: it may lie in the mount.
     """
-    table = read_entry(tid, "auxv")
+    table = read_entry(tid, "auxv", 4096)
     pair = struct.pack("=II", _PAGESZ, PAGESIZE)
     return any(table[at : at + 8] == pair for at in range(0, len(table), 8))
 
@@ -162,5 +164,5 @@ def removes(tid: int) -> bool:
 
 def _now(tid: int) -> syscalls.Call | None:
     """Look at a thread once, through no descriptor that is kept."""
-    line = _settled(lambda: read_entry(tid, "syscall"))
+    line = _settled(lambda: read_entry(tid, "syscall", 256))
     return syscalls.parsed(line, lambda: is_narrow(tid))

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MAGIC = 0x314C4E524A574D46  # "FMWJRNL1", little-endian
-VERSION = 1
+VERSION = 2
 MARK = 0x4B4F
 FIELDS = (
     ("time_ns", "q"),
@@ -63,9 +63,8 @@ HEAD = ("magic", "version", "armed", "lost", "faults", "closed", "guessed", "rec
 HEAD_BYTES = 4096
 
 PAGE, MORE, CONTINUES = 1, 2, 4  # bits of `flags`
-READ, WRITE, OPEN, CLOSE, TRUNCATE, RENAME, UNLINK, VOID = range(
-    8
-)  # `op`; VOID: a place nothing was written to
+READ, WRITE, OPEN, CLOSE, TRUNCATE, RENAME, UNLINK, VOID, ADVISE = range(9)
+"""`op`; VOID: a place nothing was written to; ADVISE, since version 2: what a program said it will need."""
 
 _RETRY_S = 0.1
 _PENDING = 8 << 20

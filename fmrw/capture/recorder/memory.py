@@ -11,7 +11,7 @@ import re
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from fmrw.capture.system.proc import read_at, read_entry
+from fmrw.capture.system.proc import mappings_of, read_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +111,7 @@ def queued(tid: int, start: int, size: int, *, writes: bool, narrow: bool) -> Wa
 
 
 def _rings(tid: int) -> Iterator[bytes]:
-    for low, high in _MAPPED.findall(read_entry(tid, "maps")):
+    for low, high in _MAPPED.findall(mappings_of(tid)):
         address = int(low, 16)
         yield read_at(tid, address, min(int(high, 16) - address, _MOST_RING))
 

@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from fmrw.capture.fuse.transfers import PLAIN
 from fmrw.capture.mirror.passthrough import Passthrough
 from fmrw.capture.recorder import journal as log
-from fmrw.capture.recorder.calls import DENIED, Calls
-from fmrw.capture.recorder.process import IGNORED, Identity, Processes
+from fmrw.capture.recorder.calls import DENIED, SYNCHRONOUS, Calls
+from fmrw.capture.recorder.process import IGNORED, WRITEBACK, Identity, Processes
 from fmrw.capture.system.libc import pread_into
 from fmrw.text import path_text
 
@@ -101,6 +101,7 @@ class Monitor(Passthrough):
         super().__init__(root, grain=grain, chown_new=chown_new)
         self.journal = journal
         self._direct = capture == "exact"
+        self._waits_for_pages = capture in SYNCHRONOUS
         self._processes = Processes(self._note_process, ignored, own)
         self._callers = Calls()
         self._paths: dict[bytes, int] = {}
@@ -240,12 +241,14 @@ class Monitor(Passthrough):
         self, op: int, handle: Handle, start: int, size: int, done: int, exact: bool, code: int
     ) -> None:
         tid = self.caller.context.pid
-        process = self._processes.identify(tid)
+        process = self._processes.identify(tid) if exact else self._behind(op, tid)
         if process == IGNORED:
             return
         requested, flags = size, 0
         if not exact:  # the page cache asks, in requests of its own
             call, flags = next(self._calls), log.PAGE
+            if self._waits_for_pages and op == log.READ and self._callers.advises(tid):
+                op = log.ADVISE
         elif (
             size < self._suspect and tid not in self._unfinished and handle.number << 32 | tid in self._single
         ):
@@ -256,6 +259,10 @@ class Monitor(Passthrough):
             time.time_ns(), start, os.lseek(handle.fd, 0, os.SEEK_END), call, done, requested, handle.number,
             self._path_number(handle.path), process, tid, code, op, flags,
         )  # fmt: skip
+
+    def _behind(self, op: int, tid: int) -> int:
+        """Give who is behind a request of the page cache; the kernel writes on its own, and reads for somebody."""
+        return WRITEBACK if op == log.WRITE and not tid else self._processes.glimpse(tid)
 
     def _join(self, tid: int, op: int, handle: int, start: int, size: int, done: int) -> tuple[int, int, int]:
         """Find the call a request belongs to: (its number, bytes asked for and not counted before, flags)."""
@@ -317,7 +324,7 @@ class Monitor(Passthrough):
         self._note_file(handle.path, status)
         tid, process = handle.closer
         if process is None:  # nobody waits any more
-            process = self._processes.identify(tid)
+            process = self._processes.glimpse(tid)
         if process != IGNORED:
             self._append(log.CLOSE, handle.path, 0, status.st_size, handle.number, process, 0, tid)
 

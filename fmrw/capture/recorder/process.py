@@ -1,8 +1,13 @@
-"""Callers: from the thread id FUSE gives to a process and its name.
+"""Callers: from the thread id FUSE gives to a thread's name, its process and that one's name.
 
 An open descriptor on `/proc/<tid>/comm`, read again for every event, costs about 1 µs, follows `exec`, and fails with
-ESRCH once the thread is gone, so that a reused id is never taken for the old thread. A thread that cannot be looked at is still
-recorded under its id.
+ESRCH once the thread is gone, so that a reused id is never taken for the old thread. A process is called as its first thread is, so
+another thread has a second descriptor, on that one's. A thread that cannot be looked at is still recorded under its id.
+
+Whatever a process is, is read at first sight: those that end at once cannot be looked at later. But a look at `exe` or `cmdline` waits
+for locks that a process may hold while it waits for us: the lock of its address space, while a page fault is answered, and
+exec_update_lock, while `execve` closes files. Then only names and numbers are read, which need neither, and the rest when the
+thread comes with a request of its own.
 """
 
 from __future__ import annotations
@@ -14,16 +19,16 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, NamedTuple
 
-from fmrw.capture.system.proc import Facts, facts_of, process_of, status_field
+from fmrw.capture.system.proc import command_of, family_of, open_entry, program_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-_CACHED = 1024  # descriptors kept on comm files
+_CACHED = 700  # threads of which descriptors are kept
 _ASKED = 256  # threads of which it is kept whether they help
-_LONGEST_COMMAND = 4096
-_PATIENCE_S = 1.0
 IGNORED = -1
+WRITEBACK, UNKNOWN = 0, 1
+"""Numbers of the kernel, which writes what a mapping has left, and of those who have no number in our PID namespace."""
 
 
 class Identity(NamedTuple):
@@ -35,6 +40,17 @@ class Identity(NamedTuple):
     name: str
     exe: str
     cmdline: str
+    thread: str
+
+
+class _Known(NamedTuple):
+    """Descriptors on the names of a thread and, where it is another, of its process's first thread; the names then, and the number."""
+
+    file: int
+    comm: bytes
+    number: int
+    leader: int = -1
+    leading: bytes = b""
 
 
 class Processes:
@@ -56,17 +72,28 @@ class Processes:
         self._note = note
         self._own = own
         self._ignored = {own, *ignored}
-        self._known: dict[int, tuple[int, bytes, int]] = {}
+        self._known: dict[int, _Known] = {}
+        self._partial: dict[int, tuple[int, Identity]] = {}
         self._helping: dict[int, tuple[int, bool]] = {}
         self._asking = threading.Lock()
         weakref.finalize(self, _close_all, self._known, self._helping)
         self._numbers = itertools.count()
-        self._kernel = self._number(Identity(0, 0, 0, "[writeback]", "", ""))
+        for name in ("[writeback]", "unknown"):  # in the order of their numbers
+            self._number(Identity(0, 0, 0, name, "", "", name))
 
     def identify(self, tid: int) -> int:
-        """Give the number of the calling thread under its present name, or `IGNORED`."""
+        """Give the number of a thread that waits with a request of its own, under its present name, or `IGNORED`."""
         number = self.known(tid)
-        return self._look(tid) if number is None else number
+        if number is None:
+            return self._look(tid, whole=True)
+        if self._partial and tid in self._partial:
+            self._complete(tid)
+        return number
+
+    def glimpse(self, tid: int) -> int:
+        """Give that number of a thread that waits in a page fault, or does not wait: nothing is looked at that has a lock."""
+        number = self.known(tid)
+        return self._look(tid, whole=False) if number is None else number
 
     def known(self, tid: int) -> int | None:
         """Give that number if the thread has it already, without a look at its process.
@@ -75,12 +102,13 @@ class Processes:
         fs/exec.c) that looking at `stat`, `exe` or `syscall` waits for: both would wait for ever.
         """
         if not tid:
-            return self._kernel
+            return UNKNOWN
         known = self._known.get(tid)
         if known is not None:
+            file, comm, number, leader, leading = known
             try:
-                if os.pread(known[0], 32, 0) == known[1]:
-                    return known[2]
+                if os.pread(file, 32, 0) == comm and (leader < 0 or os.pread(leader, 32, 0) == leading):
+                    return number
             except OSError:
                 pass  # the thread is gone and its id belongs to another
             self._forget(tid)
@@ -104,36 +132,47 @@ class Processes:
 
     def _ask_whether_it_helps(self, tid: int) -> bool:
         try:
-            fd = os.open(f"/proc/{tid}/comm", os.O_RDONLY | os.O_CLOEXEC)
+            fd = open_entry(tid, "comm")
         except OSError:
             return False
-        helps = self._own in {process_of(tid), int(status_field(tid, b"PPid:") or 0)}
+        helps = self._own in family_of(tid)
         if len(self._helping) >= _ASKED:
             os.close(self._helping.pop(next(iter(self._helping)))[0])
         self._helping[tid] = fd, helps
         return helps
 
-    def _look(self, tid: int) -> int:
-        try:
-            fd = os.open(f"/proc/{tid}/comm", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return self._number(Identity(tid, tid, 0, "[gone]", "", ""))
-        try:
-            comm = os.pread(fd, 32, 0)
-        except OSError:
-            comm = b"[gone]\n"
-        number = self._register(tid, comm)
+    def _look(self, tid: int, *, whole: bool) -> int:
+        file, comm = _named(tid)
+        if file < 0:
+            return self._number(Identity(tid, tid, 0, "[gone]", "", "", "[gone]"))
+        pid, ppid = family_of(tid)
+        leader, leading = (-1, comm) if pid == tid else _named(pid)
+        if leader < 0:
+            leading = comm
+        number = IGNORED
+        if pid not in self._ignored and not (self._own and ppid == self._own):
+            number = self._register(
+                Identity(tid, pid, ppid, _text(leading), "", "", _text(comm)), whole=whole
+            )
         if len(self._known) >= _CACHED:
             self._sweep()
-        self._known[tid] = (fd, comm, number)
+        self._known[tid] = _Known(file, comm, number, leader, leading)
         return number
 
-    def _register(self, tid: int, comm: bytes) -> int:
-        pid = process_of(tid)
-        identity = _facts(tid, pid, comm.removesuffix(b"\n").decode("utf-8", "backslashreplace"))
-        if pid in self._ignored or (self._own and identity.ppid == self._own):
-            return IGNORED
-        return self._number(identity)
+    def _register(self, who: Identity, *, whole: bool) -> int:
+        if whole:
+            return self._number(_completed(who))
+        number = self._number(who)
+        if len(self._partial) >= _CACHED:
+            self._partial.pop(next(iter(self._partial)), None)
+        self._partial[who.tid] = number, who
+        return number
+
+    def _complete(self, tid: int) -> None:
+        """Say again what a thread is, now that its process may be looked at."""
+        partial = self._partial.pop(tid, None)
+        if partial is not None:
+            self._note(partial[0], _completed(partial[1]))
 
     def _number(self, identity: Identity) -> int:
         number = next(self._numbers)
@@ -141,15 +180,16 @@ class Processes:
         return number
 
     def _forget(self, tid: int) -> None:
+        self._partial.pop(tid, None)
         known = self._known.pop(tid, None)
         if known is not None:
-            os.close(known[0])
+            _close(known)
 
     def _sweep(self) -> None:
         """Drop the threads that are gone; when all live, the longest known half."""
-        for tid, (fd, _comm, _number) in list(self._known.items()):
+        for tid, known in list(self._known.items()):
             try:
-                os.pread(fd, 1, 0)
+                os.pread(known.file, 1, 0)
             except OSError:
                 self._forget(tid)
         if len(self._known) >= _CACHED:
@@ -157,33 +197,36 @@ class Processes:
                 self._forget(tid)
 
 
-def _close_all(known: dict[int, tuple[int, bytes, int]], helping: dict[int, tuple[int, bool]]) -> None:
+def _named(tid: int) -> tuple[int, bytes]:
+    """Open a thread's name: give the descriptor, -1 where the thread is gone, and the name."""
+    try:
+        file = open_entry(tid, "comm")
+    except OSError:
+        return -1, b"[gone]\n"
+    try:
+        return file, os.pread(file, 32, 0)
+    except OSError:
+        return file, b"[gone]\n"
+
+
+def _text(comm: bytes) -> str:
+    return comm.removesuffix(b"\n").decode("utf-8", "backslashreplace")
+
+
+def _completed(who: Identity) -> Identity:
+    """Look at the program of a thread that waits with a request of its own; what may not be read stays empty."""
+    return who._replace(exe=program_of(who.tid), cmdline=command_of(who.tid))
+
+
+def _close_all(known: dict[int, _Known], helping: dict[int, tuple[int, bool]]) -> None:
     """Close what a `Processes` that nobody needs any more has kept open."""
-    for fd in (*(fd for fd, _comm, _number in known.values()), *(fd for fd, _helps in helping.values())):
+    for each in known.values():
+        _close(each)
+    for fd, _helps in helping.values():
         os.close(fd)
 
 
-def _facts(tid: int, pid: int, name: str) -> Identity:
-    """Look at a process once; what may not be read stays empty.
-
-    A look at `stat`, `exe` or `cmdline` waits for locks that the process may hold while it waits for us. So a thread looks,
-    and after `_PATIENCE_S` goes on without us.
-    """
-    found: list[Facts] = []
-    looking = threading.Thread(target=_look_at, args=(pid, found), name="fmrw-look", daemon=True)
-    try:
-        looking.start()
-        looking.join(_PATIENCE_S)
-    except RuntimeError:
-        pass  # no more threads to be had
-    if not found:
-        return Identity(tid, pid, 0, name, "", "")
-    facts = found[0]
-    return Identity(tid, pid, facts.ppid, name, facts.exe, " ".join(facts.command)[:_LONGEST_COMMAND])
-
-
-def _look_at(pid: int, found: list[Facts]) -> None:
-    """Add what is known of a process."""
-    facts = facts_of(pid)
-    if facts is not None:
-        found.append(facts)
+def _close(known: _Known) -> None:
+    os.close(known.file)
+    if known.leader >= 0:
+        os.close(known.leader)

@@ -6,9 +6,13 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import NamedTuple
 
 _DELETED = " (deleted)"
+_FAMILY = re.compile(rb"\nTgid:\t(\d+)\n.*?\nPPid:\t(\d+)\n", re.DOTALL)
+_LONGEST_COMMAND = 4096  # bytes
+_STATUS = 4096  # bytes of a status, at most; what is sought stands at its beginning
 
 
 class Facts(NamedTuple):
@@ -30,9 +34,27 @@ def descriptor_of(pid: int, fd: int) -> str:
     return f"/proc/{pid}/fd/{fd}"
 
 
-def process_of(tid: int) -> int:
-    """Give the process a thread belongs to; the thread's own id when it cannot be looked at."""
-    return int(status_field(tid, b"Tgid:") or tid)
+def family_of(tid: int) -> tuple[int, int]:
+    """Give the process a thread belongs to and that one's parent; the thread's own id and 0 when it cannot be looked at.
+
+    Reading `status` takes no lock that a process holds while it waits for a file system.
+    """
+    found = _FAMILY.search(read_entry(tid, "status", _STATUS))
+    return (int(found[1]), int(found[2])) if found else (tid, 0)
+
+
+def program_of(tid: int) -> str:
+    """Give the path of the program a thread runs; empty when it may not be looked at."""
+    try:
+        return os.readlink(f"/proc/{tid}/exe").removesuffix(_DELETED)  # noqa: PTH115 - a hot path
+    except OSError:
+        return ""
+
+
+def command_of(tid: int) -> str:
+    """Give the beginning of the command line a thread's process was started with; empty when it may not be looked at."""
+    words = read_entry(tid, "cmdline", _LONGEST_COMMAND)
+    return os.fsdecode(words.removesuffix(b"\0").replace(b"\0", b" "))
 
 
 def groups_of(tid: int) -> list[int]:
@@ -106,13 +128,23 @@ def open_entry(tid: int, entry: str) -> int:
     return os.open(f"/proc/{tid}/{entry}", os.O_RDONLY | os.O_CLOEXEC)
 
 
-def read_entry(tid: int, entry: str) -> bytes:
-    """Read one of them; empty when it may not be looked at."""
+def read_entry(tid: int, entry: str, most: int) -> bytes:
+    """Read the beginning of one of them, as much as the kernel gives at once; empty when it may not be looked at."""
     try:
-        with open(f"/proc/{tid}/{entry}", "rb", buffering=0) as file:  # noqa: PTH123 - a hot path
-            return file.read()
+        file = open_entry(tid, entry)
     except OSError:
         return b""
+    try:
+        return os.read(file, most)
+    except OSError:
+        return b""
+    finally:
+        os.close(file)
+
+
+def mappings_of(tid: int) -> bytes:
+    """Give a process's mappings, as lines; empty when they may not be looked at."""
+    return _content(f"/proc/{tid}/maps")
 
 
 def read_at(tid: int, address: int, size: int) -> bytes:

@@ -38,6 +38,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmrw.capture.mounts.registry import NAME
+from fmrw.capture.recorder.calls import SYNCHRONOUS
 from fmrw.capture.recorder.journal import Journal
 from fmrw.capture.system.proc import call_itself
 from fmrw.capture.worker import auto_unmount
@@ -82,6 +83,8 @@ def options_of(settings: Settings) -> list[str]:
         "fsname=fmrw", "subtype=fmrw", "nonempty", "auto_unmount", "use_ino", "big_writes", "atomic_o_trunc",
         "attr_timeout=0", "entry_timeout=0", "negative_timeout=0",
     ]  # fmt: skip
+    if settings.capture in SYNCHRONOUS:
+        options.append("sync_read")
     readahead = _READAHEAD[settings.capture]
     if readahead is not None:
         options.append(f"max_readahead={readahead:d}")

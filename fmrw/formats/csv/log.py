@@ -311,7 +311,7 @@ def _events(rows: pl.DataFrame, layout: _Layout, path: str) -> pl.DataFrame:
     number = pl.int_range(pl.len(), dtype=pl.Int64)
     constant = {"path": pl.lit(path), "errno": pl.lit(0, pl.Int32), "seq": number, "call": number}
     process = _renamed(rows["process"], visible if layout.ancestor else _shown_name)
-    return rows.with_columns(process, **constant).select(schema.EVENTS.names())
+    return rows.with_columns(process, thread=process, **constant).select(schema.EVENTS.names())
 
 
 def _shown_name(cell: str) -> str:

@@ -278,6 +278,7 @@ class Replay(Recorder):
         if not name:  # through a descriptor: the kernel calls it /dev/fd/N
             name = str(descriptor(call.arguments[0])[0]).encode()
         task.comm = path_text(os.path.basename(name)[:COMM_LENGTH])  # noqa: PTH119 - bytes
+        task.leader = None  # all other threads end
         self._unshare(task)
         for fd in [fd for fd, slot in task.table.slots.items() if slot.cloexec]:
             self._close(task, fd)

@@ -176,5 +176,6 @@ def _frame(replay: Replay, shift: int) -> pl.DataFrame:
         "tid": [names.get(row.tid, row.tid) for row in rows],
         "process": [row.process for row in rows],
         "errno": [0] * len(rows),
+        "thread": [row.thread for row in rows],
     }
     return pl.DataFrame(columns).cast(dict(schema.EVENTS))  # type: ignore[arg-type]  # a Schema is such a mapping

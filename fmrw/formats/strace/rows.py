@@ -32,6 +32,7 @@ class Row:
     pid: int
     tid: int
     process: str
+    thread: str
 
 
 class Recorder:
@@ -70,6 +71,7 @@ class Recorder:
                 handle,
                 task.pid,
                 task.tid,
+                (task.leader or task).comm,
                 task.comm,
             )
         )

@@ -75,6 +75,9 @@ class Task:
     table: Table
     folder: Folder
     cloned_on: int = -1  # the line on which the clone that made it began
+    leader: Task | None = (
+        None  # the first thread of its process, where that is another: a process is called as it is
+    )
 
 
 COMM_LENGTH = 15  # bytes, TASK_COMM_LEN without the NUL
@@ -180,6 +183,7 @@ class Tasks:
         table = parent.table if "CLONE_FILES" in flags else parent.table.copy()
         table.users += 1
         folder = parent.folder if "CLONE_FS" in flags else Folder(parent.folder.path)
-        pid = parent.pid if "CLONE_THREAD" in flags else tid
-        self.alive[tid] = Task(tid, pid, parent.comm, table, folder, begun)
+        own = "CLONE_THREAD" not in flags
+        pid, leader = (tid, None) if own else (parent.pid, parent.leader or parent)
+        self.alive[tid] = Task(tid, pid, parent.comm, table, folder, begun, leader)
         return self.alive[tid]

@@ -67,7 +67,16 @@ class _OfAnotherMake(Exception):
 
 
 def _typed(lazy: pl.LazyFrame, columns: pl.Schema) -> pl.LazyFrame:
-    return lazy.select(pl.col(name).cast(kind) for name, kind in columns.items())
+    found = lazy.collect_schema()
+    return lazy.select(
+        pl.col(name if name in found else _stand_in(name, columns)).cast(kind).alias(name)
+        for name, kind in columns.items()
+    )
+
+
+def _stand_in(name: str, columns: pl.Schema) -> str:
+    """Give the column that stands for one which older sessions lack; itself where none does."""
+    return next((each for each in schema.SINCE_2.get(name, ()) if each in columns), name)
 
 
 def _shown(path: Path) -> str:
@@ -97,7 +106,7 @@ def _remember(known: tuple[int, ...]) -> None:
 def _try(lazy: pl.LazyFrame, columns: pl.Schema) -> None:
     """Decode everything once; raise ValueError for values that our own code could not bear."""
     found = lazy.collect_schema()
-    missing = [name for name in columns if name not in found]
+    missing = [name for name in columns if name not in found and _stand_in(name, columns) == name]
     if missing:
         raise _OfAnotherMake(f"lacks the columns {', '.join(missing)}")
     answers = _typed(lazy, columns).select(_doubts(columns)).collect(engine="streaming")
