@@ -56,18 +56,44 @@ find_python() {
     return 1
 }
 
+# Where the versions come from: `locked` takes those that were tested, from tests/locks/; `latest` the newest there are, in an
+# environment of its own, anew every time.
+versions=locked
+
 make_venv() {
-    local python wanted
+    local python number lock= wanted
     python=$(find_python) || { need python3.11:python3; python=$(find_python); } || die "Python 3.11 or newer is missing; install it and run this again."
     "$python" -c 'import ensurepip, venv' 2>/dev/null || need "/no/such/file:python3-venv"
+    number=$(python_number "$python")
+    if [ "$versions" = locked ] && [ ! -e "$root/tests/locks/python$number.txt" ]; then
+        say "no versions were tested with Python $number: taking the newest" && versions=latest
+    fi
+    if [ "$versions" = latest ]; then venv=$root/.venv-latest; else lock=tests/locks/python$number.txt; fi
+
     local stamp=$venv/.made-from$1
-    wanted=$("$python" --version; sha256sum <"$root/pyproject.toml")
-    [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && return
+    wanted=$("$python" --version; cd "$root"; cat pyproject.toml ${lock:+"$lock"} | sha256sum)
+    [ -n "$lock" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && return
     say "making $venv"
-    [ -x "$venv/bin/python" ] || "$python" -m venv "$venv" || die "No virtual environment could be made with $python; \`apt-get install python3-venv\` and run this again."
-    "$venv/bin/python" -m pip install -q --disable-pip-version-check -e "$root$1" || die "pip could not install fmrw and what it needs; see above."
+    [ "$(python_number "$venv/bin/python")" = "$number" ] || "$python" -m venv --clear "$venv" || die "No virtual environment could be made with $python; \`apt-get install python3-venv\` and run this again."
+    pip_install "$1" "$lock" || die "pip could not install fmrw and what it needs; see above."
     printf '%s\n' "$wanted" >"$stamp"
 }
+
+python_number() {
+    "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null
+}
+
+# A constraint in the environment holds for what builds fmrw too: PIP_CONSTRAINT up to pip 25.2, PIP_BUILD_CONSTRAINT after it.
+# Relative, since pip splits its value at spaces.
+pip_install() (
+    cd "$root"
+    local pip=("$venv/bin/python" -m pip install -q --disable-pip-version-check)
+    if [ -n "$2" ]; then
+        PIP_CONSTRAINT=$2 PIP_BUILD_CONSTRAINT=$2 "${pip[@]}" -e ".$1"
+    else
+        "${pip[@]}" --upgrade --upgrade-strategy eager -e ".$1"
+    fi
+)
 
 fuse_packages=("fusermount3:fuse3" "lib:libfuse.so.2:libfuse2|libfuse2t64")
 parser_packages=("7z:p7zip-full|7zip" "unzip:unzip" "file:file" "bsdtar:libarchive-tools" "pdftotext:poppler-utils")
