@@ -10,6 +10,7 @@ import pytest
 
 from fmrw.capture.recorder import journal as log
 from fmrw.capture.recorder.journal import Head, Journal
+from fmrw.capture.recorder.process import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -239,3 +240,15 @@ def test_faults_and_guesses_of_many_threads_are_all_counted(folder: int) -> None
         thread.join()
     assert (head(folder).counter("faults"), head(folder).counter("guessed")) == (8000, 8000)
     journal.close()
+
+
+@pytest.mark.parametrize("text", ["sleep", 'a "b" \\ c', "\n\x1b[31m\0", "caf\u00e9 \U0001f4a9", "\udce9"])
+def test_the_line_of_a_process_is_what_json_makes_of_it(text: str, folder: int, tmp_path: Path) -> None:
+    journal = Journal(folder)
+    who = Identity(7, 6, 5, text, text + "1", text + "2", text + "3")
+    journal.note_process(3, 17, who)
+    journal.note("process", id=3, first_seen_ns=17, **who._asdict())
+    journal.close()
+    lines = (tmp_path / "names.jsonl").read_bytes().splitlines()
+    assert len(lines) == 2
+    assert lines[0] == lines[1]

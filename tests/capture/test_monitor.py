@@ -316,6 +316,21 @@ def test_descriptors_on_processes_are_bounded(monkeypatch: pytest.MonkeyPatch, s
         notes.processes._forget(tid)
 
 
+def test_threads_that_are_gone_make_room_before_those_that_live(
+    monkeypatch: pytest.MonkeyPatch, sleepers: Start
+) -> None:
+    monkeypatch.setattr("fmrw.capture.recorder.process._CACHED", 4)
+    notes = Notes()
+    alive = [sleepers("sleep 1000") for _ in range(2)]
+    numbers = [notes.processes.identify(process.pid) for process in alive]
+    for _ in range(9):
+        short = sleepers("cat")
+        notes.processes.identify(short.pid)
+        short.end()
+    assert [notes.processes.identify(process.pid) for process in alive] == numbers
+    assert len(notes.processes._known) <= 4
+
+
 def test_fmrw_itself_never_appears(directory: Path) -> None:
     with fmrw.mount(directory) as mount:
         subprocess.run(["head", "-c", "10", FILE], cwd=directory, check=True, stdout=subprocess.DEVNULL)

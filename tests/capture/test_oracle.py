@@ -12,58 +12,25 @@ import sys
 import textwrap
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 import pytest
+from witness import MOVED, told, under_fmrw, under_strace
 
 import fmrw
 from fmrw.analysis import ranges
 from fmrw.formats.strace.log import read_strace
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 pytestmark = pytest.mark.mount
 
 MiB = 1 << 20
-MOVED = ("read", "write")
-Calls = list[tuple[Any, ...]]
 
 
 @pytest.fixture
 def twin(directory: Path, tmp_path: Path) -> Path:
     """The same directory once more, for the plain run."""
     return Path(shutil.copytree(directory, tmp_path / "twin", copy_function=shutil.copy2))
-
-
-def under_strace(command: Sequence[str], folder: Path) -> pl.DataFrame:
-    log = folder.parent / "strace.log"
-    sizes = {str(path): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
-    subprocess.run(
-        ["strace", "-f", "-y", "-ttt", "-o", str(log), *command],
-        cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, check=True,
-    )  # fmt: skip
-    return read_strace(log, root=folder, sizes=sizes)
-
-
-def under_fmrw(command: Sequence[str], folder: Path, **options: str) -> pl.DataFrame:
-    inside = ["sh", "-c", 'cd "$1" && shift && exec "$@" </dev/null >/dev/null 2>&1', "sh", str(folder)]
-    done = fmrw.run([*inside, *command], folder, **options)
-    assert done.status == 0
-    assert done.trace.facts["faults"] == 0
-    assert done.trace.facts["lost"] == 0
-    return done.trace.events
-
-
-def told(events: pl.DataFrame, *columns: str) -> dict[str, Calls]:
-    """Give the calls that moved bytes, per file, in order."""
-    moved = events.filter(pl.col("op").is_in(MOVED))
-    chosen = ("process", "op", "start", "end", *columns)
-    return {
-        str(path): frame.select(chosen).rows()
-        for (path,), frame in moved.group_by("path", maintain_order=True)
-    }
 
 
 def per_thread(events: pl.DataFrame) -> Counter[tuple[str, tuple[Any, ...]]]:
@@ -77,60 +44,6 @@ def per_thread(events: pl.DataFrame) -> Counter[tuple[str, tuple[Any, ...]]]:
 
 def python(program: str, *arguments: str) -> list[str]:
     return [sys.executable, "-c", f"import os\nA = os.O_RDWR\n{program}", *arguments]
-
-
-# Parsers as they are
-
-TOOLS = {
-    "7z": ("7z", "l", "polyglot.pdf"),
-    "unzip": ("unzip", "-l", "polyglot.png"),
-    "unzip-p": ("unzip", "-p", "cavity.zip"),
-    "zipfile": (sys.executable, "-m", "zipfile", "-l", "polyglot.pdf"),
-    "file": ("file", "-k", "polyglot.png"),
-    "tar": ("tar", "tzf", "notes.tar.gz"),
-    "bsdtar-iso": ("bsdtar", "tf", "image.iso"),
-    "xxd": ("xxd", "-s", "1000", "-l", "345", "polyglot.pdf"),
-    "head": ("head", "-c", "70000", "big"),
-    "tail": ("tail", "-c", "100", "big"),
-    "dd": ("dd", "if=big", "of=copy", "bs=7777", "skip=3", "seek=2", "count=5"),
-    "sort": ("sort", "-o", "sorted", "lines"),
-    "sed": ("sed", "-i", "s/1/one/", "lines"),
-    "zip": ("zip", "-q", "cavity.zip", "lines"),
-    "pipeline": ("sh", "-c", "cat lines | head -c 10 > first; wc -c < lines >> first"),
-}
-
-
-@pytest.fixture
-def material(directory: Path) -> Path:
-    (directory / "big").write_bytes(bytes(range(256)) * 12_000)
-    (directory / "lines").write_text("".join(f"line {number}\n" for number in range(3000)))
-    return directory
-
-
-@pytest.fixture
-def image(directory: Path) -> None:
-    subprocess.run(
-        ["xorriso", "-as", "mkisofs", "-quiet", "-o", directory / "image.iso", directory / "polyglot.pdf", directory / "cavity.zip"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-
-
-@pytest.mark.usefixtures("image", "material")
-@pytest.mark.parametrize("name", TOOLS)
-def test_parsers(name: str, directory: Path, tmp_path: Path) -> None:
-    twin = Path(shutil.copytree(directory, tmp_path / "twin"))
-    plain = under_strace(TOOLS[name], twin)
-    watched = under_fmrw(TOOLS[name], directory)
-    assert told(plain), "the command touched nothing; it cannot witness"
-    assert _settled(told(watched)) == _settled(told(plain))
-    assert set(watched["fidelity"]) == {"byte"}
-    for file in twin.iterdir():
-        assert (directory / file.name).exists() or file.name.startswith(("sed", "zi"))
-
-
-def _settled(calls: dict[str, Calls]) -> dict[str, Calls]:
-    """Give temporary files, which have another name in each run, one name."""
-    return {("temporary" if path.startswith(("sed", "zi")) else path): rows for path, rows in calls.items()}
 
 
 # Calls that parsers seldom make
@@ -190,6 +103,13 @@ PROGRAMS = {
 
 def program(name: str) -> list[str]:
     return python(textwrap.dedent(PROGRAMS[name]))
+
+
+@pytest.fixture
+def material(directory: Path) -> Path:
+    (directory / "big").write_bytes(bytes(range(256)) * 12_000)
+    (directory / "lines").write_text("".join(f"line {number}\n" for number in range(3000)))
+    return directory
 
 
 @pytest.mark.usefixtures("material")

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import threading
 from typing import TYPE_CHECKING
 
 import psutil
@@ -74,3 +75,36 @@ def test_processes_are_found_by_name() -> None:
     with answering(["cat"]) as child:
         assert child.pid in proc.named("cat")
         child.communicate()
+
+
+@pytest.fixture(params=["as this kernel tells", "as older ones do"])
+def families(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "as older ones do":
+        monkeypatch.setattr(proc, "_PIDFD_GET_INFO", 0)
+
+
+@pytest.mark.usefixtures("families")
+def test_the_family_of_a_thread() -> None:
+    told: list[tuple[int, int]] = []
+    ids: list[int] = []
+
+    def tell() -> None:
+        ids.append(threading.get_native_id())
+        told.append(proc.family_of(ids[0]))
+
+    thread = threading.Thread(target=tell)
+    thread.start()
+    thread.join()
+    assert ids != [os.getpid()]
+    assert told == [(os.getpid(), os.getppid())]
+    assert proc.family_of(os.getpid()) == (os.getpid(), os.getppid())
+    with answering(["cat"]) as child:
+        assert proc.family_of(child.pid) == (child.pid, os.getpid())
+    assert proc.family_of(child.pid) == (child.pid, 0), "it is gone"
+
+
+def test_the_program_and_the_words_of_a_process() -> None:
+    with answering(["cat", "-", "two words"]) as child:
+        assert proc.command_of(child.pid) == "cat - two words"
+        assert proc.program_of(child.pid) == os.path.realpath(shutil.which("cat") or "")
+    assert (proc.command_of(child.pid), proc.program_of(child.pid)) == ("", "")

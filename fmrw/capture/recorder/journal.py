@@ -34,6 +34,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from fmrw.capture.recorder.process import Identity
+
 MAGIC = 0x314C4E524A574D46  # "FMWJRNL1", little-endian
 VERSION = 2
 MARK = 0x4B4F
@@ -66,6 +68,7 @@ PAGE, MORE, CONTINUES = 1, 2, 4  # bits of `flags`
 READ, WRITE, OPEN, CLOSE, TRUNCATE, RENAME, UNLINK, VOID, ADVISE = range(9)
 """`op`; VOID: a place nothing was written to; ADVISE, since version 2: what a program said it will need."""
 
+_quoted = json.encoder.encode_basestring_ascii
 _RETRY_S = 0.1
 _PENDING = 8 << 20
 _ARMED, _LOST, _FAULTS, _CLOSED, _GUESSED, _RECORDS = (HEAD.index(name) for name in HEAD[2:])
@@ -166,7 +169,18 @@ class Journal:
 
     def note(self, kind: str, **facts: Any) -> None:  # noqa: ANN401 - what JSON takes
         """Write one line of names; kept in memory and tried again when the disk is full."""
-        line = json.dumps({"kind": kind, **facts}, ensure_ascii=True).encode() + b"\n"
+        self._add(json.dumps({"kind": kind, **facts}, ensure_ascii=True))
+
+    def note_process(self, number: int, first_seen_ns: int, who: Identity) -> None:
+        """Write the line of a process. Where programs are short there are as many as calls, so it is put together by hand."""
+        tid, pid, ppid, name, exe, cmdline, thread = who
+        self._add(
+            f'{{"kind": "process", "id": {number}, "first_seen_ns": {first_seen_ns}, "tid": {tid}, "pid": {pid}, "ppid": {ppid}, '
+            f'"name": {_quoted(name)}, "exe": {_quoted(exe)}, "cmdline": {_quoted(cmdline)}, "thread": {_quoted(thread)}}}'
+        )
+
+    def _add(self, text: str) -> None:
+        line = text.encode() + b"\n"
         with self._lock:
             if len(self._pending) + len(line) > _PENDING:
                 self._head[_FAULTS] += 1  # its number will be shown instead

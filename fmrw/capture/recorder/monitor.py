@@ -340,7 +340,7 @@ class Monitor(Passthrough):
         self.journal.note("rename", time_ns=time.time_ns(), old=path_text(old[1:]), new=path_text(new[1:]))
 
     def _note_process(self, number: int, who: Identity) -> None:
-        self.journal.note("process", id=number, first_seen_ns=time.time_ns(), **who._asdict())
+        self.journal.note_process(number, time.time_ns(), who)
 
     def _path_number(self, path: bytes) -> int:
         number = self._paths.get(path)

@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from fmrw.capture.system.proc import command_of, family_of, open_entry, program_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 _CACHED = 700  # threads of which descriptors are kept
+_LOOKS = 16  # at kept threads, before one that lives is dropped
 _ASKED = 256  # threads of which it is kept whether they help
 IGNORED = -1
 WRITEBACK, UNKNOWN = 0, 1
@@ -73,6 +74,7 @@ class Processes:
         self._own = own
         self._ignored = {own, *ignored}
         self._known: dict[int, _Known] = {}
+        self._round: Iterator[int] = iter(())
         self._partial: dict[int, tuple[int, Identity]] = {}
         self._helping: dict[int, tuple[int, bool]] = {}
         self._asking = threading.Lock()
@@ -155,7 +157,7 @@ class Processes:
                 Identity(tid, pid, ppid, _text(leading), "", "", _text(comm)), whole=whole
             )
         if len(self._known) >= _CACHED:
-            self._sweep()
+            self._make_room()
         self._known[tid] = _Known(file, comm, number, leader, leading)
         return number
 
@@ -185,16 +187,21 @@ class Processes:
         if known is not None:
             _close(known)
 
-    def _sweep(self) -> None:
-        """Drop the threads that are gone; when all live, the longest known half."""
-        for tid, known in list(self._known.items()):
+    def _make_room(self) -> None:
+        """Drop the next thread that is gone, going round; where a few in a row live, the one known longest."""
+        for _look in range(_LOOKS):
+            tid = next(self._round, 0)
+            if not tid:
+                self._round = iter(list(self._known))
+                continue
+            known = self._known.get(tid)
             try:
-                os.pread(known.file, 1, 0)
+                if known is not None:
+                    os.pread(known.file, 1, 0)
             except OSError:
                 self._forget(tid)
-        if len(self._known) >= _CACHED:
-            for tid in list(self._known)[: _CACHED // 2]:
-                self._forget(tid)
+                return
+        self._forget(next(iter(self._known)))
 
 
 def _named(tid: int) -> tuple[int, bytes]:

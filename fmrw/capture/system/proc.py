@@ -5,13 +5,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
+from struct import Struct
 from typing import NamedTuple
 
 _DELETED = " (deleted)"
 _FAMILY = re.compile(rb"\nTgid:\t(\d+)\n.*?\nPPid:\t(\d+)\n", re.DOTALL)
 _LONGEST_COMMAND = 4096  # bytes
+_INFO = Struct("=QQIII")
+"""Of `struct pidfd_info` (include/uapi/linux/pidfd.h): what is told, control group, thread, process, parent."""
+_INFO_WANTED = _INFO.pack(1, 0, 0, 0, 0).ljust(64, b"\0")  # PIDFD_INFO_PID
+_PIDFD_GET_INFO = 0xC040FF0B  # _IOWR(0xff, 11, 64 bytes)
+_PIDFD_THREAD = os.O_EXCL
 _STATUS = 4096  # bytes of a status, at most; what is sought stands at its beginning
 
 
@@ -37,8 +44,24 @@ def descriptor_of(pid: int, fd: int) -> str:
 def family_of(tid: int) -> tuple[int, int]:
     """Give the process a thread belongs to and that one's parent; the thread's own id and 0 when it cannot be looked at.
 
-    Reading `status` takes no lock that a process holds while it waits for a file system.
+    Linux 6.13 tells it through a descriptor on the thread, in a third of the time that reading `status` takes. Neither takes a lock
+    that a process holds while it waits for a file system.
     """
+    try:
+        file = os.pidfd_open(tid, _PIDFD_THREAD)
+    except OSError:
+        return _family_by_status(tid)
+    try:
+        told = fcntl.ioctl(file, _PIDFD_GET_INFO, _INFO_WANTED)
+    except OSError:  # an older kernel
+        return _family_by_status(tid)
+    finally:
+        os.close(file)
+    _mask, _control_group, _tid, pid, ppid = _INFO.unpack_from(told)
+    return (pid, ppid) if pid else (tid, 0)
+
+
+def _family_by_status(tid: int) -> tuple[int, int]:
     found = _FAMILY.search(read_entry(tid, "status", _STATUS))
     return (int(found[1]), int(found[2])) if found else (tid, 0)
 
