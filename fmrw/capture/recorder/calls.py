@@ -59,7 +59,11 @@ class Calls:
         Wanted
             0 bytes where the call is none of those that are known; `DENIED` where the thread may not be looked at.
         """
-        line = _settled(lambda: self._line(tid))
+        line = self._line(tid)
+        if line.startswith(b"running"):
+            line = _settled(lambda: self._line(tid))
+        if whole and line.split(b" ", 1)[0] in syscalls.SINGLE:  # most programs' first request
+            return Wanted(size, several=False)
         last = self._last.get(tid)
         if last is None or last[0] != line:
             last = None
@@ -79,7 +83,11 @@ class Calls:
 
     def advises(self, tid: int) -> bool:
         """Tell whether a thread says that it will need what is read now, and does not ask for it."""
-        line = _settled(lambda: self._line(tid))
+        line = self._line(tid)
+        if line.startswith(b"running"):
+            line = _settled(lambda: self._line(tid))
+        if line.split(b" ", 1)[0] not in syscalls.ADVISING:  # every page of a mapping passes here
+            return False
         return syscalls.advises(syscalls.parsed(line, lambda: is_narrow(tid)))
 
     def _line(self, tid: int) -> bytes:

@@ -82,6 +82,15 @@ _ADVICE_AT = {
     "fadvise64": 3, "madvise": 2, "process_madvise": 3,
     "i386_fadvise64": 4, "fadvise64_64": 5, "arm_fadvise64_64": 1,
 }  # fmt: skip  # which argument says what is advised; 64-bit ones take two places in a 32-bit program
+SINGLE = frozenset(number for number, kind in _WIDE.items() if kind in ("read", "write"))
+"""Numbers of calls with one buffer, as the line writes them. Under those of x86-64 and aarch64 a 32-bit program neither reads nor writes."""
+ADVISING = frozenset(
+    number
+    for table in (_WIDE, _NARROW)
+    for number, kind in table.items()
+    if kind == "readahead" or kind in _ADVICE_AT
+)
+"""Numbers of calls that may advise, as the line writes them."""
 _WILLNEED = 3  # POSIX_FADV_WILLNEED and MADV_WILLNEED alike
 RUNNING = Call("running", ())
 FAULT = Call("fault", ())
