@@ -22,7 +22,23 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from fmrw.analysis.structure import archives, chunks, elf, iso, pdf, pkzip, tar
+from fmrw.analysis.structure import (
+    archives,
+    boxes,
+    chunks,
+    elf,
+    images,
+    iso,
+    macho,
+    ole2,
+    pcap,
+    pdf,
+    pe,
+    pkzip,
+    sqlite,
+    tar,
+    wasm,
+)
 from fmrw.analysis.structure.crosstab import crosstab
 from fmrw.analysis.structure.parts import SCHEMA, Source, collect
 from fmrw.analysis.structure.written import structure_from
@@ -45,6 +61,17 @@ FORMATS = {
     "ISO 9660": (iso.is_iso, iso.iso_parts),
     "ELF": (elf.is_elf, elf.elf_parts),
     "RIFF": (chunks.is_riff, chunks.riff_parts),
+    "PE": (pe.is_pe, pe.pe_parts),
+    "Mach-O": (macho.is_macho, macho.macho_parts),
+    "WebAssembly": (wasm.is_wasm, wasm.wasm_parts),
+    "MP4": (boxes.is_mp4, boxes.mp4_parts),
+    "JPEG": (images.is_jpeg, images.jpeg_parts),
+    "GIF": (images.is_gif, images.gif_parts),
+    "BMP": (images.is_bmp, images.bmp_parts),
+    "SQLite": (sqlite.is_sqlite, sqlite.sqlite_parts),
+    "OLE2": (ole2.is_ole2, ole2.ole2_parts),
+    "pcap": (pcap.is_pcap, pcap.pcap_parts),
+    "pcapng": (pcap.is_pcapng, pcap.pcapng_parts),
 }
 """Name → is the file one, and what are its parts."""
 

@@ -1,4 +1,4 @@
-"""Programs against `readelf` and `objdump`: ELF."""
+"""Programs against `readelf`, `llvm-readobj`, `llvm-objdump` and `wasm-objdump`: ELF, PE, Mach-O, WebAssembly."""
 
 from __future__ import annotations
 
@@ -102,3 +102,128 @@ def test_the_running_python(look: Callable[..., Found]) -> None:
     found = look(Path(sys.executable).resolve())
     assert found.formats == ["ELF"]
     assert {"section .text", "section header table"} <= found.named("section ").keys()
+
+
+WINDOWS = """.globl main
+main:
+  movl $1, %eax
+  ret
+.section .a_long_section_name,"dr"
+  .asciz "long"
+.data
+  .quad main
+.bss
+  .zero 4000
+"""
+APPLE = """.globl _main
+_main:
+  movl $1, %eax
+  ret
+.data
+_x: .quad _main
+.zerofill __DATA,__bss,_b,64,3
+"""
+
+
+def assembled(tmp_path: Path, tool: Callable[..., str], source: str, target: str) -> Path:
+    (tmp_path / "p.s").write_text(source)
+    tool("llvm-mc", "-triple", target, "-filetype=obj", "-o", "p.o", "p.s")
+    return tmp_path / "p.o"
+
+
+def test_windows_sections_are_those_of_llvm(
+    tmp_path: Path, look: Callable[..., Found], tool: Callable[..., str]
+) -> None:
+    assembled(tmp_path, tool, WINDOWS, "x86_64-windows-msvc")
+    tool("lld-link", "/entry:main", "/subsystem:console", "/debug", "/out:p.exe", "p.o")
+    found = look(tmp_path / "p.exe")
+    said = tool("llvm-readobj", "--sections", "p.exe")
+    pattern = r"Name: (\S+) .*?RawDataSize: (\d+)\n\s+PointerToRawData: (\S+)"
+    listed = [(name, int(at, 16), int(size)) for name, size, at in re.findall(pattern, said, re.DOTALL)]
+    assert len(listed) >= 4
+    sections = {name: where for name, where in found.named("section ").items() if name != "section table"}
+    assert sections == {f"section {name}": [(at, at + size)] for name, at, size in listed if at and size}
+    assert found.bytes_of("PE signature") == b"PE\0\0"
+    assert found.bytes_of("debug data of type 2").startswith(b"RSDS")
+    assert found.span("base relocations")[0] == found.span("section .reloc")[0]
+    assert found.formats == ["PE"]
+
+
+def test_a_signed_program_and_one_with_symbols(
+    tmp_path: Path, look: Callable[..., Found], tool: Callable[..., str]
+) -> None:
+    assembled(tmp_path, tool, WINDOWS, "x86_64-windows-msvc")
+    tool("lld-link", "/entry:main", "/subsystem:console", "/out:p.exe", "p.o")
+    content = bytearray((tmp_path / "p.exe").read_bytes())
+    header = int.from_bytes(content[60:64], "little")
+    end = len(content)
+    struct.pack_into(
+        "<2I", content, header + 24 + 112 + 8 * 4, end + 40, 16
+    )  # certificates: an offset, no address
+    struct.pack_into("<2I", content, header + 12, end, 1)  # one symbol of 18 bytes, then the strings
+    content += bytes(18) + struct.pack("<I", 12) + b"strings\0" + bytes(10) + b"c" * 16
+    found = look(bytes(content))
+    assert found.bytes_of("certificates") == b"c" * 16
+    assert found.span("COFF symbol table") == (end, end + 18)
+    assert found.bytes_of("COFF string table") == struct.pack("<I", 12) + b"strings\0"
+
+
+def apple_says(said: str, *keys: str) -> set[int]:
+    return {
+        int(value, 0) for key in keys for value in re.findall(rf"^ *{key} (\d+)$", said, re.MULTILINE)
+    } - {0}
+
+
+@pytest.mark.parametrize("linked", [False, True], ids=["object", "library"])
+def test_apple_programs_are_those_of_llvm(
+    *, linked: bool, tmp_path: Path, look: Callable[..., Found], tool: Callable[..., str]
+) -> None:
+    path = assembled(tmp_path, tool, APPLE, "x86_64-apple-macos11")
+    if linked:
+        tool("lld", "-flavor", "darwin", "-arch", "x86_64", "-platform_version", "macos", "11", "11", "-dylib", "-o", "p.dylib", "p.o")  # fmt: skip
+        path = tmp_path / "p.dylib"
+    found = look(path)
+    said = tool("llvm-objdump", "--macho", "--private-headers", path)
+    keys = ["symoff", "stroff", "reloff", "export_off", "rebase_off", "fileoff"]
+    starts = {start for start, _, _, depth in found.frame.rows() if depth}
+    assert apple_says(said, *keys) <= starts
+    assert len(apple_says(said, *keys)) >= 3
+    sections = re.findall(r"sectname (\S+)\n +segname (\S+)\n +addr .*\n +size (\S+)\n +offset (\d+)", said)
+    for name, segment, size, offset in sections:
+        if name != "__bss":
+            assert found.span(f"section {segment},{name}") == (int(offset), int(offset) + int(size, 16))
+    assert len(found.named("section ")) == len(sections) - 1
+    assert found.formats == ["Mach-O"]
+
+
+def test_programs_in_one_file(tmp_path: Path, look: Callable[..., Found], tool: Callable[..., str]) -> None:
+    one = assembled(tmp_path, tool, APPLE, "x86_64-apple-macos11").read_bytes()
+    start = 4096
+    content = struct.pack(">7I", 0xCAFEBABE, 1, 0x01000007, 3, start, len(one), 12).ljust(start, b"\0") + one
+    found = look(content)
+    alone = look(one)
+    assert found.span("program 0") == (start, start + len(one))
+    assert found.named("section ") == {
+        name: [(a + start, b + start) for a, b in where] for name, where in alone.named("section ").items()
+    }
+    assert look(b"\xca\xfe\xba\xbe\0\0\0\x34" + bytes(400)).formats == []  # a Java class of version 52
+
+
+def test_webassembly_is_that_of_wasm_objdump(
+    tmp_path: Path, look: Callable[..., Found], tool: Callable[..., str]
+) -> None:
+    functions = "".join(f'(func (export "f{n}") (result i32) i32.const {n})' for n in range(200))
+    (tmp_path / "m.wat").write_text(f'(module {functions} (memory 1) (data (i32.const 0) "hello"))')
+    tool("wat2wasm", "--debug-names", "m.wat", "-o", "m.wasm")
+    found = look(tmp_path / "m.wasm")
+    said = tool("wasm-objdump", "-h", "m.wasm")
+    listed = {(int(a, 16), int(b, 16)) for a, b in re.findall(r"start=(\S+) end=(\S+)", said)}
+    assert len(listed) >= 7
+    assert set(found.named("data")["data"]) == listed
+    assert found.bytes_of("section custom name")[0] == 0
+    details = re.findall(r"- func\[(\d+)\] size=(\d+)", tool("wasm-objdump", "-x", "-j", "Code", "m.wasm"))
+    assert len(details) == 200
+    for number, size in details:
+        start, end = found.span(f"function body {number}")
+        assert end - start == int(size) + 1
+    assert found.formats == ["WebAssembly"]
