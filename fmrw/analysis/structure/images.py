@@ -50,7 +50,7 @@ def jpeg_parts(source: Source) -> Iterator[Part]:
             raise Damaged(f"no marker at {at:#x}")
         kind = head[1]
         if kind == _FILL:  # a marker may be filled up with any number of these
-            at += 1
+            at = _fill_end(source, at)
         elif kind == _EOI:
             yield Part(at, at + 2, "EOI")
             return
@@ -65,6 +65,16 @@ def jpeg_parts(source: Source) -> Iterator[Part]:
             if kind == _SOS:
                 at = _coded_end(source, end)
                 yield Part(end, at, "coded data")
+
+
+def _fill_end(source: Source, at: int) -> int:
+    """Give the last of the bytes 0xFF that stand from here on."""
+    while block := source.at(at, _BLOCK):
+        filled = len(block) - len(block.lstrip(b"\xff"))
+        at += filled
+        if filled < len(block):
+            break
+    return at - 1
 
 
 def _segment(source: Source, at: int, kind: int) -> str:

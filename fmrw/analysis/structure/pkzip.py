@@ -22,6 +22,7 @@ _RECORD = struct.Struct("<4s4xH6x3I3HH6xI")
 _CENTRAL_LENGTH = _RECORD.size
 _LOCAL_LENGTH = 30
 _FURTHEST = 1 << 16
+_MOST_CANDIDATES = 100_000
 _TAIL = _END.size + 0xFFFF
 _HAS_DESCRIPTOR = 8
 _UTF8 = 0x800
@@ -281,13 +282,15 @@ def _local_walk(source: Source, at: int) -> Generator[Part, None, int]:
 
 def _described(source: Source, data: int, entry: Entry) -> Entry | None:
     """Find the data descriptor of an entry that does not say its size: the first that gives the distance."""
-    at = source.find(b"PK\7\x08", data, source.size)
-    while at >= 0:
+    at = data - 4
+    for _ in range(_MOST_CANDIDATES):
+        at = source.find(b"PK\7\x08", at + 4, source.size)
+        if at < 0:
+            break
         content = source.at(at + 4, 20)
         for form in ("<I2Q", "<3I"):
             if len(content) >= struct.calcsize(form):
                 crc, packed, size = struct.unpack_from(form, content)
                 if packed == at - data:
                     return entry._replace(crc=crc, packed=packed, size=size)
-        at = source.find(b"PK\7\x08", at + 4, source.size)
     return None

@@ -281,7 +281,7 @@ def test_unreadable_files_and_unknown_formats(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="No such file"):
         structure(tmp_path / "none")
     with pytest.raises(BadInput, match="choose from ZIP, PNG"):
-        structure(DATA / "cavity.zip", formats=["GIF"])
+        structure(DATA / "cavity.zip", formats=["FLAC"])
 
 
 def test_find_sees_what_lies_across_blocks(tmp_path: Path) -> None:
@@ -290,40 +290,6 @@ def test_find_sees_what_lies_across_blocks(tmp_path: Path) -> None:
         source = Source(file)
         assert source.find(b"needle", 0, source.size) == (1 << 20) - 3
         assert source.find(b"needle", 0, (1 << 20) + 2) == -1
-
-
-def originals() -> list[bytes]:
-    small_elf = struct.pack("<16s2HI3QI6H", b"\x7fELF\2\1\1", 2, 62, 1, 0, 64, 120, 0, 64, 56, 1, 64, 1, 0)
-    small_elf += struct.pack("<2I6Q", 1, 5, 0, 0, 0, 184, 184, 4096) + bytes(64)
-    names = ["cavity.zip", "notes.tar.gz", "polyglot.pdf", "polyglot.png"]
-    return [*((DATA / name).read_bytes() for name in names), packed_tar(), wav(), small_elf, iso_image()]
-
-
-ORIGINALS = originals()
-
-
-def interesting(content: bytes, folder: Path) -> list[int]:
-    """Give the bytes that steer a parser: the first 64 of every part."""
-    starts = structure(written(folder, content))["start"].unique().to_list()
-    return sorted({place for start in starts for place in range(start, min(start + 64, len(content)))})
-
-
-@settings(max_examples=200)
-@given(data=st.data(), original=st.sampled_from(ORIGINALS), cut=st.none() | st.floats(0, 1))
-def test_damaged_files_give_what_is_left(
-    tmp_path: Path, data: st.DataObject, original: bytes, cut: float | None
-) -> None:
-    content = bytearray(original)
-    places = st.sampled_from(interesting(original, tmp_path))
-    values = st.sampled_from([0, 1, 0x7F, 0x80, 0xFF]) | st.integers(0, 255)
-    for place, value in data.draw(st.lists(st.tuples(places, values), max_size=30)):
-        content[place] = value
-    if cut is not None:
-        del content[int(cut * len(content)) :]
-    frame = structure(written(tmp_path, bytes(content)))
-    assert frame.schema == SCHEMA
-    outside = (pl.col("start") < 0) | (pl.col("end") > len(content)) | (pl.col("start") >= pl.col("end"))
-    assert frame.filter(outside).is_empty()
 
 
 @settings(max_examples=60)

@@ -56,7 +56,9 @@ def pdf_parts(source: Source) -> Iterator[Part]:
     reason, parts, lost = "", tables.parts, 0
     if wrong or tables.problem or not objects:
         found, more = search(source)
-        yield from set(more) - {each for each in more if any(_same(each, old) for old in parts)}
+        known = {(part.start, part.name) for part in parts}
+        more = [part for part in dict.fromkeys(more) if (part.start, part.name) not in known]
+        yield from more
         parts = [*parts, *more]
         lost = len(wrong - found.keys())
         objects = _completed(objects, wrong, found, tables.problem)
@@ -68,10 +70,6 @@ def pdf_parts(source: Source) -> Iterator[Part]:
         raise Rebuilt(f"{reason}; objects are found by search")
     if header < 0:
         raise Damaged("no header")
-
-
-def _same(one: Part, other: Part) -> bool:
-    return one.start == other.start and one.name == other.name
 
 
 def _completed(objects: Objects, wrong: set[int], found: Objects, problem: str) -> Objects:

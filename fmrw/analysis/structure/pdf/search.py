@@ -62,8 +62,10 @@ def _words(content: bytes, word: bytes) -> Iterator[int]:
 
 def _stream_end(source: Source, content: bytes, at: int, place: int) -> int:
     """Give where the stream of an object ends, 0 if it has none or does not say it rightly."""
-    closed = content.find(b"endobj", place, place + _AHEAD)
-    stream = STREAM.search(content, place, closed if closed >= 0 else place + _AHEAD)
+    following = content.find(
+        b"obj", place, place + _AHEAD
+    )  # of `endobj`, or of an object that begins before this one ends
+    stream = STREAM.search(content, place, following if following >= 0 else place + _AHEAD)
     length = number(content[place : stream.start()], b"Length") if stream else None
     if not stream or length is None:
         return 0

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from fmrw.analysis.structure.parts import Source
 
 LONGEST = 1 << 20
+_USUAL = 1 << 12
 _LONGEST_TABLE = 64 << 20
-_MOST_TABLES = 10_000
+_MOST_TABLES = 1_000
 _MOST_STREAMS = 100
 _MOST_ROWS = 1_000_000
 _BLOCK = 1 << 20
@@ -71,8 +72,11 @@ def read_tables(source: Source, header: int) -> Tables:
         return Tables({}, parts, header, f"no cross-reference table at {stated:#x}, where startxref says")
     objects, problem = dict[int, tuple[int, int]](), ""
     waiting, seen = [start], set[int]()
-    while waiting and len(seen) < _MOST_TABLES:
+    while waiting:
         at = waiting.pop()
+        if len(seen) >= _MOST_TABLES:
+            problem = f"more than {_MOST_TABLES:,} tables follow each other"
+            break
         if at in seen:
             continue
         seen.add(at)
@@ -141,7 +145,9 @@ def _table(source: Source, at: int) -> Section:
         objects, end, _ = _entries(content)
         return Section(objects, [Part(at, at + end, "cross-reference table")], (), "a table has no trailer")
     objects, _, problem = _entries(source.at(at, trailer - at))
-    content = source.at(trailer, LONGEST)
+    content = source.at(trailer, _USUAL)
+    if dictionary_end(content) < 0:
+        content = source.at(trailer, LONGEST)
     start = START.search(content)
     end = start.start() if start else dictionary_end(content)
     end = end if end >= 0 else len(content)
