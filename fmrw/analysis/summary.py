@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from fmrw.trace.merged import merged
+
 FILES = pl.Schema(
     {
         "path": pl.String(),
@@ -51,11 +53,27 @@ def files(events: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
         Counts are of calls that moved at least one byte; `advised` counts what programs only said they will need. A file that was
         only opened is there too.
     """
+    return of_merged(merged(events))
+
+
+def of_merged(found: pl.DataFrame) -> pl.DataFrame:
+    """Sum up by file what was merged before.
+
+    Parameters
+    ----------
+    found : frame of `fmrw.trace.merged.MERGED`
+        Merged ranges of any number of files.
+
+    Returns
+    -------
+    frame of `FILES`
+        As `files` gives it.
+    """
     return (
-        events.lazy()
+        found.lazy()
         .group_by("path")
         .agg(_size(), *_counts(), *_sets())
-        .join(_callers(events.lazy()), on="path", how="left")
+        .join(_callers(found.lazy()), on="path", how="left")
         .with_columns(pl.col("processes").fill_null(""))
         .with_columns(
             _distinct("read").alias("bytes_read"), _distinct("write").alias("bytes_written"), *_gaps()
@@ -103,8 +121,10 @@ def processes(events: pl.LazyFrame | pl.DataFrame, known: pl.DataFrame) -> pl.Da
 
 def _size() -> pl.Expr:
     """Give the size after the last event that tells one; a name that goes does not."""
-    told = ~pl.col("op").is_in(["unlink", "rename"])
-    return pl.col("size").sort_by("seq").filter(told.sort_by("seq")).last().fill_null(0)
+    told = ~pl.col("op").is_in(["unlink", "rename"]) & (pl.col("events") > 0)
+    return (
+        pl.col("size").filter(told).get(pl.col("seq").filter(told).arg_max(), null_on_oob=True).fill_null(0)
+    )
 
 
 def _moved(op: str) -> pl.Expr:
@@ -114,20 +134,20 @@ def _moved(op: str) -> pl.Expr:
 def _counts() -> list[pl.Expr]:
     page = (pl.col("op").is_in(["read", "write"]) & (pl.col("fidelity") == "page")).any()
     return [
-        _moved("read").sum().alias("reads"),
-        _moved("write").sum().alias("writes"),
+        pl.col("transfers").filter(pl.col("op") == "read").sum().alias("reads"),
+        pl.col("transfers").filter(pl.col("op") == "write").sum().alias("writes"),
         pl.when(page).then(pl.lit("page")).otherwise(pl.lit("byte")).alias("fidelity"),
-        (pl.col("op") == "advise").sum().alias("advised"),
+        pl.col("events").filter(pl.col("op") == "advise").sum().alias("advised"),
     ]
 
 
-def _callers(events: pl.LazyFrame) -> pl.LazyFrame:
+def _callers(found: pl.LazyFrame) -> pl.LazyFrame:
     """Name who read or wrote each file, with numbers: a process can call itself what it likes."""
     some = pl.col("pid").head(_NUMBERED).cast(pl.String).str.join(", ")
     more = pl.len().cast(pl.Int64) - _NUMBERED
     rest = pl.when(more > 0).then(pl.format(" and {} more", more)).otherwise(pl.lit(""))
     return (
-        events.filter(pl.col("op").is_in(["read", "write"]))
+        found.filter(pl.col("op").is_in(["read", "write"]), pl.col("events") > 0)
         .select("path", "process", "pid")
         .unique()
         .sort("process", "pid")

@@ -98,6 +98,8 @@ class Mount:
 
     # What a trace asks its source for
 
+    sealed = None
+
     def lazy(self) -> pl.LazyFrame:
         """Give all events up to now."""
         return self._feed.lazy()

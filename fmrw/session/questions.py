@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 def coverage_report(trace: Recording, path: str) -> dict[str, Any]:
     """Give the ranges of one file that were read and written, and its gaps; see `Trace.coverage_report`."""
-    events = trace.of(path)
-    row = summary.files(events).row(0, named=True)
-    read, written = (ranges.merge(events.filter(pl.col("op") == op)) for op in ("read", "write"))
+    found = trace.ranges(path)
+    row = summary.of_merged(found).row(0, named=True)
+    read, written = (ranges.merge(found.filter(pl.col("op") == op)) for op in ("read", "write"))
     return {
         "path": row["path"],
         "size": row["size"],
@@ -35,7 +35,7 @@ def coverage_report(trace: Recording, path: str) -> dict[str, Any]:
         "written": [list(pair) for pair in written.rows()],
         "gaps": [list(pair) for pair in ranges.complement(read, row["size"]).rows()],
         "read_bytes": row["bytes_read"],
-        "events": events.height,
+        "events": found["events"].sum(),
         "fidelity": row["fidelity"],
     }
 

@@ -23,6 +23,9 @@ class Recording(Protocol):
     def of(self, path: str) -> pl.DataFrame:
         """Give the events of a file."""
 
+    def ranges(self, path: str) -> pl.DataFrame:
+        """Give the merged ranges of a file."""
+
     def size(self, path: str) -> int:
         """Give the size of a file, in bytes."""
 

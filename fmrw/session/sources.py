@@ -21,10 +21,12 @@ from fmrw.session.beneath import open_below
 from fmrw.text import visible
 from fmrw.trace import schema, store
 from fmrw.trace.follow import Follower
+from fmrw.trace.merged import merged
+from fmrw.trace.sealed import Sealed
 from fmrw.trace.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 AnyFrame = TypeVar("AnyFrame", pl.DataFrame, pl.LazyFrame)
 
@@ -40,6 +42,10 @@ class Source(Protocol):
     def session(self) -> Path | None:
         """The session's folder, where there is one."""
 
+    @property
+    def sealed(self) -> Sealed | None:
+        """The sealed session behind it, of which a question need not decode all; None where there is none."""
+
     def lazy(self) -> pl.LazyFrame:
         """Give all events up to now."""
 
@@ -53,6 +59,27 @@ class Source(Protocol):
         """Open a recorded file's content, unmonitored; None when it is not at hand."""
 
 
+def rows(
+    source: Source,
+    where: pl.Expr | None = None,
+    columns: Sequence[str] | None = None,
+    most: int | None = None,
+) -> pl.DataFrame:
+    """Give the events of a source that fulfil a condition, or the first `most` of them, in any order."""
+    if source.sealed is not None:
+        return source.sealed.rows(where, columns, most)
+    lazy = source.lazy() if where is None else source.lazy().filter(where)
+    lazy = lazy if columns is None else lazy.select(columns)
+    return (lazy if most is None else lazy.head(most)).collect()
+
+
+def merged_ranges(source: Source, path: str | None = None) -> pl.DataFrame:
+    """Give the merged ranges of one file of a source, or of all, as `fmrw.trace.merged.MERGED`."""
+    if source.sealed is not None:
+        return source.sealed.merged(path)
+    return merged(source.lazy() if path is None else source.lazy().filter(pl.col("path") == path))
+
+
 class FolderSource:
     """A session on disk, sealed or not."""
 
@@ -60,6 +87,7 @@ class FolderSource:
         self._facts = store.read_facts(folder)
         self._growing = None if store.is_sealed(folder) else Growing(folder)
         self.session = folder if self._growing is None else self._growing.folder
+        self.sealed = None if self._growing is not None else Sealed(folder, self._facts)
         self.facts()  # what nobody records into any more is read once, and lets its descriptors go
 
     @property
@@ -198,6 +226,7 @@ class FrameSource:
 
     active = False
     session = None
+    sealed = None
 
     def __init__(self, events: pl.DataFrame, processes: pl.DataFrame, facts: Mapping[str, Any]) -> None:
         self._events = events
@@ -225,6 +254,7 @@ class SetSource:
     """Several sessions as one, each row with the session's folder and host."""
 
     session = None
+    sealed = None
 
     def __init__(self, sources: Mapping[str, FolderSource]) -> None:
         self._sources = sources

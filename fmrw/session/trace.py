@@ -21,6 +21,7 @@ from fmrw.errors import UnknownPath
 from fmrw.offsets import Annotation
 from fmrw.session import annotations as notes
 from fmrw.session import questions
+from fmrw.session.sources import merged_ranges, rows
 from fmrw.text import path_bytes, path_text, visible
 from fmrw.trace import schema, store
 from fmrw.trace.version import SCHEMA
@@ -59,7 +60,7 @@ class Trace:
     @property
     def events(self) -> pl.DataFrame:
         """All events up to now, one row each, in the order of the calls (columns: `fmrw.trace.schema.EVENTS`)."""
-        frame = self._source.lazy().collect()
+        frame = rows(self._source)
         return frame if frame["seq"].is_sorted() else frame.sort("seq")
 
     @property
@@ -70,7 +71,7 @@ class Trace:
     @property
     def files(self) -> pl.DataFrame:
         """One row for each file: size, bytes read, share covered, reads, writes, largest gap, processes."""
-        return summary.files(self._source.lazy())
+        return summary.of_merged(merged_ranges(self._source))
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -106,12 +107,12 @@ class Trace:
         UnknownPath
             Nothing is recorded under that name; the message lists the nearest ones.
         """
-        text, lazy = os.fspath(path), self._source.lazy()
+        text = os.fspath(path)
         called = path_text(os.fsencode(text))
         for candidate in dict.fromkeys((text, self._relative(text), called, self._relative(called))):
-            if lazy.select((pl.col("path") == candidate).any()).collect().item():
+            if rows(self._source, pl.col("path") == candidate, ["path"], most=1).height:
                 return candidate
-        known = lazy.select(pl.col("path").unique()).collect()["path"].to_list()
+        known = merged_ranges(self._source)["path"].unique().to_list()
         nearest = difflib.get_close_matches(text, known, n=3, cutoff=0.3) or sorted(known)[:3]
         shown = ", ".join(visible(name) for name in nearest) or "nothing"
         raise UnknownPath(f"{visible(text)} is not in this session; recorded near it: {shown}.")
@@ -125,19 +126,30 @@ class Trace:
     def of(self, path: str | os.PathLike[str]) -> pl.DataFrame:
         """Give the events of one file."""
         name = self.resolve(path)
-        return self._source.lazy().filter(pl.col("path") == name).sort("seq").collect()
+        return rows(self._source, pl.col("path") == name).sort("seq")
 
     def size(self, path: str | os.PathLike[str]) -> int:
         """Give the size of a file after its last event, in bytes."""
-        return int(summary.files(self.of(path))["size"][0])
+        return int(summary.of_merged(self.ranges(path))["size"][0])
 
     def coverage(self, path: str | os.PathLike[str]) -> pl.DataFrame:
         """Give the ranges of a file that were read: `start`, `end`, sorted, not touching each other."""
-        return ranges.merge(_reads(self.of(path)))
+        return ranges.merge(_reads(self.ranges(path)))
 
     def gaps(self, path: str | os.PathLike[str]) -> pl.DataFrame:
         """Give the ranges of a file that were never read: `start`, `end`."""
-        return ranges.complement(_reads(self.of(path)), self.size(path))
+        found = self.ranges(path)
+        return ranges.complement(_reads(found), int(summary.of_merged(found)["size"][0]))
+
+    def ranges(self, path: str | os.PathLike[str]) -> pl.DataFrame:
+        """Give what was read and written of one file, merged, by operation and, where these are few, by process.
+
+        Returns
+        -------
+        frame of `fmrw.trace.merged.MERGED`
+            Asked of a sealed session of any length in a moment, unlike `of`, which gives every event.
+        """
+        return merged_ranges(self._source, self.resolve(path))
 
     def coverage_report(self, path: str | os.PathLike[str]) -> dict[str, Any]:
         """Say which ranges of a file were read, written and never read, in plain values.
@@ -304,25 +316,24 @@ class Trace:
         """
         target = Path(folder)
         store.create(target, {})
-        store.write_events(
-            target / store.EVENTS, iter([schema.empty(), self.events.select(schema.EVENTS.names())])
+        known = {name: value for name, value in self.facts.items() if name != "ranges"}
+        bound = store.write_events(
+            target / store.EVENTS, iter([schema.empty(), self.events.select(schema.EVENTS.names())]), target
         )
         store.write_processes(target, self.processes)
-        store.write_facts(
-            target, {**store.read_facts(target), **self.facts, "schema": SCHEMA, "ephemeral": False}
-        )
+        write = {**store.read_facts(target), **known, "schema": SCHEMA, "ephemeral": False, **bound}
+        store.write_facts(target, write)
         for path, marked in {**notes.everything(self.folder), **self._marked}.items():
             notes.write(target, path, marked)
         return target
 
     def __repr__(self) -> str:
         """Say what was recorded."""
-        count, paths = (
-            self._source.lazy().select(pl.len(), pl.col("path").n_unique().alias("paths")).collect().row(0)
-        )
+        known = merged_ranges(self._source)
+        count, paths = known["events"].sum(), known["path"].n_unique()
         where = f" of {visible(str(self.root))}" if self.root else ""
         return f"<fmrw.Trace{where}: {count:,} events on {paths:,} files>"
 
 
-def _reads(events: pl.DataFrame) -> pl.DataFrame:
-    return events.filter(pl.col("op") == "read")
+def _reads(found: pl.DataFrame) -> pl.DataFrame:
+    return found.filter(pl.col("op") == "read")

@@ -25,7 +25,7 @@ FACTS = "session.json"
 _LONGEST, _PARTS = 64 << 20, 1_000_000  # longest session.json, most objects in one
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "root": str, "host": str, "started": str, "ended": str, "options": dict, "files": dict, "command": list,
-    "renames": list, "events": int, "lost": int, "faults": int, "guessed_calls": int, "ephemeral": bool,
+    "renames": list, "events": int, "lost": int, "faults": int, "guessed_calls": int, "ephemeral": bool, "ranges": dict,
 }  # fmt: skip
 
 

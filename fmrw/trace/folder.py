@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 EVENTS = "events.parquet"
 PROCESSES = "processes.parquet"
+RANGES = "ranges.parquet"
 JOURNAL = "journal"
 TEMPORARY = "fmrw-"
 """How names of temporary sessions begin, in the system's folder for temporary files."""

@@ -3,6 +3,7 @@
     session.json         schema version, root, mount options, command, host, versions, times, counts, files, renames
     processes.parquet    `schema.PROCESSES`
     events.parquet       `schema.EVENTS`, once the session is sealed
+    ranges.parquet       `merged.MERGED`, the merged ranges, where there are many events; bound to them (`fmrw.trace.rangetable`), never needed
     journal/             what the worker writes; turned into the Parquet files by `seal`, then removed
     worker.log           what went wrong inside, if anything did
 
@@ -25,9 +26,19 @@ from polars.io.plugins import register_io_source
 
 from fmrw.errors import SessionError
 from fmrw.text import visible
-from fmrw.trace import schema
+from fmrw.trace import rangetable, schema
 from fmrw.trace.facts import FACTS, now, persist, read_facts, replacing, write_facts
-from fmrw.trace.folder import EVENTS, JOURNAL, PROCESSES, TEMPORARY, abandoned, create, is_sealed, sweep
+from fmrw.trace.folder import (
+    EVENTS,
+    JOURNAL,
+    PROCESSES,
+    RANGES,
+    TEMPORARY,
+    abandoned,
+    create,
+    is_sealed,
+    sweep,
+)
 from fmrw.trace.follow import Follower
 from fmrw.trace.parquet import tables
 from fmrw.trace.spool import Spool
@@ -38,7 +49,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
-    "EVENTS", "FACTS", "JOURNAL", "PROCESSES", "TEMPORARY", "abandoned", "counts", "create", "facts", "following", "is_sealed",
+    "EVENTS", "FACTS", "JOURNAL", "PROCESSES", "RANGES", "TEMPORARY", "abandoned", "counts", "create", "facts", "following", "is_sealed",
     "processes", "read_facts", "scan", "scan_events", "seal", "sweep", "write_events", "write_facts", "write_processes",
 ]  # fmt: skip
 
@@ -81,11 +92,11 @@ def seal(folder: Path) -> None:
     """
     try:
         with following(folder) as follower, replacing(folder / EVENTS, lasting=True) as temporary:
-            write_events(temporary, _all(follower))
+            bound = write_events(temporary, _all(follower), folder)
             write_processes(folder, follower.names.processes_frame())
             write_facts(
                 folder,
-                {**read_facts(folder), "schema": SCHEMA, "ended": now(), **counts(follower)},
+                {**read_facts(folder), "schema": SCHEMA, "ended": now(), **counts(follower), **bound},
                 lasting=True,
             )
     except (OSError, pl.exceptions.PolarsError) as error:
@@ -105,8 +116,9 @@ def _all(follower: Follower) -> Iterator[pl.DataFrame]:
 
 def _tidy(folder: Path) -> None:
     """Remove an empty log, and what a killed process left unfinished."""
-    for left in (*folder.glob(".report-*"), *folder.glob(f".{EVENTS}.*"), *folder.glob(f".{FACTS}.*")):
-        left.unlink(missing_ok=True)
+    for left in (".report-*", *(f".{name}.*" for name in (EVENTS, RANGES, FACTS))):
+        for path in folder.glob(left):
+            path.unlink(missing_ok=True)
     log = folder / "worker.log"
     if log.exists() and not log.stat().st_size:
         log.unlink()
@@ -128,18 +140,26 @@ def counts(follower: Follower) -> dict[str, Any]:
     }
 
 
-def write_events(path: Path, batches: Iterator[pl.DataFrame]) -> None:
-    """Stream frames of events into one Parquet file."""
+def write_events(path: Path, batches: Iterator[pl.DataFrame], folder: Path) -> dict[str, Any]:
+    """Stream frames of events into one Parquet file, and their merged ranges into a table in the session's folder.
+
+    Returns
+    -------
+    dict
+        What `session.json` shall say of that table; nothing where there is none.
+    """
+    watching = rangetable.Watching(batches)
 
     def source(
         with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
     ) -> Iterator[pl.DataFrame]:
         del with_columns, predicate, n_rows, batch_size  # a sink of everything pushes nothing down
-        yield from batches
+        yield from watching
 
     lazy = register_io_source(source, schema=schema.EVENTS)
     with path.open("wb") as file:  # polars takes no names that are not UTF-8
         lazy.sink_parquet(file, compression="zstd", row_group_size=1 << 18, maintain_order=True)
+    return watching.write(folder, path)
 
 
 def write_processes(folder: Path, processes: pl.DataFrame) -> None:

@@ -10,6 +10,7 @@ Source: parquet.thrift of apache/parquet-format. Only flat schemas are let in; o
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any
 
@@ -22,7 +23,7 @@ MOST_ROWS = 1 << 22  # in a row group: what is decoded at once
 MOST_GROUP = 1 << 30  # bytes a row group unfolds into
 UNFOLDS, _ALWAYS = 1000, 16 << 20  # bytes a file unfolds into: for each byte it has, and however small it is
 ROWS_PER_BYTE = 4  # more than any recording reaches: each row has a number of its own
-_HEADER = 1 << 16  # a page header with its statistics, at most
+_USUAL, _HEADER = 1 << 8, 1 << 16  # a page header with its statistics, nearly always and at most
 _DATA, _INDEX, _DICTIONARY, _DATA_V2 = range(4)  # PageType
 _COUNTS = {_DATA: 5, _DATA_V2: 8}  # the field of PageHeader with the page's number of values
 
@@ -38,10 +39,10 @@ def check(fd: int) -> int:
         It cannot be read.
     """
     size = os.fstat(fd).st_size
-    footer, end = _footer(fd, size)
-    columns = _columns(footer)
-    groups = _structs(footer.get(4))
-    rows = _number(footer.get(3))
+    metadata, end = _footer(fd, size)
+    columns = _columns(metadata)
+    groups = _structs(metadata.get(4))
+    rows = _number(metadata.get(3))
     _require(rows == sum(_number(group.get(3)) for group in groups), "its numbers of rows differ")
     _require(rows <= ROWS_PER_BYTE * size, f"it claims {rows:,} rows in {size:,} bytes")
     unfolded = 0
@@ -53,18 +54,39 @@ def check(fd: int) -> int:
     return rows
 
 
-def _footer(fd: int, size: int) -> tuple[Struct, int]:
-    """Read the file's metadata; tell where they begin, which is where the data end."""
+def footer(fd: int) -> bytes:
+    """Give a Parquet file's metadata as they stand in it.
+
+    Raises
+    ------
+    ValueError
+        It has none, or too many.
+    OSError
+        It cannot be read.
+    """
+    size = os.fstat(fd).st_size
+    length, begin = _placed(fd, size)
+    return os.pread(fd, length, begin)
+
+
+def _placed(fd: int, size: int) -> tuple[int, int]:
+    """Tell how long the file's metadata are and where they begin."""
     tail = os.pread(fd, 8, size - 8) if size >= 12 else b""  # noqa: PLR2004 - two magics and a length
     _require(tail[4:] == MAGIC == os.pread(fd, 4, 0), "it is cut short, or no Parquet file")
     length = int.from_bytes(tail[:4], "little")
     begin = size - 8 - length
     _require(length <= MOST_FOOTER and begin >= len(MAGIC), f"it claims {length:,} bytes of metadata")
+    return length, begin
+
+
+def _footer(fd: int, size: int) -> tuple[Struct, int]:
+    """Read the file's metadata; tell where they begin, which is where the data end."""
+    length, begin = _placed(fd, size)
     return Reader(os.pread(fd, length, begin)).struct(), begin
 
 
-def _columns(footer: Struct) -> int:
-    root, *leaves = _structs(footer.get(2)) or [{}]
+def _columns(metadata: Struct) -> int:
+    root, *leaves = _structs(metadata.get(2)) or [{}]
     flat = _number(root.get(5)) == len(leaves) and not any(leaf.get(5) for leaf in leaves)
     _require(flat and len(leaves) > 0, "its columns are nested, or none")
     return len(leaves)
@@ -102,6 +124,9 @@ def _chunk(fd: int, column: Struct, rows: int, end: int) -> int:
 
 
 def _page(fd: int, place: int, stop: int) -> tuple[Struct, int]:
+    reader = Reader(os.pread(fd, min(_USUAL, stop - place), place))
+    with contextlib.suppress(ValueError):
+        return reader.struct(), reader.place
     reader = Reader(os.pread(fd, min(_HEADER, stop - place), place))
     return reader.struct(), reader.place
 

@@ -3,7 +3,8 @@
 A frame that is scanned lazily fails where it is used, far from here. So a file is tried once, before anybody sees it: its claims
 first (`fmrw.trace.parquet.claims`), then every page of it is decoded, in bounded memory, about 0.1 s for a million events, and what our own code relies
 on is looked at: no value missing, times and ranges that can be. What passed is remembered as long as it does not
-change. Statistics in the file are never used: they may lie, and hide rows.
+change. Who wants some rows or columns only (`rows`, `each`) gets them as frames: then the claims come first as well, but only what is asked for is
+decoded, and looked at as it goes out. Statistics in the file are never used: they may lie, and hide rows.
 
 Where polars panics, Rust writes to standard error before Python hears of it. It is kept from there (`_silenced`) while a file is
 tried: what other threads wrote meanwhile is passed on, unless a panic stands between.
@@ -26,15 +27,16 @@ from fmrw.trace import schema
 from fmrw.trace.parquet import claims
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 DAMAGE = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 _LONGEST = 1 << 17  # bytes of a path, a name or a command line
 _LAST = 253_402_300_800_000_000  # microseconds from 1970 to the year 10000, where Python's calendar ends
 _REMEMBERED = 4096
-_tried: dict[tuple[int, ...], None] = {}
-_silence = threading.Lock()
+_BATCH = 1 << 18
+_tried: dict[tuple[int, ...], int] = {}
+_silence = threading.RLock()
 
 
 def scan(path: Path, columns: pl.Schema) -> pl.LazyFrame:
@@ -45,21 +47,106 @@ def scan(path: Path, columns: pl.Schema) -> pl.LazyFrame:
     SessionError
         It is damaged, claims what cannot be, or was not written by fmrw.
     """
+    with _told(path), _opened(path) as file:
+        lazy = _sound(file, columns)
+        known = (*_identity(file.fileno()), len(columns))
+        if known not in _tried:
+            with _silenced():
+                _examine(lazy, columns)
+            _remember(known, 0)
+    return lazy
+
+
+def rows(
+    path: Path, columns: pl.Schema, where: pl.Expr | None = None, most: int | None = None
+) -> pl.DataFrame:
+    """Read the rows of a Parquet file that fulfil a condition, `most` of them at most; nothing else of it is decoded or tried.
+
+    Raises
+    ------
+    SessionError
+        As for `scan`, as far as these columns and rows are concerned.
+    """
+    with _told(path), _opened(path) as file, _silenced():
+        lazy = _sound(file, columns)
+        lazy = lazy if where is None else lazy.filter(where)
+        found = (lazy if most is None else lazy.head(most)).collect(engine="streaming")
+        _examine(found.lazy(), columns)
+    return found
+
+
+def each(path: Path, columns: pl.Schema, take: Callable[[pl.DataFrame], None]) -> None:
+    """Hand these columns of a Parquet file over in batches, each tried before, in no order; `take` asks nothing of files itself.
+
+    Raises
+    ------
+    SessionError
+        As for `scan`, as far as these columns are concerned.
+    """
+    with _told(path), _opened(path) as file, _silenced():
+        lazy = _sound(file, columns)
+        for batch in lazy.collect_batches(chunk_size=_BATCH, maintain_order=False):
+            _examine(batch.lazy(), columns)
+            take(batch)
+
+
+def ends(path: Path, columns: pl.Schema, count: int) -> pl.DataFrame:
+    """Read the first and the last rows of a Parquet file; nothing else of it is decoded or tried.
+
+    Raises
+    ------
+    SessionError
+        As for `scan`, as far as these columns and rows are concerned.
+    """
+    with _told(path), _opened(path) as file, _silenced():
+        lazy, last = _sound(file, columns), _claimed(file.fileno()) - count
+        parts = [lazy.head(count), *([lazy.slice(last, count)] if last > 0 else [])]
+        found = pl.concat(part.collect() for part in parts)
+        _examine(found.lazy(), columns)
+    return found
+
+
+def height(path: Path) -> int:
+    """Count the rows of a Parquet file, by its claims.
+
+    Raises
+    ------
+    SessionError
+        They cannot be.
+    """
+    with _told(path), _opened(path) as file:
+        return _claimed(file.fileno())
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Say in one line what is wrong with a file."""
     try:
-        with _opened(path) as file:
-            known = (*_identity(file.fileno()), len(columns))
-            lazy = pl.scan_parquet(file, use_statistics=False)  # keeps a descriptor of its own
-            if known not in _tried:
-                claims.check(file.fileno())
-                with _silenced():
-                    _try(lazy, columns)
-                _remember(known)
+        yield
     except (*DAMAGE, OSError, ValueError) as error:
         reason = visible(getattr(error, "strerror", None) or str(error).partition("\n")[0])
         raise SessionError(f"{_shown(path)} is damaged ({reason}); restore it from a copy.") from error
     except _OfAnotherMake as error:
         raise SessionError(f"{_shown(path)} {error}; it was not written by fmrw. Record again.") from error
+
+
+def _sound(file: IO[bytes], columns: pl.Schema) -> pl.LazyFrame:
+    """Give a file's columns once its claims have been held against it."""
+    _claimed(file.fileno())
+    lazy = pl.scan_parquet(file, use_statistics=False)  # keeps a descriptor of its own
+    with _silenced():
+        found = lazy.collect_schema()
+    missing = [name for name in columns if name not in found and _stand_in(name, columns) == name]
+    if missing:
+        raise _OfAnotherMake(f"lacks the columns {', '.join(missing)}")
     return _typed(lazy, columns)
+
+
+def _claimed(fd: int) -> int:
+    known = _identity(fd)
+    if known not in _tried:
+        _remember(known, claims.check(fd))
+    return _tried[known]
 
 
 class _OfAnotherMake(Exception):
@@ -97,19 +184,15 @@ def _identity(fd: int) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _remember(known: tuple[int, ...]) -> None:
+def _remember(known: tuple[int, ...], height: int) -> None:
     while len(_tried) >= _REMEMBERED:
         _tried.pop(next(iter(_tried)))
-    _tried[known] = None
+    _tried[known] = height
 
 
-def _try(lazy: pl.LazyFrame, columns: pl.Schema) -> None:
+def _examine(lazy: pl.LazyFrame, columns: pl.Schema) -> None:
     """Decode everything once; raise ValueError for values that our own code could not bear."""
-    found = lazy.collect_schema()
-    missing = [name for name in columns if name not in found and _stand_in(name, columns) == name]
-    if missing:
-        raise _OfAnotherMake(f"lacks the columns {', '.join(missing)}")
-    answers = _typed(lazy, columns).select(_doubts(columns)).collect(engine="streaming")
+    answers = lazy.select(_doubts(columns)).collect(engine="streaming")
     broken = [what for what, holds in answers.row(0, named=True).items() if holds]
     if broken:
         raise ValueError(broken[0])
@@ -124,9 +207,10 @@ def _doubts(columns: pl.Schema) -> Iterator[pl.Expr]:
         if kind == pl.Datetime("us", "UTC"):
             moment = column.to_physical()
             yield ((moment < 0) | (moment >= _LAST)).any().alias(f"a {name} is out of range")
-    if columns == schema.EVENTS:
-        start, end, size = pl.col("start"), pl.col("end"), pl.col("size")
-        yield ((start < 0) | (end < start) | (size < 0)).any().alias("a range cannot be")
+    if {"start", "end"} <= set(columns):
+        yield ((pl.col("start") < 0) | (pl.col("end") < pl.col("start"))).any().alias("a range cannot be")
+    if "size" in columns:
+        yield (pl.col("size") < 0).any().alias("a size cannot be")
 
 
 @contextlib.contextmanager

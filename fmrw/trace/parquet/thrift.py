@@ -13,6 +13,7 @@ Struct: TypeAlias = "dict[int, Any]"
 _DEEPEST = 12
 _MOST_VALUES = 4_000_000  # forty for each column of each group: two thousand million events of ours
 _LONGEST_VARINT = 10
+_SHIFTS = range(0, 7 * _LONGEST_VARINT, 7)
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 12
 _INTEGERS = (4, 5, 6)
 _LONG_LIST = 15
@@ -84,13 +85,14 @@ class Reader:
         return self._data[self.place - count : self.place]
 
     def _varint(self) -> int:
-        value = 0
-        for shift in range(0, 7 * _LONGEST_VARINT, 7):
-            byte = self._byte()
+        data, place, value = self._data, self.place, 0
+        for shift, byte in zip(_SHIFTS, data[place : place + _LONGEST_VARINT], strict=False):
+            place += 1
             value |= (byte & 127) << shift
             if byte < 128:  # noqa: PLR2004 - the bit that says there is more
+                self.place = place
                 return value
-        raise ValueError("a number without end")
+        raise ValueError("a number without end" if place < len(data) else "cut short")
 
     def _zigzag(self) -> int:
         value = self._varint()

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fmrw.trace import merged, schema
+
+if TYPE_CHECKING:
+    import random
+
+event = st.tuples(
+    st.sampled_from("ab"), st.sampled_from("pq"), st.integers(1, 2), st.sampled_from(["read", "write", "open", "truncate"]),
+    st.integers(0, 40), st.integers(0, 9), st.sampled_from(["byte", "byte", "page"]),
+)  # fmt: skip
+
+
+def frame(events: list[tuple[Any, ...]]) -> pl.DataFrame:
+    names = ("path", "process", "pid", "op", "start", "length", "fidelity")
+    rows = [
+        dict(zip(names, each, strict=True)) | {"seq": seq, "size": seq * 10}
+        for seq, each in enumerate(events)
+    ]
+    if not rows:
+        return schema.empty().select(merged.NEEDED)
+    made = pl.DataFrame(rows).with_columns(end=pl.col("start") + pl.col("length"))
+    return made.select(pl.col(name).cast(schema.EVENTS[name]) for name in merged.NEEDED)
+
+
+def touched(rows: pl.DataFrame) -> dict[tuple[Any, ...], set[int]]:
+    found: dict[tuple[Any, ...], set[int]] = {}
+    for path, op, start, end in rows.select("path", "op", "start", "end").rows():
+        if op in {"read", "write"}:
+            found.setdefault((path, op), set()).update(range(start, end))
+    return {key: places for key, places in found.items() if places}
+
+
+def check(rows: pl.DataFrame, found: pl.DataFrame) -> None:
+    assert found.schema == merged.MERGED
+    assert found.equals(found.sort(*merged.KEYS, "start"))
+    assert touched(found) == touched(rows)
+    counted = found.filter(pl.col("events") > 0)
+    assert counted.select(merged.KEYS).is_duplicated().any() is False
+    for key, part in rows.group_by(merged.KEYS):
+        (row,) = [row for row in counted.to_dicts() if tuple(row[name] for name in merged.KEYS) == key]
+        last = part.sort("seq").row(-1, named=True)
+        moved = part.filter(pl.col("op").is_in(["read", "write"]), pl.col("end") > pl.col("start")).height
+        page = "page" in part["fidelity"].to_list()
+        assert (row["events"], row["transfers"], row["seq"], row["size"], row["fidelity"] == "page") == (
+            part.height, moved, last["seq"], last["size"], page,
+        )  # fmt: skip
+    assert counted.height == rows.select(merged.KEYS).n_unique()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(event, max_size=25), st.integers(1, 25), st.sampled_from([0, 3, 1000]), st.randoms())
+def test_batches_in_any_order_equal_brute_force(
+    events: list[tuple[Any, ...]], size: int, by_process: int, chance: random.Random
+) -> None:
+    rows = frame(events)
+    batches = list(rows.iter_slices(size))
+    chance.shuffle(batches)
+    merging = merged.Merging(by_process=by_process)
+    for batch in batches:
+        merging.add(batch)
+        merging._settle()
+    found = merging.frame()
+    assert found is not None
+    check(rows, found)
+    own = found.filter(pl.col("end") > pl.col("start"), pl.col("pid") != merged.NOBODY_PID)
+    for key, part in own.group_by(merged.KEYS):
+        exact = set().union(*(range(s, e) for s, e in part.select("start", "end").rows()))
+        where = [pl.col(name) == value for name, value in zip(merged.KEYS, key, strict=True)]
+        assert exact == set().union(
+            *(range(s, e) for s, e in rows.filter(*where).select("start", "end").rows())
+        )
+
+
+def test_a_lazy_frame_and_a_frame_merge_alike() -> None:
+    rows = frame([("a", "p", 1, "read", n % 7, 3, "byte") for n in range(50)])
+    assert merged.merged(rows.lazy()).equals(merged.merged(rows))
+    assert merged.merged(schema.empty()).equals(merged.MERGED.to_frame())
+
+
+@pytest.mark.parametrize(("most", "fits"), [(21, True), (20, False)])
+def test_what_does_not_merge_is_given_up(most: int, fits: bool) -> None:  # noqa: FBT001 - the case
+    merging = merged.Merging(most=most)
+    for first in (0, 10):
+        merging.add(frame([("a", "p", 1, "read", 10 * n, 1, "byte") for n in range(first, first + 10)]))
+        merging._settle()
+    assert (merging.frame() is not None) is fits
+    merging.add(frame([("a", "p", 1, "read", 0, 1, "byte")]))
+    assert (merging.frame() is not None) is fits
+
+
+def test_processes_that_take_turns_are_held_together() -> None:
+    turns = frame([("a", "p", n % 2, "read", n, 1, "byte") for n in range(40)])
+    few, many = merged.Merging(by_process=40), merged.Merging(by_process=39)
+    for merging in (few, many):
+        merging.add(turns)
+    assert few.frame().height == 40
+    together = many.frame()
+    assert together.select("pid", "start", "end", "events").rows() == [
+        (merged.NOBODY_PID, 0, 40, 0), (0, 0, 0, 20), (1, 0, 0, 20),
+    ]  # fmt: skip
+
+
+def test_offsets_of_any_size() -> None:
+    high = 2**62
+    rows = frame([("a", "p", 1, "read", high, 5, "byte"), ("a", "p", 1, "read", high + 5, 5, "byte")])
+    assert merged.merged(rows).filter(pl.col("end") > 0).select("start", "end").rows() == [(high, high + 10)]
