@@ -537,3 +537,105 @@ def test_damaged_logs_give_events_or_one_clear_error(
         return
     assert got.schema == schema.EVENTS
     assert got.filter(pl.col("end") < pl.col("start")).is_empty()
+
+
+# Clones, batches, and what a log cannot tell
+
+CLONE = """\
+7 openat(AT_FDCWD</w>, "src", O_RDONLY) = 3</w/src>
+7 newfstatat(3</w/src>, "", {st_mode=S_IFREG|0644, st_size=10000, ...}, AT_EMPTY_PATH) = 0
+7 openat(AT_FDCWD</w>, "dst", O_WRONLY|O_CREAT|O_EXCL, 0644) = 4</w/dst>
+7 ioctl(4</w/dst>, CLONE) = RESULT
+7 close(4</w/dst>) = 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "read", "written"),
+    [
+        ("BTRFS_IOC_CLONE or FICLONE, 3", (0, 10000), (0, 10000)),
+        ("FICLONE, 3</w/src>", (0, 10000), (0, 10000)),
+        ("0x40049409 /* BTRFS_IOC_CLONE or FICLONE */, 3</w/src>", (0, 10000), (0, 10000)),
+        ("FICLONERANGE, {src_fd=3</w/src>, src_offset=4096, src_length=4096, dest_offset=8192}", (4096, 8192), (8192, 12288)),
+        ("BTRFS_IOC_CLONE_RANGE or FICLONERANGE, {src_fd=3, src_offset=4096, src_length=0, dest_offset=0}", (4096, 10000), (0, 5904)),
+    ],
+)  # fmt: skip
+def test_a_clone_is_a_copy(
+    tmp_path: Path, call: str, read: tuple[int, int], written: tuple[int, int]
+) -> None:
+    (tmp_path / "log").write_text(CLONE.replace("CLONE)", f"{call})").replace("RESULT", "0"))
+    got = read_strace(tmp_path / "log", "/w")
+    assert ranges(got, "src") == [("read", *read)]
+    assert ranges(got, "dst") == [("write", *written)]
+    assert got.filter(path="dst")["size"].to_list() == [0, written[1], written[1]]
+    failed = CLONE.replace("CLONE)", f"{call})").replace("RESULT", "-1 EOPNOTSUPP (Operation not supported)")
+    (tmp_path / "log").write_text(failed)
+    assert ranges(read_strace(tmp_path / "log", "/w"), "src") == []
+
+
+SUBMIT = """
+    import ctypes, platform
+    class One(ctypes.Structure):
+        _fields_ = [("data", ctypes.c_uint64), ("key", ctypes.c_uint32), ("flags", ctypes.c_int32), ("what", ctypes.c_uint16),
+            ("priority", ctypes.c_int16), ("fd", ctypes.c_uint32), ("buffer", ctypes.c_uint64), ("count", ctypes.c_uint64),
+            ("place", ctypes.c_int64), ("more", ctypes.c_uint64 * 2)]
+    class Part(ctypes.Structure):
+        _fields_ = [("base", ctypes.c_uint64), ("length", ctypes.c_uint64)]
+    libc = ctypes.CDLL(None)
+    setup, submit, events = (206, 209, 208) if platform.machine() == "x86_64" else (0, 2, 4)
+    context, buffer = ctypes.c_ulong(), ctypes.create_string_buffer(8192)
+    assert libc.syscall(setup, 8, ctypes.byref(context)) == 0
+    at = ctypes.addressof(buffer)
+    parts = (Part * 2)(Part(at, 100), Part(at + 100, 200))
+    size = os.stat("data").st_size
+    source, target = os.open("data", os.O_RDONLY), os.open("out, {new}", os.O_RDWR | os.O_CREAT)
+    buffer[:20] = b'", aio_offset=1}, {a'
+    all = [One(what=0, fd=source, buffer=at, count=4096, place=size - 1000), One(what=7, fd=source, buffer=ctypes.addressof(parts), count=2, place=50),
+        One(what=1, fd=target, buffer=at, count=512, place=1024), One(what=2, fd=target)]
+    assert libc.syscall(submit, context, 4, (ctypes.c_void_p * 4)(*map(ctypes.addressof, all))) == 4
+    assert libc.syscall(events, context, 4, 4, ctypes.create_string_buffer(256), None) == 4
+    assert os.fstat(target).st_size == 1536
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("-v",), ("-X", "verbose"), ("-s", "4096")])
+def test_what_is_submitted_is_read_and_written(folder: Path, options: tuple[str, ...]) -> None:
+    got = read_strace(trace(folder, *python(SUBMIT), options=("-f", "-y", *options)), folder)
+    assert ranges(got) == [("read", SIZE - 1000, SIZE), ("read", 50, 350)]
+    assert got.filter(path="data", op="read")["requested"].to_list() == [4096, 300]
+    assert ranges(got, "out, {new}") == [("write", 1024, 1536)]
+
+
+def test_a_log_with_numbers_and_names_reads_as_one_with_names(folder: Path) -> None:
+    code = """
+        fd = os.open("data", os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        os.lseek(fd, -10, os.SEEK_END); os.read(fd, 100); os.write(fd, b"0x1 /* O_TRUNC */"); again = os.dup(fd); os.close(fd)
+    """
+    both = [
+        read_strace(trace(folder, *python(code), options=("-f", "-y", "-X", kind)), folder)
+        .filter(path="data")
+        .drop("seq", "time", "call", "pid", "tid", "handle")
+        for kind in ("abbrev", "verbose")
+    ]
+    assert both[0]["start"].to_list() == [0, SIZE - 10, SIZE, 0]
+    grown = both[1].with_columns(
+        pl.when(pl.col(name) > 0).then(pl.col(name) - 17).otherwise(0).alias(name)
+        for name in ("start", "end", "size")
+    )
+    assert grown.equals(both[0])
+
+
+def test_a_log_of_numbers_only_is_refused_in_one_line(folder: Path) -> None:
+    log = trace(folder, "cat", "data", options=("-f", "-y", "-X", "raw"))
+    with pytest.raises(BadInput, match=r"was written with `-X raw`; record again without it"):
+        read_strace(log, folder)
+
+
+def test_io_uring_is_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text(
+        '7 openat(AT_FDCWD</w>, "src", O_RDONLY) = 3</w/src>\n'
+        "7 io_uring_setup(4, {flags=0, sq_entries=4, cq_entries=8, ...}) = 4<anon_inode:[io_uring]>\n"
+        "7 io_uring_enter(4<anon_inode:[io_uring]>, 1, 1, IORING_ENTER_GETEVENTS, NULL, 8) = 1\n"
+    )
+    with pytest.warns(DamagedWarning, match="io_uring was used, and its reads and writes are in no log"):
+        assert read_strace(tmp_path / "log").height == 1

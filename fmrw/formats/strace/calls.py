@@ -10,6 +10,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from fmrw.formats.strace.copies import Copies
 from fmrw.formats.strace.line import (
     Begun,
     Call,
@@ -21,7 +22,6 @@ from fmrw.formats.strace.line import (
     requested,
     string,
 )
-from fmrw.formats.strace.rows import Recorder
 from fmrw.formats.strace.state import COMM_LENGTH, File, Folder, OpenFile, Slot, Task
 from fmrw.text import path_text
 
@@ -34,7 +34,7 @@ _ENDLESS = 2**32
 _LARGEST_TID = 2**22  # PID_MAX_LIMIT
 
 
-class Replay(Recorder):
+class Replay(Copies):
     """Replays calls; the events are in `rows`."""
 
     def take(self, event: Call | Exit | Begun) -> None:
@@ -80,6 +80,7 @@ class Replay(Recorder):
         flags = "O_CREAT|O_TRUNC" if call.name == "creat" else call.arguments[1 if call.name == "open" else 2]
         path = self._named(task, call) if call.note is None else path_text(noted(call.note))
         fd = call.result or 0
+        self.is_raw |= flags[:1].isdigit()
         self._close(task, fd, silently=True)
         if path is None or not path.startswith("/"):
             return
@@ -122,6 +123,9 @@ class Replay(Recorder):
         what, rest = call.arguments[1], "".join(call.arguments[2:])
         if what.startswith("F_DUPFD"):
             self.duplicate(task, call)
+            return
+        if what.endswith(("FICLONE", "FICLONERANGE")):
+            self.clone(task, call)
             return
         opened = self._opened(task, call.arguments[0])
         slot = task.table.slots.get(descriptor(call.arguments[0])[0] or 0)
@@ -173,35 +177,6 @@ class Replay(Recorder):
         opened.offset = number(call.arguments[2]) if call.name == "_llseek" else call.result or 0
         if call.arguments[-1] == "SEEK_END" and not opened.file.is_known:
             self._learn(opened.file, max(0, opened.offset - number(call.arguments[1])))
-
-    def sendfile(self, task: Task, call: Call) -> None:
-        """Copy; the target comes first."""
-        target, source, position, count = call.arguments[:4]
-        self._take(task, call, (source, position, count))
-        self._put(task, call, (target, "NULL", count))
-
-    def copy(self, task: Task, call: Call) -> None:
-        """Copy; the source comes first."""
-        source, source_position, target, target_position, count = call.arguments[:5]
-        self._take(task, call, (source, source_position, count))
-        self._put(task, call, (target, target_position, count))
-
-    def _take(self, task: Task, call: Call, end: tuple[str, str, str]) -> None:
-        opened, moved = self._opened(task, end[0]), call.result or 0
-        if opened is None:
-            return
-        own = end[1] == "NULL"
-        self._read(opened, opened.offset if own else number(end[1]), moved, number(end[2]))
-        opened.offset += moved if own else 0
-
-    def _put(self, task: Task, call: Call, end: tuple[str, str, str]) -> None:
-        opened, moved = self._opened(task, end[0]), call.result or 0
-        if opened is None or not moved:
-            return
-        own = end[1] == "NULL"
-        start = self._end(opened.file) if opened.append else opened.offset if own else number(end[1])
-        self._write(opened, start, moved, number(end[2]))
-        opened.offset = start + moved if own else opened.offset
 
     def status(self, task: Task, call: Call) -> None:
         """Learn a size."""
@@ -265,6 +240,10 @@ class Replay(Recorder):
         else:
             opened = self._opened(task, call.arguments[0])
             task.folder.path = opened.file.path if opened else None
+
+    def set_up_ring(self, _task: Task, _call: Call) -> None:
+        """See that somebody uses io_uring, whose reads and writes are no system calls."""
+        self.has_rings = True
 
     def list_folder(self, task: Task, call: Call) -> None:
         """See that a descriptor is of a directory."""
@@ -331,6 +310,8 @@ _FAMILIES: dict[Callable[[Replay, Task, Call], None], str] = {
     Replay.seek: "lseek/3 _llseek/4",
     Replay.sendfile: "sendfile/4 sendfile64/4",
     Replay.copy: "splice/6 copy_file_range/6",
+    Replay.submit: "io_submit/3",
+    Replay.set_up_ring: "io_uring_setup/2",
     Replay.status: " ".join(f"{name}/{place + 1}" for name, place in _STATUS.items()),
     Replay.truncate: "truncate/2 ftruncate/2 truncate64/2 ftruncate64/2",
     Replay.allocate: "fallocate/4",

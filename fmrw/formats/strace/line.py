@@ -26,9 +26,11 @@ _LINE = re.compile(
 )
 _NOTE = r"<(?:[A-Za-z][\w-]*:\[.*?\]|/[^<>]*(?:<[^<>]*>)?|[^<>]*)>"
 _TOKEN = re.compile(
-    rf"""(?:[^"\[\]{{}}(),</]|(?<![\dD])<|/(?!\*))+ | "(?:[^"\\]|\\.)*" | (?<=[\dD]){_NOTE} | /\*.*?\*/ | [\[{{(] | [\]}})] | , | <""",
+    rf"""(?:[^"\[\]{{}}(),</]|(?<![\dD])(?<!\*/)<|/(?!\*))+ | "(?:[^"\\]|\\.)*" | (?:(?<=[\dD])|(?<=\*/)){_NOTE} | /\*.*?\*/ | [\[{{(] | [\]}})] | , | <""",
     re.VERBOSE | re.DOTALL,
 )
+_EXPLAINED = re.compile(r"(?:^|(?<==))(?:0x[0-9a-f]+|-?\d+) /\* ([^*]*) \*/")
+"""A number with its name, as -X verbose writes them."""
 _RESULT = re.compile(rf"\s*=\s+(-?\d+|0x[0-9a-f]+|\?)({_NOTE})?(?:\s+(E[A-Z0-9]+))?")
 _NAME = re.compile(r"(\w+)\(")
 _RESUMED = re.compile(r"<\.\.\. (\w+) resumed> ?")
@@ -235,7 +237,7 @@ def _arguments(text: str, start: int) -> tuple[list[str], int]:
         elif mark in (")", "]", "}"):
             depth -= 1
         if depth < 0 or (mark == "," and depth == 0):
-            arguments.append(text[first : token.start()].strip())
+            arguments.append(_EXPLAINED.sub(r"\1", text[first : token.start()].strip()))
             first = at
         if depth < 0:
             break

@@ -7,12 +7,13 @@
 Every read and write of a file gets the range it moved, whoever opened the file and however the descriptor came there.
 `-e trace=desc,file,process` is enough, `-y` tells paths as the kernel sees them, and times are best with `-ttt -T`.
 
-What the rows are: `sendfile`, `splice` and `copy_file_range` are one read and one write each. Reading at the end of the file
+What the rows are: `sendfile`, `splice`, `copy_file_range` and clones are one read and one write each; asynchronous transfers
+(`io_submit`) have theirs when they are submitted. Reading at the end of the file
 gives an empty range there. Calls that failed have no row. `O_TRUNC` is an open followed by a truncation to 0. Fidelity is
 `byte`.
 
 Limits. Page faults are not system calls: what a program reads through `mmap` (and what `execve` and the loader map) is not
-in the log, nor is io_uring or what another process does with a descriptor sent over a socket before it is first used under
+in the log, nor is io_uring (which is warned of) or what another process does with a descriptor sent over a socket before it is first used under
 `-y`. A descriptor open before the log began is taken to stand at offset 0. The size a file had before an append to it must
 be in the log (a stat, a seek to the end) or in `sizes`; else the append counts from the largest offset seen, with a warning.
 Of calls that move one offset at the same moment, strace may report the ends in another order than the kernel had them: their ranges
@@ -73,7 +74,7 @@ def read_strace(
     Warns
     -----
     DamagedWarning
-        The log was cut in the middle of a line, or an append cannot be placed.
+        The log was cut in the middle of a line, an append cannot be placed, or io_uring was used.
     """
     shown = visible(os.fspath(path))
     replay, clock = Replay({_text(name): size for name, size in (sizes or {}).items()}), Clock()
@@ -86,16 +87,33 @@ def read_strace(
             seen += 1
             replay.take(event)
     replay.finish()
+    _say_what_is_missing(replay, shown)
     if not seen:
         raise BadInput(f"{shown} holds no system calls; give a log of `strace -f -y -o log`.")
-    for file in replay.unplaced:
-        warnings.warn(
-            f"{shown}: {visible(file)} was appended to before its size was known; give it with `sizes`",
-            DamagedWarning,
-            stacklevel=2,
-        )
     frame = _frame(replay, clock.shift(_midnight(written)))
     return frame if root is None else beneath(frame, root)
+
+
+def _say_what_is_missing(replay: Replay, shown: str) -> None:
+    """Warn of what the log cannot tell.
+
+    Raises
+    ------
+    BadInput
+        It has numbers for flags, which nothing here can tell apart.
+    """
+    if replay.is_raw:
+        raise BadInput(f"{shown} was written with `-X raw`; record again without it, or with `-X verbose`.")
+    missing = [
+        f"{visible(file)} was appended to before its size was known; give it with `sizes`"
+        for file in replay.unplaced
+    ]
+    if replay.has_rings:
+        missing.append(
+            "io_uring was used, and its reads and writes are in no log of strace; record with `fmrw run` to see them"
+        )
+    for what in missing:
+        warnings.warn(f"{shown}: {what}", DamagedWarning, stacklevel=3)
 
 
 def beneath(events: pl.DataFrame, root: str | os.PathLike[str]) -> pl.DataFrame:
