@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes.util
 import os
 import platform
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from fmrw.capture.mounts import registry
 from fmrw.capture.mounts import unmount as unmounting
+from fmrw.capture.native.pairs import Native
 from fmrw.capture.system.proc import ptrace_scope
 from fmrw.text import visible
 from fmrw.trace.folder import abandoned, sweep
@@ -100,6 +102,14 @@ def _peek() -> Finding:
     return Finding("large calls", "looked up exactly", fatal=False)
 
 
+def _native() -> Finding:
+    """Tell whether plain reads and writes are answered by compiled code."""
+    if Native.load() is not None:
+        return Finding("compiled transfers", "there")
+    cure = f"sudo apt-get install gcc libc6-dev && {shlex.quote(sys.executable)} -m fmrw.capture.native.build"
+    return Finding("compiled transfers", "not built; all works, small reads take longer", cure, fatal=False)
+
+
 def _stale() -> list[Finding]:
     """Look for mounts nobody serves, and for what killed processes left."""
     findings = [finding for point in registry.mounts() if (finding := _mount(point)) is not None]
@@ -117,7 +127,7 @@ def _mount(point: registry.MountPoint) -> Finding | None:
     return None if cure is None else Finding("mount without a worker that answers", shown, cure)
 
 
-CHECKS: list[Callable[[], Finding]] = [_python, _device, _helper, _library, _binding, _others, _peek]
+CHECKS: list[Callable[[], Finding]] = [_python, _device, _helper, _library, _binding, _others, _peek, _native]
 
 
 def fix() -> list[str]:

@@ -19,13 +19,17 @@ import errno
 import mmap
 import os
 from collections import deque
+from ctypes import addressof, c_char
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fmrw.capture.native.pairs import ANSWERED, DECLINED, LARGEST_ROOM, RING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fmrw.capture.fuse.gate import Gate
+    from fmrw.capture.native.pairs import Native
 
 READ, WRITE = 15, 16
 _REQUEST = Struct("=QQIIIIQQIIQ")
@@ -111,6 +115,47 @@ class Transfers:
         self._rooms = rooms
         self._refused = bytearray(_ANSWER.size)
         self.answers: dict[int, Callable[[], None]] = {READ: self.read, WRITE: self.write}
+        self._operations = operations
+        native: Native | None = getattr(operations, "native", None)
+        if native is not None:
+            self._use(native)
+
+    def _use(self, native: Native) -> None:
+        """Let the compiled code look at every request first."""
+        native.answer_on(self._connection)
+        self._room = aligned(_ANSWER.size + LARGEST_ROOM, _ANSWER.size)
+        room, request = (c_char.from_buffer(memory) for memory in (self._room, self._request))
+        self._held = room, request  # as long as their addresses are used
+        read, write, ring = native.read, native.write, self._operations.journal.wake
+        state, room_at, request_at = native.state, addressof(room), addressof(request)
+        size = len(self._room)
+
+        def answer_read() -> None:
+            code = read(state, request_at, room_at, size)
+            if code == DECLINED:
+                self.read()
+            elif code == RING:
+                ring()
+
+        def answer_write() -> None:
+            code = write(state, request_at)
+            if code == DECLINED:
+                self.write()
+            elif code == RING:
+                ring()
+            elif code != ANSWERED:
+                self._after(code >> 2)
+
+        self.answers = {READ: answer_read, WRITE: answer_write}
+
+    def _after(self, done: int) -> None:
+        """Record and answer a write that is done."""
+        context = self._context
+        (
+            unique, _node, context.uid, context.gid, context.pid, _pad, handle, offset, size, _flags, _owner,
+        ) = _REQUEST.unpack_from(self._request, _REQUEST_AT)  # fmt: skip
+        self._operations.note_written(handle, size, offset, done)
+        self._send(_WRITTEN.pack(_WRITTEN.size, 0, unique, done, 0))
 
     def read(self) -> None:
         """Answer `FUSE_READ`."""

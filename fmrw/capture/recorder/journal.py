@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from fmrw.capture.native.pairs import Counter, Native
     from fmrw.capture.recorder.process import Identity
 
 MAGIC = 0x314C4E524A574D46  # "FMWJRNL1", little-endian
@@ -77,10 +78,10 @@ _ARMED, _LOST, _FAULTS, _CLOSED, _GUESSED, _RECORDS = (HEAD.index(name) for name
 class _Segment:
     """One mapped file of records; `take` hands out places."""
 
-    def __init__(self, base: int, view: mmap.mmap) -> None:
+    def __init__(self, base: int, view: mmap.mmap, places: Iterator[int]) -> None:
         self.base = base
         self.view = view
-        self.places = itertools.count()
+        self.places = places
 
 
 class Journal:
@@ -101,6 +102,7 @@ class Journal:
         self._head = _map(directory, b"head", HEAD_BYTES).cast("q")
         self._head[:2] = memoryview(struct.pack("<qq", MAGIC, VERSION)).cast("q")
         self._segment: _Segment | None = None
+        self._native: Native | None = None
         self._next_base = 0
         self._retry_at = 0.0
         self._names_end = 0
@@ -125,7 +127,7 @@ class Journal:
                 except struct.error:
                     self._void(segment, place)
                 if self._head[_ARMED]:
-                    self._wake()
+                    self.wake()
                 return
             with self._lock:
                 segment = self._roll(segment)
@@ -136,9 +138,33 @@ class Journal:
         RECORD.pack_into(segment.view, place * 64, *(0,) * 11, VOID, 0, 0, MARK)
         self.count_fault()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Ring for the reader that waits."""
         self._head[_ARMED] = 0
         self._ring()
+
+    def share(self, native: Native, calls: Counter) -> None:
+        """Let the compiled code record, too, and number calls by the same counter; before the first event."""
+        with self._lock:
+            self._native = native
+            native.serve(armed=self._head[_ARMED : _ARMED + 1], calls=calls)
+            if self._segment is not None:
+                self._use(self._segment.base, self._segment.view)
+
+    def _use(self, base: int, view: mmap.mmap) -> _Segment:
+        """Take a segment into use, on both sides."""
+        if self._native is None:
+            self._segment = _Segment(base, view, itertools.count())
+            return self._segment
+        places = self._native.counter()
+        self._segment = _Segment(base, view, places)
+        self._native.record_into(view, places, SEGMENT)
+        return self._segment
+
+    def _use_none(self) -> None:
+        self._segment = None
+        if self._native is not None:
+            self._native.record_into(None, None, 0)
 
     def _lose(self) -> None:
         with self._lock:
@@ -159,11 +185,11 @@ class Journal:
             view = _map(self._directory, name, SEGMENT_BYTES)
         except OSError:
             self._retry_at = time.monotonic() + _RETRY_S
-            self._segment = None
+            self._use_none()
             return None
-        self._segment = _Segment(self._next_base, view.obj)  # type: ignore[arg-type]  # the mmap behind the view
+        segment = self._use(self._next_base, view.obj)  # type: ignore[arg-type]  # the mmap behind the view
         self._next_base += SEGMENT
-        return self._segment
+        return segment
 
     # Names
 
@@ -212,14 +238,15 @@ class Journal:
         """Write what is pending, cut the last segment to what it holds, say that this is all."""
         with self._lock:
             self._write_names()
-            segment, self._segment = self._segment, None
+            segment = self._segment
+            self._use_none()
             if segment is not None:
                 self._head[_RECORDS] = segment.base + self._cut(segment)
             else:
                 self._head[_RECORDS] = self._next_base
             self._head[_CLOSED] = 1
         os.close(self._names)
-        self._wake()
+        self.wake()
 
     def _cut(self, segment: _Segment) -> int:
         used = min(next(segment.places), SEGMENT)

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fmrw.capture.fuse.transfers import PLAIN
 from fmrw.capture.mirror.passthrough import Passthrough
+from fmrw.capture.native.pairs import Native, User
 from fmrw.capture.recorder import journal as log
 from fmrw.capture.recorder.calls import DENIED, SYNCHRONOUS, Calls
 from fmrw.capture.recorder.process import IGNORED, WRITEBACK, Identity, Processes
@@ -32,7 +33,7 @@ from fmrw.capture.system.libc import pread_into
 from fmrw.text import path_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from fmrw.capture.fuse.transfers import Limits
     from fmrw.capture.mirror.dirfds import Handle
@@ -107,10 +108,15 @@ class Monitor(Passthrough):
         self._paths: dict[bytes, int] = {}
         self._path_numbers = itertools.count()
         self._facts: dict[int, int] = {}  # their hashes: a third of the memory, for every file ever opened
-        self._calls = itertools.count(1)
-        self.limits = PLAIN
+        self._calls: Iterator[int] = itertools.count(1)
         self._unfinished: dict[int, _Open] = {}
         self._single: set[int] = set()  # threads and handles, packed: those that fill a single buffer
+        self.native = Native.load() if self._direct else None
+        if self.native is not None:
+            calls = self._calls = self.native.counter(1)
+            journal.share(self.native, calls)
+            self._processes.forgotten = self.native.forget_thread
+        self.limits = PLAIN
 
     @property
     def limits(self) -> Limits:
@@ -125,6 +131,8 @@ class Monitor(Passthrough):
         )  # bytes of a piece of a call with a single buffer, at least
         least = min(self._pieces)
         self._suspect = _COMMON + 1 if least > _COMMON else least // 2
+        if self.native is not None:
+            self.native.limit(self._suspect)
 
     def fault(self, operation: str, error: BaseException) -> None:
         self.journal.count_fault()
@@ -168,6 +176,10 @@ class Monitor(Passthrough):
             self._unrecorded(error)
         return done
 
+    def note_written(self, fh: int, size: int, offset: int, done: int) -> None:
+        """Record a write that the compiled code has done and could not record."""
+        self._recorded(self._transfer, log.WRITE, self.handles[fh], offset, size, done, True, 0)  # noqa: FBT003
+
     def open(self, path: bytes, flags: int) -> tuple[int, bool]:  # type: ignore[override]  # with the direct-I/O bit
         return self._opened(path, flags, lambda: super(Monitor, self).open(path, flags))
 
@@ -190,6 +202,8 @@ class Monitor(Passthrough):
 
     def release(self, fh: int) -> None:
         handle = self.handles[fh]
+        if self.native is not None:
+            self.native.forget_file(fh)
         self._recorded(self._note_close, handle)
         super().release(fh)
 
@@ -213,6 +227,8 @@ class Monitor(Passthrough):
             return
         op = log.UNLINK if self._hides(old, new) else log.RENAME
         self._named(op, old, 0, lambda: super(Monitor, self).rename(old, new))
+        if self.native is not None:  # open files have other paths now
+            self.native.forget_all()
         if op == log.RENAME:
             self._recorded(self._note_rename, old, new)
 
@@ -259,6 +275,21 @@ class Monitor(Passthrough):
             time.time_ns(), start, os.lseek(handle.fd, 0, os.SEEK_END), call, done, requested, handle.number,
             self._path_number(handle.path), process, tid, code, op, flags,
         )  # fmt: skip
+        if self.native is not None and exact and size < self._suspect and not flags:
+            self._learn(self.native, handle, tid, process)
+
+    def _learn(self, native: Native, handle: Handle, tid: int, process: int) -> None:
+        """Let the compiled code answer what this thread asks of this file from now on, if that are whole calls."""
+        if (
+            native.knows(handle.number, tid)
+            or tid in self._unfinished
+            or handle.number << 32 | tid not in self._single
+        ):
+            return
+        names, writes = self._processes.names(tid), not handle.append and not self._serves_others
+        if names:
+            path = self._path_number(handle.path)
+            native.learn(User(handle.number, tid, handle.fd, path, process, writes), names)
 
     def _behind(self, op: int, tid: int) -> int:
         """Give who is behind a request of the page cache; the kernel writes on its own, and reads for somebody."""
@@ -278,6 +309,8 @@ class Monitor(Passthrough):
             wanted = size
         if done == size and wanted > size and size:
             self._unfinished[tid] = _Open(call, op, handle, start + done, wanted - done, cut)
+            if self.native is not None:
+                self.native.forget_thread(tid)
             flags |= log.MORE
         return call, requested, flags
 

@@ -78,6 +78,7 @@ class Processes:
         self._partial: dict[int, tuple[int, Identity]] = {}
         self._helping: dict[int, tuple[int, bool]] = {}
         self._asking = threading.Lock()
+        self.forgotten: Callable[[int], object] = lambda _tid: None
         weakref.finalize(self, _close_all, self._known, self._helping)
         self._numbers = itertools.count()
         for name in ("[writeback]", "unknown"):  # in the order of their numbers
@@ -181,7 +182,16 @@ class Processes:
         self._note(number, identity)
         return number
 
+    def names(self, tid: int) -> list[tuple[int, bytes]]:
+        """Give the descriptors on names that tell whether a thread is still the one that is known, and what they gave."""
+        known = self._known.get(tid)
+        if known is None or tid in self._partial:  # what is not known yet is looked up at the next request
+            return []
+        pairs = ((known.file, known.comm), (known.leader, known.leading))
+        return [(fd, text) for fd, text in pairs if fd >= 0]
+
     def _forget(self, tid: int) -> None:
+        self.forgotten(tid)  # before its descriptors are closed
         self._partial.pop(tid, None)
         known = self._known.pop(tid, None)
         if known is not None:

@@ -1,0 +1,167 @@
+/* Native transfers: reads and writes of callers that are known already, answered without a step of Python.
+ *
+ * Whatever is not plain is declined, before anything has been done, and Python answers it: an unknown pair of file and thread, a
+ * thread with another name, the page cache, appending, a full segment of the journal, a file that is not in memory, any error.
+ *
+ * Every function is called with the interpreter's lock held, so nothing here needs a lock of its own. A write lets the lock go while
+ * it waits for the file. Layouts of requests and answers: include/uapi/linux/fuse.h, protocol 7.19; of records: recorder/journal.py.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+extern void *PyEval_SaveThread(void);
+extern void PyEval_RestoreThread(void *);
+
+enum { DECLINED, ANSWERED, RING, UNRECORDED };
+enum { PAIRS = 1024, NAME = 32, NAMES = 2, DATA_AT = 80, FROM_CACHE = 1, READ = 0, WRITE = 1, MARK = 0x4B4F };
+
+struct pair { /* an open file and a thread that uses it, with what a record says of both */
+    uint64_t handle;
+    int32_t tid, fd;
+    uint32_t path, process;
+    int32_t writes, names; /* whether its writes are plain; how many names are compared */
+    int32_t name_fd[NAMES], name_length[NAMES];
+    char name[NAMES][NAME];
+};
+
+struct state {
+    int64_t *armed;   /* in the journal's head: a reader waits to be rung */
+    int64_t *place;   /* next free place of the segment; shared with Python */
+    int64_t *call;    /* number of the last call; shared with Python */
+    unsigned char *segment;
+    int64_t records;  /* places of the segment */
+    int64_t largest;  /* bytes of a request that is surely a whole call */
+    int64_t connection;
+    struct pair pairs[PAIRS];
+};
+
+struct request { /* struct fuse_in_header, then what fuse_read_in and fuse_write_in have in common */
+    uint32_t length, opcode;
+    uint64_t unique, node;
+    uint32_t uid, gid, pid, padding;
+    uint64_t handle, offset;
+    uint32_t size, flags;
+    uint64_t owner;
+};
+
+struct answer {
+    uint32_t length;
+    int32_t error;
+    uint64_t unique;
+};
+
+struct record {
+    int64_t time_ns, start, size, call;
+    uint32_t length, requested, handle, path, process;
+    int32_t tid;
+    uint16_t errno_;
+    uint8_t op, flags;
+    uint16_t reserved, mark;
+};
+
+_Static_assert(sizeof(struct record) == 64, "a record has 64 bytes");
+_Static_assert(sizeof(struct answer) == 16, "a header of an answer has 16 bytes");
+_Static_assert(sizeof(struct request) == 72, "up to the owner of locks");
+
+int64_t fmrw_sizes(int64_t which) { return which ? (int64_t)sizeof(struct pair) : (int64_t)sizeof(struct state); }
+
+int64_t fmrw_take(int64_t *counter) { return (*counter)++; }
+
+int64_t fmrw_slot(uint64_t handle, int64_t tid) { return (int64_t)((handle * 31 + (uint64_t)tid) % PAIRS); }
+
+static struct pair *known(struct state *state, const struct request *request)
+{
+    struct pair *pair = &state->pairs[fmrw_slot(request->handle, request->pid)];
+    if (pair->handle != request->handle || pair->tid != (int32_t)request->pid || !pair->handle)
+        return NULL;
+    if (!state->segment || *state->place >= state->records || request->size >= state->largest)
+        return NULL;
+    if (request->offset > (uint64_t)INT64_MAX - request->size || request->handle > UINT32_MAX)
+        return NULL;
+    for (int i = 0; i < pair->names; i++) {
+        char now[NAME];
+        ssize_t length = pread(pair->name_fd[i], now, NAME, 0);
+        if (length != pair->name_length[i] || memcmp(now, pair->name[i], length))
+            return NULL;
+    }
+    return pair;
+}
+
+static int record(struct state *state, const struct pair *pair, const struct request *request, int op, int64_t end, uint32_t done)
+{
+    struct timespec now;
+    int64_t place = fmrw_take(state->place);
+    volatile struct record *record = (struct record *)(state->segment + place * sizeof(struct record));
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    record->time_ns = now.tv_sec * 1000000000LL + now.tv_nsec;
+    record->start = (int64_t)request->offset;
+    record->size = end;
+    record->call = fmrw_take(state->call);
+    record->length = done;
+    record->requested = request->size;
+    record->handle = (uint32_t)pair->handle;
+    record->path = pair->path;
+    record->process = pair->process;
+    record->tid = pair->tid;
+    record->op = (uint8_t)op;
+    __atomic_store_n(&record->mark, MARK, __ATOMIC_RELEASE);
+    return *state->armed ? RING : ANSWERED;
+}
+
+static void send_answer(const struct state *state, const void *answer, size_t length)
+{
+    ssize_t sent = write((int)state->connection, answer, length);
+    (void)sent; /* who asked was killed meanwhile, or the connection is gone */
+}
+
+/* Answer FUSE_READ; `room` holds the answer, its data begins behind a header. */
+int64_t fmrw_read(struct state *state, const struct request *request, unsigned char *room, int64_t size)
+{
+    if (!request->owner || (int64_t)request->size > size - (int64_t)sizeof(struct answer))
+        return DECLINED;
+    const struct pair *pair = known(state, request);
+    if (!pair)
+        return DECLINED;
+    int64_t end = lseek(pair->fd, 0, SEEK_END), start = (int64_t)request->offset;
+    if (end < 0)
+        return DECLINED;
+    int64_t expected = start >= end ? 0 : end - start < request->size ? end - start : request->size;
+    struct iovec part = {room + sizeof(struct answer), request->size};
+    if (preadv2(pair->fd, &part, 1, start, RWF_NOWAIT) != expected)
+        return DECLINED;
+    int code = record(state, pair, request, READ, end, (uint32_t)expected);
+    struct answer header = {(uint32_t)(sizeof header + expected), 0, request->unique};
+    memcpy(room, &header, sizeof header);
+    send_answer(state, room, header.length);
+    return code;
+}
+
+/* Answer FUSE_WRITE; its data lies behind the request. */
+int64_t fmrw_write(struct state *state, const struct request *request)
+{
+    const struct pair *pair = known(state, request);
+    if (!pair || !pair->writes || request->flags & FROM_CACHE)
+        return DECLINED;
+    struct pair mine = *pair; /* others may forget it meanwhile; the file stays open until it is released */
+    void *thread = PyEval_SaveThread();
+    ssize_t done = pwrite(mine.fd, (const char *)request + DATA_AT, request->size, (off_t)request->offset);
+    int64_t end = lseek(mine.fd, 0, SEEK_END);
+    PyEval_RestoreThread(thread);
+    if (done < 0)
+        return DECLINED;
+    if (end < 0 || !state->segment || *state->place >= state->records)
+        return UNRECORDED | (int64_t)done << 2;
+    int code = record(state, &mine, request, WRITE, end, (uint32_t)done);
+    struct {
+        struct answer header;
+        uint32_t written, padding;
+    } answer = {{sizeof answer, 0, request->unique}, (uint32_t)done, 0};
+    send_answer(state, &answer, sizeof answer);
+    return code;
+}
