@@ -121,7 +121,7 @@ told["helper"] = through(helper.pid, device)
 told["worker"] = through(mount.worker_pid, device)
 told["read"] = mount.unmount().coverage("data/x").rows()
 told["mounted"] = mount.active
-told["ended"] = not psutil.pid_exists(mount.worker_pid)
+told["ended"] = unmounting.await_end(mount.worker_pid, 100)  # a helper takes a moment to end
 print(json.dumps(told))
 """
 
