@@ -26,6 +26,7 @@ from fmrw.capture.mounts import unmount as unmounting
 from fmrw.capture.mounts.preflight import check_machine, claimed
 from fmrw.capture.reports.helper import uncollected
 from fmrw.capture.system.proc import comm_of
+from fmrw.capture.worker.own_code import code_below
 from fmrw.capture.worker.serve import Settings, hold, open_session
 from fmrw.errors import Busy, FmrwError, MountError, NotMounted
 from fmrw.recording.workers import END_S, InProcess, InThread
@@ -76,6 +77,10 @@ class Mount:
         self._beneath = Beneath(self.root)
         try:
             hold(self._folder)
+            if code_below(
+                settings.root
+            ):  # else these are loaded through the mount, and keep it as long as we run
+                _import_frames()
             self._runner = InThread(settings) if thread else InProcess(settings, _import_frames)
             journal = os.open(
                 folder.JOURNAL, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._folder
