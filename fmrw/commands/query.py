@@ -162,7 +162,7 @@ def _one_file(session: str, path: str | None) -> tuple[Trace, str]:
     flag_value="",
     default=None,
     metavar="[FILE]",
-    help="Set what the format describes against what was read; FILE: a CSV or JSON with ranges of your own.",
+    help="Set what the format describes against what was read; FILE: ranges of your own as CSV or JSON, or those of ImHex or Kaitai.",
 )
 @json_option
 def gaps(session: str, path: str | None, described: str | None) -> Outcome:
@@ -178,6 +178,6 @@ def gaps(session: str, path: str | None, described: str | None) -> Outcome:
     shown: list[Any] = [gaps_table(report)]
     if described is not None:
         table = trace.crosstab(chosen, described or None)
-        data["structure"] = table.to_dicts()
+        data |= {"format": table["format"][0], "structure": table.to_dicts()}
         shown += ["", crosstab_table(table)]
     return Outcome(shown, data, value=report)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _ROWS = 40
 _LONG = 200
+_FEW = 10  # ranges shown of each class
 _PROCESSES = 10
 _COMMAND = 60  # characters of a command line
 _NAME = 24  # characters of a file name that a narrow terminal leaves together
@@ -160,13 +161,20 @@ def gaps_table(report: pl.DataFrame) -> Table:
     return table
 
 
-def crosstab_table(classes: pl.DataFrame) -> Table:
-    """Show how many bytes the format describes and how many of them were read."""
+def crosstab_table(classes: pl.DataFrame) -> Group:
+    """Show how many bytes the format describes and how many of them were read, of which format that is, and the ranges."""
     table = _table("what the format says, and what was read", "bytes>", "share>", "ranges>")
     for row in classes.iter_rows(named=True):
         share = "" if row["share"] is None else f"{100 * row['share']:.1f} %"
         table.add_row(row["class"], f"{row['bytes']:,}", share, f"{row['ranges']:,}")
-    return table
+    named = _table("class", "from", "to", "what")
+    for row in classes.iter_rows(named=True):
+        places = zip(row["starts"][:_FEW], row["ends"][:_FEW], row["names"][:_FEW], strict=True)
+        for start, end, name in places:
+            named.add_row(row["class"], hex_offset(start), hex_offset(end), Text(visible(name)))
+        if row["ranges"] > _FEW:
+            named.add_row(row["class"], f"… and {row['ranges'] - _FEW:,} more; --json lists them all")
+    return Group(Text(f"format: {visible(classes['format'][0])}"), table, Text(""), named)
 
 
 def differential_table(

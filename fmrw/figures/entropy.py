@@ -26,6 +26,7 @@ SAMPLE = 64 * 1024
 """Bytes read of each column."""
 
 _NARROWEST = 64  # bytes a column holds at least: of fewer the entropy says nothing
+_TELLING = 512  # bytes by which noise can be told from other data
 _BITS = 8
 
 
@@ -82,7 +83,14 @@ def _columns(content: BinaryIO, size: int, width: int) -> Iterator[tuple[int, in
     for start in range(0, size, max(width, 1)):
         content.seek(start)
         counts = bytestats.histogram([content.read(min(width, SAMPLE, size - start))])
-        yield start, min(start + width, size), bytestats.entropy(counts), bytestats.byte_class(counts)
+        kind = bytestats.byte_class(counts)
+        if (
+            kind == "mixed" and width < _TELLING
+        ):  # too few bytes to tell noise by; a gap of many is told by all of them
+            content.seek(max(start + width // 2 - _TELLING // 2, 0))
+            kind = bytestats.byte_class(bytestats.histogram([content.read(_TELLING)]))
+            kind = kind if kind == "random-like" else "mixed"
+        yield start, min(start + width, size), bytestats.entropy(counts), kind
 
 
 def _merged(columns: Iterator[tuple[int, int, str]]) -> list[Span]:

@@ -174,19 +174,28 @@ def crosstab(table: pl.DataFrame, about: About, *, look: Look = SCREEN) -> alt.L
     )
     rows, shares, start = [], [], 0
     widest = 0
-    for name, count, share, starts, ends in table.select(
-        "class", "bytes", "share", "starts", "ends"
+    for name, count, share, starts, ends, named in table.select(
+        "class", "bytes", "share", "starts", "ends", "names"
     ).iter_rows():
         found, width = wide.thinned(
             pl.DataFrame({"start": starts, "end": ends}, schema=_SET), about.size, 2_000
         )
         widest = max(widest, width)
-        rows.append(Track(name, [Span(a, b, name) for a, b in found.iter_rows()]))
+        parts = dict(
+            zip(starts, named, strict=True)
+        )  # of joined ranges, the name of the first would not be true
+        told = (Span(a, b, name, parts.get(a, "") if not width else "") for a, b in found.iter_rows())
+        rows.append(Track(name, list(told)))
         if count:
             shares.append(Span(start, start + count, name, f"{share or 0:.1%} · {count:,} bytes"))
         start += count
     rows = [Track("share of the file", shares, 1.3, ground=False), *rows]
-    notes = ["the first bar shows shares, not places", page.capture_text(about), wide.joined_note(widest)]
+    notes = [
+        f"format: {visible(table['format'][0])}",
+        "the first bar shows shares, not places",
+        page.capture_text(about),
+        wide.joined_note(widest),
+    ]
     return tracks.draw(
         rows, colours, about, look, what="described by the format and read by the program", notes=notes
     )

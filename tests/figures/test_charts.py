@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from fmrw.analysis import bytestats
 from fmrw.analysis.structure import crosstab as compare
 from fmrw.errors import BadRange, FigureError
 from fmrw.figures import render
@@ -313,3 +314,24 @@ def test_every_lane_has_its_name_however_many_there_are(events: Make, words: Wor
     shown = words(render.pdf(lanes(frames, ABOUT, look=PRESETS["slide-16x9"])))
     assert all(f"run{n}" in shown.split() for n in range(24))
     assert {"nobody", "only"} <= set(shown.replace("\n", " ").split())
+
+
+def test_crosstab_says_which_format_and_what_is_wrong_with_it(events: Make, words: Words) -> None:
+    broken = PARTS.with_columns(
+        name=pl.when(pl.col("depth") == 0).then(pl.lit("ZIP (damaged: cut)")).otherwise("name")
+    )
+    assert "ZIP (damaged: cut)" in words(
+        render.pdf(crosstab(compare(broken, events(("read", 0, 9)), 1000), ABOUT))
+    )
+    nothing = compare(PARTS.clear(), events(("read", 0, 9)), 1000)
+    assert "format: no format recognised" in words(render.pdf(crosstab(nothing, ABOUT)))
+
+
+def test_noise_in_a_small_file_is_random_like_in_every_column(events: Make) -> None:
+    content = os.urandom(20_000)  # columns of 64 bytes, of which nobody could tell alone
+    chart = entropy(
+        io.BytesIO(content), events(("read", 0, 100), size=len(content)), About("n", len(content))
+    )
+    kinds = {row["kind"] for row in rows(chart) if row.get("kind") in bytestats.CLASSES}
+    assert kinds == {"random-like"}
+    assert bytestats.byte_class(bytestats.histogram([content])) == "random-like"

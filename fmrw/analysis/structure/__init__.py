@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from os import PathLike
 
-__all__ = ["FORMATS", "crosstab", "structure", "structure_from"]
+__all__ = ["FORMATS", "crosstab", "structure", "structure_from", "structure_of"]
 
 FORMATS = {
     "ZIP": (pkzip.is_zip, pkzip.zip_parts),
@@ -102,9 +102,13 @@ def structure(path: str | PathLike[str], formats: Collection[str] = tuple(FORMAT
         raise BadInput(f"no such format: {visible(unknown)}; choose from {', '.join(FORMATS)}")
     try:
         with Path(path).open("rb") as file:
-            source = Source(file)
-            found = [name for name, (is_one, _) in FORMATS.items() if name in formats and is_one(source)]
-            frames = [collect(name, FORMATS[name][1], source) for name in found]
+            return structure_of(Source(file), formats)
     except OSError as error:
         raise BadInput(f"{visible(str(path))}: {error.strerror}; give a file that can be read") from None
+
+
+def structure_of(source: Source, formats: Collection[str] = tuple(FORMATS)) -> pl.DataFrame:
+    """Name the ranges of an open file; see `structure`."""
+    found = [name for name, (is_one, _) in FORMATS.items() if name in formats and is_one(source)]
+    frames = [collect(name, FORMATS[name][1], source) for name in found]
     return pl.concat(frames) if frames else pl.DataFrame(schema=SCHEMA)

@@ -1,5 +1,7 @@
 """Ranges a person wrote down, as a frame: CSV or JSON with `start`, `end`, `name` and, if wanted, `depth`.
 
+Exports of ImHex and Kaitai are taken too (`exported`).
+
 Offsets are numbers or text as `fmrw.offsets` reads it (`0x1c0`, `4 KiB`). Rows count from 1, the header of a CSV not
 among them. Every mistake names its row; the first one found ends the reading, so that no wrong range gets through.
 """
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from fmrw.analysis.structure.exported import exported
 from fmrw.analysis.structure.parts import SCHEMA
 from fmrw.errors import BadInput, BadRange
 from fmrw.offsets import LARGEST, parse_offset
@@ -27,7 +30,7 @@ _HELP = "columns are start, end, name and, if wanted, depth"
 
 
 def structure_from(path: str | PathLike[str]) -> pl.DataFrame:
-    """Read a structure from a CSV file with a header, or from a JSON array of objects.
+    """Read a structure from a CSV file with a header, a JSON array of objects, or an export of ImHex or Kaitai.
 
     Returns
     -------
@@ -64,8 +67,12 @@ def _json_rows(text: str, shown: str) -> list[Any]:
         rows = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{shown}: not JSON ({error}); give an array of objects, {_HELP}") from None
+    if isinstance(rows, dict):
+        rows = exported(rows)
     if not isinstance(rows, list):
-        raise BadInput(f"{shown}: a JSON object, not an array; put the rows into [ ]")
+        raise BadInput(
+            f"{shown}: a JSON object, not an array; put the rows into [ ], or export with positions (ImHex: meta information; Kaitai: --read-pos)"
+        )
     return rows
 
 

@@ -407,3 +407,67 @@ def test_a_hole_between_entries_is_not_described() -> None:
     result = crosstab(structure(path), nothing, path.stat().st_size).rows(named=True)
     assert result[3]["bytes"] == 24 * 1024
     assert (result[3]["starts"], result[3]["ends"]) == ([127], [127 + 24 * 1024])
+
+
+def test_exports_of_imhex_and_kaitai(tmp_path: Path) -> None:
+    path = tmp_path / "export.json"
+    meta = {"__type": "Header", "__color": "#FF0000FF", "__endian": "little"}
+    inner = {**meta, "__address": "4", "__size": "2", "flags": 3}
+    header = {
+        **meta,
+        "__address": "0",
+        "__size": "16",
+        "magic": 1,
+        "inner": inner,
+        "empty": {**meta, "__address": "9", "__size": "0"},
+    }
+    path.write_text(json.dumps({"header": header, "list": [{**meta, "__address": "16", "__size": "4"}] * 2}))
+    assert structure_from(path).rows() == [
+        (0, 16, "header", 1), (4, 6, "inner", 2), (16, 20, "list[0]", 1), (16, 20, "list[1]", 1),
+    ]  # fmt: skip
+    marks = [
+        {"name": "mark", "comment": "", "color": 1, "region": {"address": 5, "size": 3}, "locked": False}
+    ]
+    path.write_text(json.dumps({"bookmarks": marks}))
+    assert structure_from(path).rows() == [(5, 8, "mark", 1)]
+    places = {
+        "magic": {"start": 0, "end": 2},
+        "items": {"start": 2, "end": 6, "arr": [{"start": 2, "end": 4}, {"start": 4, "end": 6}]},
+    }
+    body = {"_debug": {"size": {"start": 0, "end": 1, "ioOffset": 6}}, "size": 1}
+    path.write_text(json.dumps({"_debug": places, "magic": 1, "items": [1, 2], "body": body}))
+    assert structure_from(path).rows() == [
+        (0, 2, "magic", 1), (2, 6, "items", 1), (2, 4, "items[0]", 2), (4, 6, "items[1]", 2), (6, 7, "size", 2),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tree", "says"),
+    [
+        ({"bookmarks": [{"name": "a"}]}, "row 1: start"),
+        ({"bookmarks": [7]}, "row 1: start"),
+        ({"a": {"__address": "x", "__size": "1"}}, "row 1: start"),
+        ({"a": {"__address": "1", "__size": {}}}, "row 1: end"),
+        ({"_debug": {"a": {"start": 3, "end": 1}}}, "row 1: .*holds no byte"),
+        ({"values": {"only": 1}}, "not an array"),
+    ],
+)
+def test_mistakes_in_exports_name_their_row(tmp_path: Path, tree: object, says: str) -> None:
+    (tmp_path / "export.json").write_text(json.dumps(tree))
+    with pytest.raises(BadInput, match=says):
+        structure_from(tmp_path / "export.json")
+
+
+def test_a_crosstab_names_its_ranges_and_its_format(tmp_path: Path) -> None:
+    path, nothing = DATA / "cavity.zip", pl.DataFrame(schema={"start": pl.Int64, "end": pl.Int64})
+    rows = crosstab(structure(path), nothing, path.stat().st_size).rows(named=True)
+    assert {row["format"] for row in rows} == {"ZIP"}
+    assert rows[3]["names"] == ["between entry first.txt and entry second.bin"]
+    assert rows[1]["names"][0] == "entry first.txt"
+    read = pl.DataFrame({"start": [0], "end": [30]})
+    assert crosstab(structure(path), read, 200)["names"].to_list()[0] == ["local header of entry first.txt"]
+    cut = written(tmp_path, path.read_bytes()[:-10])
+    assert "damaged: no end of" in crosstab(structure(cut), nothing, 10)["format"][0]
+    plain = crosstab(structure(written(tmp_path, b"text")), nothing, 4)
+    assert plain["format"].to_list() == ["no format recognised"] * 4
+    assert plain["names"].to_list() == [[], [], [], [""]]
