@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from fmrw.analysis import bytestats, ranges, signatures
-from fmrw.analysis.structure.parts import Source
+from fmrw.analysis.content import Content
+from fmrw.analysis.structure import structure_of
+from fmrw.analysis.structure.parts import SCHEMA, Source
+from fmrw.analysis.verdicts import Known, ascii_text, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from fmrw.analysis.signatures import Magic
 
 REPORT = pl.Schema(
     {
@@ -56,20 +57,6 @@ _SMALLEST_PADDING_UNIT = 4
 _LEAST_COST = 4096  # a gap counts as this much at least, so that a million tiny ones end too
 
 
-class Content(NamedTuple):
-    """What the bytes of a gap look like; `examined` of them were looked at."""
-
-    examined: int
-    entropy: float
-    byte_class: str
-    value: int | None
-    head: bytes
-    magics: list[Magic]
-    complete: bool
-    own: str | None
-    """The format the file itself begins as."""
-
-
 def unread(events: pl.DataFrame, size: int) -> pl.DataFrame:
     """Give the ranges of [0, size) that no read touched, as a frame of `start` and `end`."""
     return ranges.complement(events.filter(pl.col("op") == "read"), size)
@@ -88,7 +75,7 @@ def report(
     Parameters
     ----------
     gaps
-        Frame of `start` and `end`; or events (a frame with `op`), of which the unread ranges are taken.
+        Frame of `start` and `end`; or events (a frame with `op`), of which the unread ranges are taken. All others count as read.
     size
         Bytes in the file, as recorded with the session.
     content
@@ -110,9 +97,12 @@ def report(
         unread(gaps, size) if "op" in gaps.columns else ranges.complement(ranges.complement(gaps, size), size)
     )
     bounds = found.select("start", "end").rows()
-    contents, notes = _contents(bounds, size, content, recorded_mtime_ns, most)
+    contents, notes, known = _contents(bounds, size, content, recorded_mtime_ns, most)
     order = sorted(range(len(bounds)), key=lambda at: _remarkable(bounds[at], contents.get(at)))
-    rows = [_row(rank, bounds[at], size, contents.get(at), notes[at]) for rank, at in enumerate(order, 1)]
+    rows = [
+        _row((rank, *bounds[at]), size, contents.get(at), notes[at], known)
+        for rank, at in enumerate(order, 1)
+    ]
     return pl.DataFrame(rows, schema=REPORT, orient="row")
 
 
@@ -150,24 +140,31 @@ Bounds = list[tuple[int, int]]
 
 def _contents(
     bounds: Bounds, size: int, path: str | os.PathLike[str] | None, mtime_ns: int | None, most: int
-) -> tuple[dict[int, Content], list[str | None]]:
-    """Examine the gaps; give the content by number of the gap, and a note for each."""
+) -> tuple[dict[int, Content], list[str | None], Known]:
+    """Examine the gaps; give the content by number of the gap, a note for each, and what the formats of the file say."""
+    known = Known(pl.DataFrame(schema=SCHEMA), _frame([]))
     if path is None:
-        return {}, ["content not at hand"] * len(bounds)
+        return {}, ["content not at hand"] * len(bounds), known
     place = Path(path)
     reason = changed(place, size, mtime_ns)
     if reason is None:
         try:
             with place.open("rb") as file:
                 before = os.fstat(file.fileno()).st_mtime_ns
-                contents = dict(_largest_first(Source(file), bounds, most))
+                source = Source(file)
+                known = Known(structure_of(source), ranges.complement(_frame(bounds), size))
+                contents = dict(_largest_first(source, bounds, most))
         except OSError as error:
-            return {}, [f"content not read: {error.strerror}"] * len(bounds)
+            return {}, [f"content not read: {error.strerror}"] * len(bounds), known
         # a file written to while it was examined is described by a mixture of both
         reason = changed(place, size, before)
     if reason is not None:
-        return {}, [reason] * len(bounds)
-    return contents, [_note(bounds[at], contents.get(at)) for at in range(len(bounds))]
+        return {}, [reason] * len(bounds), known
+    return contents, [_note(bounds[at], contents.get(at)) for at in range(len(bounds))], known
+
+
+def _frame(bounds: Bounds) -> pl.DataFrame:
+    return pl.DataFrame(bounds, schema={"start": pl.Int64(), "end": pl.Int64()}, orient="row")
 
 
 def _largest_first(source: Source, bounds: Bounds, most: int) -> Iterator[tuple[int, Content]]:
@@ -195,17 +192,18 @@ def _remarkable(bounds: tuple[int, int], content: Content | None) -> tuple[bool,
 
 
 def _row(
-    rank: int, bounds: tuple[int, int], size: int, content: Content | None, note: str | None
+    ranked: tuple[int, int, int], size: int, content: Content | None, note: str | None, known: Known
 ) -> tuple[object, ...]:
-    start, end = bounds
+    rank, start, end = ranked
+    bounds = start, end
     places = (rank, start, end, end - start, (end - start) / size, bytestats.alignment(start), end == size)
     if content is None:
-        return (*places, *[None] * 7, verdict(start, end, size, None), note)
+        return (*places, *[None] * 7, verdict(bounds, size, None, None, known), note)
     names = [magic.name for magic in content.magics]
     offsets = [magic.offset for magic in content.magics]
     padding = _padding(start, end, size, content)
-    head = content.head.hex(" "), _ascii(content.head)
-    said = verdict(start, end, size, content)
+    head = content.head.hex(" "), ascii_text(content.head)
+    said = verdict((start, end), size, content, padding, known)
     return (*places, content.entropy, content.byte_class, padding, *head, names, offsets, said, note)
 
 
@@ -217,42 +215,3 @@ def _padding(start: int, end: int, size: int, content: Content) -> str | None:
     if unit > end - start:
         return f"0x{content.value:02x} up to a multiple of {unit}" if unit >= _SMALLEST_PADDING_UNIT else None
     return f"0x{content.value:02x} up to the end of the file" if end == size else None
-
-
-def verdict(start: int, end: int, size: int, content: Content | None) -> str:
-    """Say in one line what a gap is."""
-    where = ", after the last byte read" if end == size and start else ""
-    count = f"{end - start:,} byte{'s' if end - start > 1 else ''}"
-    if content is None:
-        return f"{count} that nothing reads{where}"
-    if content.magics:
-        return _format_verdict(start, content.magics, content.own) + where
-    padding = _padding(start, end, size, content)
-    if padding:
-        return f"padding: {count} of {padding}"
-    return f"{_bytes_verdict(count, content)}{where}"
-
-
-def _format_verdict(start: int, inside: list[Magic], own: str | None) -> str:
-    """Name the first format that is not the file's own: an archive has its magic at every entry."""
-    first = next((magic for magic in inside if magic.name not in (own, f"end of a {own}")), inside[0])
-    others = sorted({magic.name for magic in inside} - {first.name})
-    more = f" (also {', '.join(others[:3])})" if others else ""
-    if first.offset == 0:
-        return f"the file begins as {first.name} and nothing reads that{more}"
-    place = f"begins at +{first.offset - start:#x} and nothing reads it{more}"
-    return f"a part of the {own} {place}" if first.name == own else f"a second format, {first.name}, {place}"
-
-
-def _bytes_verdict(count: str, content: Content) -> str:
-    if content.value is not None:
-        return f"a hole: {count} of 0x{content.value:02x}"
-    if content.byte_class == "text":
-        return f"{count} of text that nothing reads, beginning {_ascii(content.head)!r}"
-    if content.byte_class == "random-like":
-        return f"{count} that look compressed or encrypted ({content.entropy:.2f} bits per byte)"
-    return f"{count} of unrecognised data ({content.entropy:.2f} bits per byte)"
-
-
-def _ascii(content: bytes) -> str:
-    return "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in content)  # noqa: PLR2004 - printable ASCII

@@ -31,6 +31,8 @@ MOST_CANDIDATES = 200_000
 _BLOCK = 1 << 20
 _ANCHOR = 4
 _AHEAD = 128
+_PROGRAM = "Windows program"
+_FURTHEST_HEADER, _DOS_HEADER = 4096, 64
 _SHORTEST, _FEWEST_VALUES = 6, 5
 _TEXT = re.compile(rb"[\t\n\r -~]*")
 
@@ -68,7 +70,7 @@ _CHECKED = [
     *_checked("PNG", [b"\x89PNG"], rb".{4}\r\n\x1a\n\x00\x00\x00\rIHDR"),
     *_checked("ELF", [b"\x7fELF"], rb".{4}[\x01\x02][\x01\x02]\x01.{2}\x00{7}"),
     *_checked("xz", [b"\xfd7zXZ\0"], rb".{6}\x00[\x00\x01\x04\x0a]"),
-    *_checked("7z", [b"7z\xbc\xaf\x27\x1c"], rb".{6}\x00"),
+    *_checked("7z", [b"7z\xbc\xaf\x27\x1c"], rb""),  # six bytes that do not come by chance, whatever follows
     *_checked("RIFF", [b"RIFF", b"RIFX"], rb".{8}[ -~]{8}"),
     *_checked("RIFF", [b"RF64"], rb".{8}[ -~]{4}ds64"),
     *_checked("gzip", [b"\x1f\x8b\x08" + bytes([flags]) for flags in range(32)], rb".{8}[\x00\x02\x04][\x00-\x0d\xff]"),
@@ -76,7 +78,7 @@ _CHECKED = [
     *_checked("Zstandard", [b"\x28\xb5\x2f\xfd"], rb".{4}[^\x08-\x0f\x18-\x1f\x28-\x2f\x38-\x3f]"),
     *_checked("JPEG", [b"\xff\xd8\xff" + bytes([kind]) for kind in b"\xdb\xe0\xe1\xee"], rb".{4}..(?:JFIF\x00|Exif\x00|Adobe|http|\x00)"),
     *_checked("GIF", [b"GIF8"], rb".{4}[79]a(?!\x00\x00)..(?!\x00\x00)"),
-    *_checked("Windows program", [b"MZ\x90\x00"], rb".{62}\x00\x00"),
+    *_checked(_PROGRAM, [b"PE\0\0"], rb""),  # its beginning is found backwards: only two letters stand there
     *_checked("Ogg", [b"OggS"], rb".{4}\x00[\x00-\x07]"),
     *_checked("FLAC", [b"fLaC"], rb".{4}[\x00\x80]\x00\x00\x22"),
     *_checked("MIDI", [b"MThd"], rb".{4}\x00\x00\x00\x06\x00[\x00-\x02]"),
@@ -124,6 +126,8 @@ def _here(source: Source, anchor: bytes, at: int, start: int, end: int) -> Itera
     for signature, place in _by_anchor().get(anchor, ()):
         first = at - place
         begin, stop = first - signature.back, first + len(signature.magic)
+        if signature.name == _PROGRAM:
+            begin = _dos_header(source, first, start)
         if begin >= start and stop <= end and _fits(source, first, signature):
             yield Magic(begin, signature.name)
 
@@ -135,9 +139,22 @@ def _fits(source: Source, at: int, signature: Signature) -> bool:
     if signature.magic in (b"RIFF", b"RIFX"):
         size = int.from_bytes(block[4:8], "big" if signature.magic == b"RIFX" else "little")
         return at + size <= source.size
-    if signature.name == "Windows program":
-        return source.at(at + int.from_bytes(block[60:64], "little"), 4) == b"PE\0\0"
     return True
+
+
+def _dos_header(source: Source, header: int, start: int) -> int:
+    """Give where the DOS header stands that leads to a PE header, or -1; in the smallest programs they overlap."""
+    first = max(start, header - _FURTHEST_HEADER)
+    content = source.at(first, header - first + _DOS_HEADER)
+    at = content.rfind(b"MZ", 0, header - first)
+    while at >= 0:
+        if (
+            int.from_bytes(content[at + 60 : at + 64], "little") == header - first - at > 0
+            and len(content) >= at + 64
+        ):
+            return first + at
+        at = content.rfind(b"MZ", 0, at)
+    return -1
 
 
 @cache

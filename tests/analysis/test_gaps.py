@@ -6,7 +6,10 @@ import io
 import math
 import os
 import random
+import re
 import struct
+import sys
+import zipfile
 import zlib
 from collections import Counter
 from pathlib import Path
@@ -21,6 +24,7 @@ from hypothesis import strategies as st
 
 from fmrw.analysis import bytestats, gaps, signatures
 from fmrw.analysis.gaps import REPORT, report, unread
+from fmrw.analysis.structure import structure
 from fmrw.analysis.structure.parts import Source
 from fmrw.trace.schema import EVENTS
 
@@ -81,9 +85,9 @@ def test_what_a_pdf_parser_ignores_is_named_as_a_zip_at_its_true_offset() -> Non
     hidden = path.read_bytes().find(b"PK\3\4")
     assert first["start"] < hidden < first["end"]
     assert (first["magics"][0], first["magic_offsets"][0]) == ("ZIP", hidden)
-    assert (
-        first["verdict"]
-        == f"a second format, ZIP, begins at +{hidden - first['start']:#x} and nothing reads it"
+    # pypdf reads the end of the file, in which the directory stands, and none of the entries
+    assert first["verdict"] == (
+        f"a second format, ZIP, begins at {hidden:#x}: entry hidden.txt, entry noise.bin, never read; the ZIP's central directory was"
     )
 
 
@@ -91,7 +95,7 @@ def test_what_unzip_ignores_is_named_as_a_png_at_its_true_offset() -> None:
     path = DATA / "hidden-png.zip"
     read = [(0, 8192), (24576, path.stat().st_size)]  # blocks of 8 KiB, seen with strace
     row = report(reads(read), path.stat().st_size, path).row(0, named=True)
-    assert row["verdict"] == "a second format, PNG, begins at +0x1c0 and nothing reads it"
+    assert row["verdict"] == "a second format, PNG, begins at 0x21c0 and nothing reads it"
     assert row["magic_offsets"] == [8640]
     assert row["alignment"] == 8192
 
@@ -101,7 +105,74 @@ def test_an_entry_of_the_archive_itself_is_no_second_format() -> None:
     row = report(frame((0, 9000)), path.stat().st_size, path).row(0, named=True)
     assert row["verdict"] == "the file begins as PNG and nothing reads that"
     row = report(frame((24000, 41260)), 41260, DATA / "cavity.zip").row(0, named=True)
-    assert row["verdict"].startswith("a part of the ZIP begins at +0x2bf and nothing reads it")
+    assert row["verdict"].startswith(
+        "entry second.bin, central directory, end of central directory, never read; the ZIP's local header was"
+    )
+
+
+def verdicts(folder: Path, content: bytes, *gap: tuple[int, int]) -> list[str]:
+    return report(frame(*gap), len(content), written(folder, content)).sort("start")["verdict"].to_list()
+
+
+def test_the_part_of_a_format_is_named_and_whether_its_directory_was_read(tmp_path: Path) -> None:
+    content = (DATA / "cavity.zip").read_bytes()
+    data = slice(content.index(b"second.bin") + 10, content.index(b"PK\1\2"))
+    (said,) = verdicts(tmp_path, content, (data.start, data.stop))
+    assert said == "data of entry second.bin, never read; the ZIP's central directory was"
+    (said,) = verdicts(tmp_path, content, (data.start, len(content)))
+    assert said.startswith("data in entry second.bin") or "entry second.bin, central directory" in said
+    assert "the ZIP's local header was" in said
+
+
+def test_a_program_that_reads_the_directory_of_a_second_format_reads_that_format(tmp_path: Path) -> None:
+    content = (DATA / "polyglot.png").read_bytes()
+    start, stop = content.index(b"PK\3\4"), content.index(b"PK\1\2")
+    (listed,) = verdicts(tmp_path, content, (start, stop))  # as `unzip -l` does
+    assert listed.startswith(f"a second format, ZIP, begins at {start:#x}: entry ")
+    assert listed.endswith("never read; the ZIP's central directory was")
+    (ignored,) = verdicts(tmp_path, content, (start, len(content)))
+    assert ignored.startswith(f"a second format, ZIP, begins at {start:#x} and nothing reads it")
+
+
+def test_files_in_a_container_are_the_containers(tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("picture.png", PNG * 20)
+        archive.writestr("other.txt", "x")
+    content = packed.getvalue()
+    start = content.index(b"\x89PNG")
+    (said,) = verdicts(tmp_path, content, (start, start + 20 * len(PNG)))
+    assert said == "data of entry picture.png, never read; the ZIP's central directory was"
+
+
+def test_a_known_section_is_no_unrecognised_data() -> None:
+    path = Path(sys.executable).resolve()
+    parts = structure(path).filter(pl.col("name") == "section .text")
+    start, end = parts["start"].item(), parts["end"].item()
+    size = path.stat().st_size
+    said = report(frame((start, end)), size, path, most=1 << 20)["verdict"].item()
+    assert "section .text" in said
+    assert "never read; the ELF's identification was" in said
+
+
+def test_every_hit_has_its_own_offset(tmp_path: Path) -> None:
+    content = b"n" * 1000 + PNG + NOISE[:500] + b"7z\xbc\xaf\x27\x1c" + b"n" * 494 + PNG
+    (said,) = verdicts(tmp_path, content, (100, len(content)))
+    places = [m.start() for m in re.finditer(rb"\x89PNG|7z\xbc", content)]
+    assert f"a second format, PNG, begins at {places[0]:#x} and nothing reads it" in said
+    assert f"(also 7z at {places[1]:#x}, PNG at {places[2]:#x})" in said
+
+
+@pytest.mark.parametrize("header", [4, 64, 0x80, 0x200])
+def test_the_smallest_programs_and_bare_signatures_are_found(header: int) -> None:
+    dos = bytearray(b"MZ".ljust(max(header, 64) + 4, b"\0"))
+    dos[60:64] = header.to_bytes(4, "little")
+    dos[header : header + 4] = b"PE\0\0"
+    dos[60:64] = header.to_bytes(4, "little")
+    content = b"n" * 777 + bytes(dos) + b"n" * 300
+    assert scanned(content) == [(777, "Windows program")]
+    assert scanned(b"n" * 50 + b"7z\xbc\xaf\x27\x1c" + b"n" * 50) == [(50, "7z")]
+    assert scanned(b"n" * 200 + b"PE\0\0" + b"n" * 200) == []
 
 
 # --- the report

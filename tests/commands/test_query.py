@@ -90,7 +90,11 @@ def test_gaps_name_the_hidden_format(session: Path, capsys: pytest.CaptureFixtur
         (0x2000, 0x6000, [8640])
     ]
     assert sum(row["bytes"] for row in found["structure"]) == SIZE
-    assert "a second format, PNG, begins at +0x1c0" in told(capsys, "gaps", str(session), NAME)
+    assert found["format"] == "ZIP"
+    shown = told(capsys, "gaps", str(session), NAME, "--structure")
+    assert "a second format, PNG, begins at 0x21c0" in shown
+    assert "format: ZIP" in shown
+    assert "between entry" in shown
 
 
 def test_gaps_do_not_guess_when_the_file_changed(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
