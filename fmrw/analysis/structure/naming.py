@@ -51,8 +51,8 @@ class _Level(NamedTuple):
         """Yield the parts that share a byte with [start, end)."""
         first = int(np.searchsorted(self.reach, start, "right"))
         stop = int(np.searchsorted(self.starts, end, "left"))
-        place = np.arange(first, min(stop, first + _LOOKED_AT))
-        yield from place[self.ends[place] > start].tolist()
+        near = self.ends[first : min(stop, first + _LOOKED_AT)] > start
+        yield from (np.flatnonzero(near) + first).tolist()
 
 
 class Names:

@@ -126,7 +126,9 @@ def test_what_qpdf_gives_up_is_found_where_it_was_written(
     assert objects(look(content, formats=["PDF"])) == expected
 
 
-@pytest.mark.parametrize("around", [(0, 0), (500, 0), (3_000_000, 0), (0, 3_000_000), (500, 3_000_000)])
+@pytest.mark.parametrize(
+    "around", [(0, 0), (500, 0), (3_000_000, 0), (0, 3_000_000), (500, 3_000_000), (3_000_000, 3_000_000)]
+)
 def test_reference_streams_are_followed_wherever_the_file_begins(
     around: tuple[int, int],
     streams: bytes,
@@ -194,6 +196,23 @@ def test_an_encryption_nobody_knows_hides_no_layout(handler: bytes, look: Callab
     found = look(content)
     assert [where[0][0] for where in found.named("object ").values()] == offsets
     assert found.bytes_of("stream") == b"endobj"  # the length that is an object of its own is believed
+    assert found.formats == ["PDF"]
+
+
+def test_a_newer_table_frees_what_an_older_one_has(
+    plain: bytes, tmp_path: Path, look: Callable[..., Found], tool: Callable[..., str]
+) -> None:
+    old = plain.rindex(b"xref\n0")
+    table = b"xref\n0 1\n0000000005 65535 f \n5 1\n0000000000 00001 f \n"
+    trailer = (
+        re.search(rb"trailer\s*<<", plain[old:])[0]
+        + b" /Prev %d " % old
+        + plain[plain.index(b"trailer") :].split(b"<<", 1)[1].split(b"startxref")[0]
+    )
+    content = plain + table + trailer + b"startxref\n%d\n%%%%EOF\n" % len(plain)
+    found = look(content)
+    assert objects(found) == by_qpdf(content, tmp_path, tool)
+    assert 5 not in objects(found)
     assert found.formats == ["PDF"]
 
 

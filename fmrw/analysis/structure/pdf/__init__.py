@@ -6,6 +6,6 @@ do, `objects` says where each object ends.
 
 from __future__ import annotations
 
-from fmrw.analysis.structure.pdf.objects import is_pdf, pdf_parts
+from fmrw.analysis.structure.pdf.objects import is_buried, is_pdf, pdf_parts
 
-__all__ = ["is_pdf", "pdf_parts"]
+__all__ = ["is_buried", "is_pdf", "pdf_parts"]

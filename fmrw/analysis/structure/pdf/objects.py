@@ -12,9 +12,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from fmrw.analysis.structure.parts import Damaged, Part, Rebuilt
-from fmrw.analysis.structure.pdf.search import search
+from fmrw.analysis.structure.pdf.search import MOST, search
 from fmrw.analysis.structure.pdf.syntax import OBJECT, SPACE, STREAM, number, reference
-from fmrw.analysis.structure.pdf.tables import Tables, read_tables
+from fmrw.analysis.structure.pdf.tables import Tables, last_start, read_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +41,13 @@ def is_pdf(source: Source) -> bool:
     tail = source.at(max(source.size - _HEADER_WITHIN, 0), _HEADER_WITHIN)
     inside = b"PK\5\6" in tail or source.at(0x8001, 5) == b"CD001"
     return not inside and bool(_END.search(tail)) and source.find(b" obj", 0, source.size) >= 0
+
+
+def is_buried(source: Source) -> bool:
+    """Say whether a whole PDF lies somewhere in a file: readers that repair find it whatever stands on both sides."""
+    header = source.find(b"%PDF-", 0, MOST)
+    last = last_start(source) if header >= 0 else None
+    return last is not None and last[0] > header and source.at(last[2] - 5, 5) == b"%%EOF"
 
 
 def pdf_parts(source: Source) -> Iterator[Part]:

@@ -54,7 +54,7 @@ class Tables(NamedTuple):
 class Section(NamedTuple):
     """One table or stream: its objects, and the offsets of others."""
 
-    objects: dict[int, tuple[int, int]]
+    objects: dict[int, tuple[int, int]]  # offset 0: free, or in a stream of objects
     parts: list[Part]
     others: tuple[int | None, ...]
     problem: str = ""
@@ -62,7 +62,7 @@ class Section(NamedTuple):
 
 def read_tables(source: Source, header: int) -> Tables:
     """Follow the tables from the last `startxref` on; what cannot be followed is said in `problem`."""
-    last = _last_start(source)
+    last = last_start(source)
     if last is None:
         return Tables({}, [], header, "no startxref")
     place, stated, end = last
@@ -88,10 +88,13 @@ def read_tables(source: Source, header: int) -> Tables:
         problem = problem or section.problem
         objects = section.objects | objects
         waiting += [other + base for other in reversed(section.others) if other is not None]
-    return Tables(objects, sorted(set(parts)), base, problem)
+    present = {
+        key: place for key, place in objects.items() if place[0]
+    }  # a newer table frees what an older one has
+    return Tables(present, sorted(set(parts)), base, problem)
 
 
-def _last_start(source: Source) -> tuple[int, int, int] | None:
+def last_start(source: Source) -> tuple[int, int, int] | None:
     """Find the last `startxref` with a number: where, which, and where it ends."""
     stop = source.size
     while stop > 0:
@@ -173,8 +176,7 @@ def _entries(content: bytes) -> tuple[dict[int, tuple[int, int]], int, str]:
             offset, generation, kind = int(entry[1]), int(entry[2]), entry[3]
             if index == 0 and first == 1 and kind == b"f" and generation == 65535:  # noqa: PLR2004 - the head of the free list is 0
                 first = 0
-            if kind == b"n" and offset:
-                objects[first + index] = offset, generation
+            objects[first + index] = (offset if kind == b"n" else 0), generation
     rest = content[at:].strip(SPACE)
     return objects, at, problem or ("a table cannot be read to its end" if rest and rest[:1] != b"%" else "")
 
@@ -248,7 +250,7 @@ def _paeth(left: int, up: int, corner: int) -> int:
 
 
 def _stream_objects(content: bytes, dictionary: bytes) -> Iterator[tuple[int, tuple[int, int]]]:
-    """Yield the objects that lie in the file itself (type 1)."""
+    """Yield the objects: those that lie in the file itself (type 1) with their offset, others with 0."""
     widths = numbers(dictionary, b"W")[:3]
     if len(widths) < 3 or not 0 < sum(widths) <= 24:  # noqa: PLR2004 - three fields of at most eight bytes
         return
@@ -259,8 +261,7 @@ def _stream_objects(content: bytes, dictionary: bytes) -> Iterator[tuple[int, tu
     at = 0
     for first, stated in zip(index[::2], index[1::2], strict=False):
         for place in range(at, min(at + stated, count)):
-            if kinds[place] == 1 and offsets[place]:
-                yield first + place - at, (offsets[place], generations[place])
+            yield first + place - at, (offsets[place] if kinds[place] == 1 else 0, generations[place])
         at += stated
 
 
