@@ -55,6 +55,7 @@ _GROUPS = pl.Schema({name: MERGED[name] for name in (*KEYS, *_COUNTS)})
 _RANGES = pl.Schema({name: MERGED[name] for name in (*KEYS, "start", "end")})
 _MOVED = pl.col("op").is_in(["read", "write"]) & (pl.col("end") > pl.col("start"))
 _PILE = 1 << 19
+_LONG = 8  # events of one group in a row, on the average, from which on they are looked at as runs
 BATCH = 1 << 18
 """Events that are read at once."""
 
@@ -81,8 +82,14 @@ class Merging:
         """Take in events, in any order; they need the columns `NEEDED`."""
         if self.overflowed or not events.height:
             return
-        self._groups.append(_counted(events))
-        self._ranges.append(_joined(events.filter(_MOVED), apart=self._apart))
+        heads = _heads(events)
+        if len(heads) * _LONG <= events.height and events["seq"].is_sorted():
+            groups, ranges = _by_runs(events, heads)
+            ranges = ranges if self._apart else ranges.with_columns(**NOBODY)
+        else:
+            groups, ranges = _counted(events), _joined(events.filter(_MOVED), apart=self._apart)
+        self._groups.append(groups)
+        self._ranges.append(ranges)
         self._piled += self._groups[-1].height + self._ranges[-1].height
         if self._piled > max(_PILE, self._held):
             self._settle()
@@ -125,7 +132,37 @@ def merged(events: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
 def _batches(events: pl.LazyFrame | pl.DataFrame) -> Iterable[pl.DataFrame]:
     if isinstance(events, pl.DataFrame):
         return events.select(NEEDED).iter_slices(BATCH)
-    return events.select(NEEDED).collect_batches(chunk_size=BATCH, maintain_order=False)
+    return events.select(NEEDED).collect_batches(chunk_size=BATCH, maintain_order=True)
+
+
+def _heads(events: pl.DataFrame) -> Numbers:
+    """Say which events are of another group than the one before."""
+    other = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift(1)) for name in KEYS)
+    changes = events.select(other).to_series().to_numpy().copy()
+    changes[:1] = True
+    return np.flatnonzero(changes)
+
+
+def _by_runs(events: pl.DataFrame, heads: Numbers) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give the groups and the ranges of a batch in which many events of a group follow each other, in order of `seq`."""
+    lengths = np.diff(heads, append=events.height)
+    moved = events.select(_MOVED.fill_null(value=False)).to_series().to_numpy()
+    numbers = np.repeat(np.arange(len(heads)), lengths)[moved]
+    starts, ends = (events[name].cast(pl.Int64).fill_null(0).to_numpy()[moved] for name in ("start", "end"))
+    paged = (events["fidelity"] == "page").fill_null(value=False).to_numpy()
+    last = heads + lengths - 1
+    groups = events.select(KEYS)[heads].with_columns(
+        events=pl.Series(lengths),
+        transfers=pl.Series(np.bincount(numbers, minlength=len(heads))),
+        seq=events["seq"][last],
+        size=events["size"][last].fill_null(0),
+        fidelity=pl.when(pl.Series(np.logical_or.reduceat(paged, heads)))
+        .then(pl.lit("page"))
+        .otherwise(pl.lit("byte")),
+    )
+    numbers, starts, ends = _merge(numbers, starts, ends)
+    ranges = events.select(KEYS)[heads][numbers].with_columns(start=pl.Series(starts), end=pl.Series(ends))
+    return _typed(groups.lazy(), _GROUPS), _typed(ranges.lazy(), _RANGES)
 
 
 def _counted(events: pl.DataFrame) -> pl.DataFrame:

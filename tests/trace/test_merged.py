@@ -79,6 +79,23 @@ def test_batches_in_any_order_equal_brute_force(
         )
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(event, st.integers(8, 12)), min_size=1, max_size=6), st.sampled_from([0, 1000]))
+def test_runs_of_one_group_equal_brute_force(runs: list[tuple[Any, int]], by_process: int) -> None:
+    """Each event, and others of its group behind it, some of them in order and touching."""
+    rows = frame(
+        [(*one[:4], one[4] + n * (one[5] + n % 3), *one[5:]) for one, count in runs for n in range(count)]
+    )
+    heads = merged._heads(rows)
+    assert len(heads) * merged._LONG <= rows.height
+    merging = merged.Merging(by_process=by_process)
+    merging.add(rows)
+    check(rows, merging.frame())
+    unsorted = merged.Merging(by_process=by_process)
+    unsorted.add(rows.reverse())
+    assert unsorted.frame().equals(merging.frame())
+
+
 def test_a_lazy_frame_and_a_frame_merge_alike() -> None:
     rows = frame([("a", "p", 1, "read", n % 7, 3, "byte") for n in range(50)])
     assert merged.merged(rows.lazy()).equals(merged.merged(rows))

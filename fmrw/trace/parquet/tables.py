@@ -76,7 +76,7 @@ def rows(
 
 
 def each(path: Path, columns: pl.Schema, take: Callable[[pl.DataFrame], None]) -> None:
-    """Hand these columns of a Parquet file over in batches, each tried before, in no order; `take` asks nothing of files itself.
+    """Hand these columns of a Parquet file over in batches, each tried before, in their order; `take` asks nothing of files itself.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def each(path: Path, columns: pl.Schema, take: Callable[[pl.DataFrame], None]) -
     """
     with _told(path), _opened(path) as file, _silenced():
         lazy = _sound(file, columns)
-        for batch in lazy.collect_batches(chunk_size=_BATCH, maintain_order=False):
+        for batch in lazy.collect_batches(chunk_size=_BATCH, maintain_order=True):
             _examine(batch.lazy(), columns)
             take(batch)
 

@@ -13,6 +13,7 @@ Struct: TypeAlias = "dict[int, Any]"
 _DEEPEST = 12
 _MOST_VALUES = 4_000_000  # forty for each column of each group: two thousand million events of ours
 _LONGEST_VARINT = 10
+_MORE = 128  # the bit of a byte that says there is more
 _SHIFTS = range(0, 7 * _LONGEST_VARINT, 7)
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 12
 _INTEGERS = (4, 5, 6)
@@ -38,10 +39,15 @@ class Reader:
         if depth > _DEEPEST:
             raise ValueError("nested too deeply")
         found: Struct = {}
-        field = 0
+        data, last, field = self._data, len(self._data) - 1, 0
         while head := self._byte():
             field = field + (head >> 4) if head >> 4 else self._zigzag()
-            found[field] = self._value(head & 15, depth, field=True)
+            kind, place = head & 15, self.place
+            if kind in _INTEGERS and place < last and self._left > 0 and (byte := data[place]) < _MORE:
+                found[field] = (byte >> 1) ^ -(byte & 1)  # most values are small numbers: no calls for these
+                self.place, self._left = place + 1, self._left - 1
+            else:
+                found[field] = self._value(kind, depth, field=True)
         return found
 
     def _value(self, kind: int, depth: int, *, field: bool = False) -> Any:  # noqa: ANN401 - what is there
@@ -73,10 +79,11 @@ class Reader:
         return [self._value(head & 15, depth) for _ in range(count)]
 
     def _byte(self) -> int:
-        if self.place >= len(self._data):
+        place = self.place
+        if place >= len(self._data):
             raise ValueError("cut short")
-        self.place += 1
-        return self._data[self.place - 1]
+        self.place = place + 1
+        return self._data[place]
 
     def _take(self, count: int) -> bytes:
         if count > len(self._data) - self.place:
@@ -89,7 +96,7 @@ class Reader:
         for shift, byte in zip(_SHIFTS, data[place : place + _LONGEST_VARINT], strict=False):
             place += 1
             value |= (byte & 127) << shift
-            if byte < 128:  # noqa: PLR2004 - the bit that says there is more
+            if byte < _MORE:
                 self.place = place
                 return value
         raise ValueError("a number without end" if place < len(data) else "cut short")
