@@ -86,7 +86,7 @@ def wants_json(context: click.Context) -> bool:
 def capture_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say how a directory is monitored."""
     options = [
-        click.option("--capture", type=CAPTURES, default="exact", show_default=True, help="exact: every call to the byte (shared mmap gets ENODEV); paged: first touch of each page, shared mmap works; cached: what the page cache asks for."),
+        click.option("--capture", type=CAPTURES, default="exact", show_default=True, help="exact: every call to the byte, mapped files by the page; paged: the first touch of each page; cached: what the page cache asks for."),
         click.option("--grain", type=click.IntRange(0, 1 << 30), default=0, metavar="BYTES", help="Block size to report, which sizes the buffers of stdio and Python; 0 keeps the true one."),
         click.option("--read-only", is_flag=True, help="Refuse every change with EROFS."),
         click.option("--allow-other", is_flag=True, help="Let other users in, with the permissions of the files."),

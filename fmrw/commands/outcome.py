@@ -56,16 +56,17 @@ class Door:
         """Mount with a worker that outlives the shell's command."""
         from fmrw.capture.mounts.registry import resolved  # noqa: PLC0415
         from fmrw.commands.tables import mounted_text  # noqa: PLC0415
-        from fmrw.recording import mount  # noqa: PLC0415 - heavy
+        from fmrw.recording import mount, remarks  # noqa: PLC0415 - heavy
         from fmrw.recording import mounts as overview  # noqa: PLC0415 - heavy
 
         session = resolved(output or default_session(root))
         worker = mount.start_background(root, session, **options)
         data = {"root": str(root), "session": str(session), "worker": worker, **options}
         shown = mounted_text(root, session, options)
+        notes = remarks.begun(session, options)
         if not foreground:
-            return Outcome([shown], data, value=session)
-        click.echo(shown.plain, err=True)
+            return Outcome([shown], data, value=session, notes=notes)
+        click.echo("\n".join([shown.plain, *notes]), err=True)
         overview.wait_until_unmounted(root, worker)
         return Outcome(data=data, value=session, notes=[f"session kept in {visible(str(session))}"])
 

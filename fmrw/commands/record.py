@@ -99,6 +99,7 @@ def _text(path: Path | None) -> str | None:
 
 def _notes(trace: Trace, status: int, command: Sequence[str]) -> list[str]:
     """Say what a user must know about a recording."""
+    from fmrw.recording.remarks import lacking  # noqa: PLC0415 - the same package
     from fmrw.recording.run import NOT_EXECUTABLE, NOT_FOUND  # noqa: PLC0415 - heavy
 
     notes = []
@@ -120,16 +121,14 @@ def _notes(trace: Trace, status: int, command: Sequence[str]) -> list[str]:
         notes.append(
             f"{facts['guessed_calls']:,} large calls were joined by contiguity, since system calls may not be looked at here; `fmrw doctor` tells the cure."
         )
-    notes.extend(_suspects(trace))
-    return notes
+    missing = lacking(facts)
+    return [*notes, *missing, *(_suspects(trace) if missing else [])]
 
 
 def _suspects(trace: Trace) -> list[str]:
-    """Name the files a program opened and closed without a read in `exact`: perhaps it wanted to map them."""
+    """Name the files a program opened and closed without a read: perhaps it wanted to map them, and could not."""
     from fmrw.session.questions import unused_opens  # noqa: PLC0415 - heavy
 
-    if (trace.facts.get("options") or {}).get("capture") != "exact":
-        return []
     paths = unused_opens(trace.lazy)
     if not paths:
         return []
@@ -137,7 +136,7 @@ def _suspects(trace: Trace) -> list[str]:
         f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
     )
     return [
-        f"opened but never read: {shown}. A program that maps files shared (mmap) gets ENODEV in exact; if it failed, try --capture paged."
+        f"opened but never read: {shown}. If a program wanted to map that and failed, try --capture paged."
     ]
 
 

@@ -22,6 +22,7 @@ from fmrw.commands.tables import mounted_text
 from fmrw.errors import FmrwError, NotMounted
 from fmrw.recording import mount as mounting
 from fmrw.recording import run as running
+from fmrw.recording.remarks import lacking
 from fmrw.text import visible
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class CellDoor(Door):
         self.kept[mounted.root] = mounted.trace
         shown = mounted_text(mounted.root, mounted.session if output is not None else None, options, "%")
         data = {"root": str(root), "worker": mounted.worker_pid, **options}
-        return Outcome([shown], data, value=mounted, notes=notes)
+        return Outcome([shown], data, value=mounted, notes=notes + lacking(mounted.facts()))
 
     def run(self, command: Sequence[str], directory: Path, **options: Any) -> running.Run:  # noqa: ANN401
         """Run a command whose output goes into the cell; an interrupt ends it, and what it did is shown."""

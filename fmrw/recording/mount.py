@@ -287,8 +287,9 @@ def mount(
     directory
         An existing directory; what is in it stays where it is, seen through the mount.
     capture
-        `exact`: every read and write, to the byte; shared `mmap` gets ENODEV. `paged`: the first touch of every page,
-        shared `mmap` included. `cached`: what the page cache asks for, read-ahead and all.
+        `exact`: every read and write, to the byte, and mapped files by the page, at the first touch of each page (shared `mmap`
+        gets ENODEV before Linux 6.6). `paged`: the first touch of every page, however it is touched. `cached`: what the
+        page cache asks for, read-ahead and all.
     grain
         `st_blksize` to report, which sizes the buffers of glibc's stdio and of CPython; 0 leaves it.
     reports

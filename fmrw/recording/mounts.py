@@ -8,6 +8,7 @@ from fmrw.capture.mounts import registry
 from fmrw.capture.mounts import unmount as unmounting
 from fmrw.errors import Busy, NotMounted, SessionError
 from fmrw.recording.mount import live
+from fmrw.recording.remarks import lacking
 from fmrw.text import visible
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SEAL_S = 600  # a session of 100 million events takes a while to become Parquet
-_MAPPING_HINT = "exact: a program that maps files shared (mmap) gets ENODEV; monitor with --capture paged if one needs it."
 
 
 def unmount(directory: str | os.PathLike[str], *, force: bool = False, abort: bool = False) -> Path | None:
@@ -88,7 +88,7 @@ def _status(point: registry.MountPoint) -> dict[str, Any]:
     return {
         **entry, "worker": worker.pid, "session": str(worker.session), "state": state, "capture": capture,
         "parent": facts.get("parent"), "started": facts.get("started"), **counters,
-        "notes": _notes(point.root, capture, state, counters),
+        "notes": lacking({**facts, **counters}) + _notes(point.root, state, counters),
     }  # fmt: skip
 
 
@@ -108,9 +108,9 @@ def _without_worker(root: Path) -> dict[str, Any]:
     return found[registry.probe(root)]
 
 
-def _notes(root: Path, capture: str, state: str, counters: Mapping[str, int]) -> list[str]:
+def _notes(root: Path, state: str, counters: Mapping[str, Any]) -> list[str]:
     shown = visible(str(root))
-    notes = [_MAPPING_HINT] if capture == "exact" else []
+    notes = []
     if state == "stopped":
         notes.append(
             f"the worker of {shown} is stopped, and who reads there waits; `fmrw unmount --abort {shown}` frees them."
@@ -132,13 +132,13 @@ def _state(pid: int) -> str:
     return "stopped" if stopped else "monitoring"
 
 
-def _counters(session: Path) -> dict[str, int]:
+def _counters(session: Path) -> dict[str, Any]:
     """Give a live session's counters; empty while its journal is not there."""
     from fmrw.trace import store  # noqa: PLC0415 - polars, and where nothing is monitored nobody needs it
 
     try:
         with store.following(session) as follower:
             counters = {name: follower.head.counter(name) for name in ("lost", "faults")}
-            return {"events": follower.count(), **counters}
+            return {"events": follower.count(), **counters, "lacks": follower.head.lacks()}
     except SessionError:
         return {}

@@ -132,6 +132,7 @@ def counts(follower: Follower) -> dict[str, Any]:
         "lost": follower.head.counter("lost"),
         "faults": follower.head.counter("faults"),
         "guessed_calls": follower.head.counter("guessed"),
+        "lacks": follower.head.lacks(),
         "files": {
             path: {"size": size, "mtime_ns": mtime}
             for path, (size, mtime) in itertools.islice(names.files.items(), _LISTED)

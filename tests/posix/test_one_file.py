@@ -35,14 +35,13 @@ class File:
     def __init__(self, side: Side, name: str, chance: random.Random) -> None:
         self.path = side.root / name
         self.beneath = side.beneath
-        self.shared = side.capture != "exact"
         self.chance = chance
         self.truth = bytearray()
         self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-        self.appending = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+        self.appending = os.open(self.path, os.O_RDWR | os.O_APPEND)
         self.steps: tuple[Callable[[], None], ...] = (
             self.read, self.read, self.write, self.write, self.append, self.truncate, self.punch, self.allocate,
-            self.read_mapped, self.write_mapped if self.shared else self.read_mapped, self.reopen, self.sync,
+            self.read_mapped, self.write_mapped, self.append_mapped, self.reopen, self.sync,
         )  # fmt: skip
 
     def _place(self, most: int) -> tuple[int, int]:
@@ -99,20 +98,27 @@ class File:
         self._allocate(0, start, length)
         self.truth.extend(bytes(max(0, start + length - len(self.truth))))
 
-    def _mapped(self, kind: int, access: int) -> mmap.mmap:
-        return mmap.mmap(self.fd, len(self.truth), flags=kind, prot=access)
+    def _mapped(self, kind: int, access: int, fd: int | None = None) -> mmap.mmap:
+        return mmap.mmap(self.fd if fd is None else fd, len(self.truth), flags=kind, prot=access)
 
     def read_mapped(self) -> None:
         if (place := self._inside()) is not None:
-            kind = mmap.MAP_SHARED if self.shared and self.chance.random() < 0.5 else mmap.MAP_PRIVATE
+            kind = self.chance.choice((mmap.MAP_SHARED, mmap.MAP_PRIVATE))
             with self._mapped(kind, mmap.PROT_READ) as mapped:
                 assert mapped[slice(*place)] == self.truth[slice(*place)]
 
     def write_mapped(self) -> None:
+        self._write_mapped(self.fd)
+
+    def append_mapped(self) -> None:
+        """Map what is opened to append, which puts pages to their places all the same."""
+        self._write_mapped(self.appending)
+
+    def _write_mapped(self, fd: int) -> None:
         if (place := self._inside()) is not None:
             start, end = place
             data = self.chance.randbytes(end - start)
-            with self._mapped(mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE) as mapped:
+            with self._mapped(mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE, fd) as mapped:
                 mapped[start:end] = data
                 if self.chance.random() < 0.5:
                     mapped.flush()

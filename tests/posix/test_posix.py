@@ -8,7 +8,7 @@ What cannot be equal, asserted in `test_differences.py`
 ============================  ============================================  ======================================
 what                          on the mount                                  why
 ============================  ============================================  ======================================
-shared `mmap` in `exact`      ENODEV; works in `paged` and `cached`         direct I/O has no page cache
+writes beneath under a map    seen when the file is next opened or mapped   pages are kept above
 locks seen from beneath       not seen; between users of the mount: equal   kept by the kernel, per mount
 SEEK_DATA, SEEK_HOLE          the file is one piece of data                 no such request in libfuse 2
 rename2 flags                 EINVAL                                        the same

@@ -29,7 +29,7 @@ SECONDS = "2"
 ENGINES = {
     "psync": ("exact", "paged", "cached"),
     "pvsync": ("exact", "paged"),
-    "mmap": ("paged", "cached"),
+    "mmap": ("exact", "paged", "cached"),
     "libaio": ("exact", "paged"),
 }
 

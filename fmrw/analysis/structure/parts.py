@@ -62,8 +62,7 @@ class Rebuilt(Damaged):
 class Source:
     """The bytes of a file, read where asked.
 
-    Not an mmap, the obvious way: a file cut while it is mapped kills the process, and a file on a byte-exact mount
-    cannot be mapped shared at all.
+    Not an mmap, the obvious way: a file cut while it is mapped kills the process.
     """
 
     def __init__(self, file: BinaryIO) -> None:

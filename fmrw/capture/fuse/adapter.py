@@ -152,6 +152,8 @@ class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
         libfuse mount options; constants only, since libfuse joins them with commas unescaped.
     started : callable
         Called once, from a libfuse thread, when the kernel has accepted the mount.
+    direct : bool
+        Whether files are opened for direct I/O.
     """
 
     def __init__(  # replaces fusepy's, see the module's docstring
@@ -160,8 +162,11 @@ class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
         mountpoint: bytes,
         options: Sequence[str],
         started: Callable[[], None],
+        *,
+        direct: bool = False,
     ) -> None:
         self.operations = operations
+        self._direct = direct
         self._started = started
         self._gate = Gate()
         self._rooms: Rooms | None = None
@@ -190,7 +195,10 @@ class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
             return 1
         try:
             library = loop.library(fuse._libfuse)  # noqa: SLF001 - fusepy's own handle
-            loop.Loop(library, _session(served), self._promised, self._gate, self._transfers).run()
+            loop.Loop(
+                library, _session(served), self._promised, self._gate, self._transfers,
+                direct=self._direct, agreed=self.operations.agreed,
+            ).run()  # fmt: skip
         finally:
             _teardown(served, mountpoint)
             libc.ignore_signal(signal.SIGPIPE)  # as Python has it; libfuse has just set it to kill

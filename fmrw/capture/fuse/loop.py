@@ -10,7 +10,13 @@ The kernel's first request, INIT, is answered through a channel of our own, whic
   `default_permissions` alone it decides by the mode, whose group bits are only the mask of such a list: who is shut out by name
   would be let in;
 - `FUSE_MAX_PAGES` (Linux 4.20): a request carries up to 1 MiB instead of 32 pages. So most calls are one request, and a
-  request that is smaller than such a one is known to be a whole call without a look at the caller.
+  request that is smaller than such a one is known to be a whole call without a look at the caller;
+- `FUSE_DIRECT_IO_ALLOW_MMAP` (Linux 6.6): files opened for direct I/O can be mapped shared, which is ENODEV without. Page faults and the
+  pages that are written back then come as requests of the page cache; `read` and `write` beside them stay what the program asked for;
+- `FUSE_ASYNC_DIO` (Linux 3.9), where files are opened for direct I/O: an asynchronous read over the end of a file gives what is there.
+  Without it the kernel gives io_uring a short read whose position it has not moved on, io_uring asks for the rest at the same
+  place, and the tail comes twice. The requests of such a call could come at once and in any order. So only one may wait for its
+  answer (`max_background`): who submits the next waits meanwhile, in the call that is looked up to put requests together.
 """
 
 from __future__ import annotations
@@ -35,12 +41,24 @@ if TYPE_CHECKING:
 DONT_MASK = 1 << 6  # include/uapi/linux/fuse.h
 POSIX_ACL = 1 << 20
 _MAX_PAGES = 1 << 22
+_EXTENDED = 1 << 30  # FUSE_INIT_EXT: there are 64 flags, of which `flags2` holds the upper half
+SHARED_MAPS = 1 << 36  # FUSE_DIRECT_IO_ALLOW_MMAP
+ASYNC_DIRECT = 1 << 15  # FUSE_ASYNC_DIO
+_WELCOME = _EXTENDED | SHARED_MAPS | ASYNC_DIRECT
+"""Flags that are promised for direct I/O wherever the kernel offers them."""
 RENAME = 12
 _OPCODE_AT = 4  # in struct fuse_in_header
-_OFFERED_AT = 52  # flags in struct fuse_init_in, behind the header
-_ANSWER_FLAGS_AT, _MAX_WRITE_AT, _MAX_PAGES_AT = 12, 20, 28  # in struct fuse_init_out
+_OFFERED_AT, _OFFERED_ABOVE_AT = 52, 56  # flags and flags2 in struct fuse_init_in, behind the header
+_ANSWER_FLAGS_AT, _BACKGROUND_AT, _MAX_WRITE_AT, _MAX_PAGES_AT, _ANSWER_ABOVE_AT = (
+    12,
+    16,
+    20,
+    28,
+    32,
+)  # in struct fuse_init_out
 _ANSWER_SIZE = 64  # of it since protocol 7.23
 _NAMES_AT = 48  # of a rename: after struct fuse_in_header and struct fuse_rename_in
+_LOWER = (1 << 32) - 1
 _HEADER_SIZE = 16  # of struct fuse_out_header, which begins with the length of all
 _READ = 1 << 20  # bytes of a request, at most
 _WRITE = 1 << 18  # less, since every thread holds room for it
@@ -114,6 +132,13 @@ def library(fuse: ctypes.CDLL) -> Library:
     )
 
 
+def _offered(request: Any) -> int:  # noqa: ANN401 - an array of ctypes
+    """Give the flags that the kernel offers in INIT, all 64 of them."""
+    flags = c_uint32.from_buffer(request, _OFFERED_AT).value
+    above = c_uint32.from_buffer(request, _OFFERED_ABOVE_AT).value if flags & _EXTENDED else 0
+    return flags | above << 32
+
+
 def _large() -> Limits:
     """Give what is asked for where the kernel is able to."""
     pages = min(_READ // mmap.PAGESIZE, most_fuse_pages())
@@ -132,12 +157,16 @@ class Loop:
     session : int
         Its session.
     promised : int
-        Flags added to the answer to INIT.
+        Flags added to the answer to INIT, without which nothing is served.
     gate : Gate
         Which every operation passes.
     answering : callable
         Called in each thread with (where it receives requests, the descriptor to answer on, what a request carries); gives opcode → function that
         answers the request that lies there. What it does not name is processed by libfuse.
+    direct : bool
+        Whether files are opened for direct I/O, for which more is promised where the kernel offers it.
+    agreed : callable
+        Called once, before the kernel is answered, with all flags that are added.
     """
 
     def __init__(
@@ -147,8 +176,13 @@ class Loop:
         promised: int,
         gate: Gate,
         answering: Callable[[memoryview, int, Limits], Mapping[int, Callable[[], None]]] = lambda *_: {},
+        *,
+        direct: bool = False,
+        agreed: Callable[[int], None] = lambda _flags: None,
     ) -> None:
         self._fuse = fuse
+        self._welcome = _WELCOME if direct else 0
+        self._agreed = agreed
         self._answering = answering
         self._session = session
         self._promised = promised
@@ -181,11 +215,13 @@ class Loop:
         if not length:
             return
         buffer = (ctypes.c_char * self._size).from_buffer(memory)
-        offered = c_uint32.from_buffer(buffer, _OFFERED_AT).value
+        offered = _offered(buffer)
         if self._promised & ~offered:
             raise OSError(
                 errno.EOPNOTSUPP, "this kernel's FUSE knows no access control lists; leave --allow-other out"
             )
+        self._promised |= offered & self._welcome
+        self._agreed(self._promised)
         if offered & _MAX_PAGES:
             self.limits = _large()
             self._size = max(self._size, DATA_AT + self.limits.write)
@@ -202,7 +238,10 @@ class Loop:
         if count > 1:
             answer = ctypes.create_string_buffer(_ANSWER_SIZE)
             ctypes.memmove(answer, parts[1].base, parts[1].length)
-            c_uint32.from_buffer(answer, _ANSWER_FLAGS_AT).value |= self._promised
+            c_uint32.from_buffer(answer, _ANSWER_FLAGS_AT).value |= self._promised & _LOWER
+            c_uint32.from_buffer(answer, _ANSWER_ABOVE_AT).value |= self._promised >> 32
+            if self._promised & ASYNC_DIRECT:
+                c_uint16.from_buffer(answer, _BACKGROUND_AT).value = 1
             if self.limits is not PLAIN:
                 c_uint32.from_buffer(answer, _ANSWER_FLAGS_AT).value |= _MAX_PAGES
                 c_uint32.from_buffer(answer, _MAX_WRITE_AT).value = self.limits.write

@@ -61,6 +61,9 @@ class Names:
         """Take note of an exception that is no OSError; the program sees EIO."""
         _log.error("%s failed: %r", operation, error, exc_info=error)
 
+    def agreed(self, flags: int) -> None:
+        """Take note of the flags that stand in the answer to INIT (`fmrw.capture.fuse.loop`)."""
+
     # Paths
 
     def place(self, path: bytes) -> Place:

@@ -102,9 +102,11 @@ class Passthrough(Names):
     def read(self, fh: int, buffer: memoryview, size: int, offset: int) -> int:
         return libc.pread_into(self.handles[fh].fd, buffer, size, offset)
 
-    def write(self, fh: int, buffer: memoryview, size: int, offset: int) -> int:
+    def write(self, fh: int, buffer: memoryview, size: int, offset: int, exact: bool = True) -> int:  # noqa: FBT002
+        """Write what a program writes; a page of a shared mapping goes to its place, also into a file that is opened to append."""
         handle = self.handles[fh]
-        done = libc.pwrite_from(handle.fd, buffer, size, offset)
+        put = libc.pwrite_from if exact or not handle.append else libc.pwrite_in_place
+        done = put(handle.fd, buffer, size, offset)
         if self._serves_others:
             self._clear_set_id(handle.fd)
         return done

@@ -62,7 +62,9 @@ FIELDS = (
 RECORD = struct.Struct("<" + "".join(code for _name, code in FIELDS))
 SEGMENT = 65_536
 SEGMENT_BYTES = SEGMENT * RECORD.size
-HEAD = ("magic", "version", "armed", "lost", "faults", "closed", "guessed", "records")
+HEAD = ("magic", "version", "armed", "lost", "faults", "closed", "guessed", "records", "lacks")
+LACKS = ("shared_maps", "async_direct")
+"""Bits of `lacks`: what this kernel's FUSE does not offer (`fmrw.capture.fuse.loop`)."""
 HEAD_BYTES = 4096
 
 PAGE, MORE, CONTINUES = 1, 2, 4  # bits of `flags`
@@ -72,7 +74,7 @@ READ, WRITE, OPEN, CLOSE, TRUNCATE, RENAME, UNLINK, VOID, ADVISE = range(9)
 _quoted = json.encoder.encode_basestring_ascii
 _RETRY_S = 0.1
 _PENDING = 8 << 20
-_ARMED, _LOST, _FAULTS, _CLOSED, _GUESSED, _RECORDS = (HEAD.index(name) for name in HEAD[2:])
+_ARMED, _LOST, _FAULTS, _CLOSED, _GUESSED, _RECORDS, _LACKS = (HEAD.index(name) for name in HEAD[2:])
 
 
 class _Segment:
@@ -234,6 +236,10 @@ class Journal:
         with self._lock:
             self._head[_GUESSED] += 1
 
+    def tell_lacks(self, *names: str) -> None:
+        """Say which of `LACKS` this kernel does not offer."""
+        self._head[_LACKS] = sum(1 << LACKS.index(name) for name in names)
+
     def close(self) -> None:
         """Write what is pending, cut the last segment to what it holds, say that this is all."""
         with self._lock:
@@ -301,6 +307,10 @@ class Head:
     def counter(self, name: str) -> int:
         """Give one of `HEAD`."""
         return self._view[HEAD.index(name)]
+
+    def lacks(self) -> list[str]:
+        """Give those of `LACKS` that the kernel does not offer."""
+        return [name for bit, name in enumerate(LACKS) if self.counter("lacks") >> bit & 1]
 
 
 def segments(directory: int) -> Iterator[bytes]:

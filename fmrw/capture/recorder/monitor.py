@@ -23,6 +23,7 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from fmrw.capture.fuse import loop
 from fmrw.capture.fuse.transfers import PLAIN
 from fmrw.capture.mirror.passthrough import Passthrough
 from fmrw.capture.native.pairs import Native, User
@@ -138,6 +139,11 @@ class Monitor(Passthrough):
         self.journal.count_fault()
         super().fault(operation, error)
 
+    def agreed(self, flags: int) -> None:
+        wanted = {"shared_maps": loop.SHARED_MAPS, "async_direct": loop.ASYNC_DIRECT}
+        if self._direct:
+            self.journal.tell_lacks(*(name for name, flag in wanted.items() if not flags & flag))
+
     # Operations that are recorded
 
     def read(self, fh: int, buffer: memoryview, size: int, offset: int, exact: bool = True) -> int:  # noqa: FBT002
@@ -162,14 +168,14 @@ class Monitor(Passthrough):
     def write(self, fh: int, buffer: memoryview, size: int, offset: int, exact: bool = True) -> int:  # noqa: FBT002
         handle = self.handles[fh]
         try:
-            done = super().write(fh, buffer, size, offset)
+            done = super().write(fh, buffer, size, offset, exact)
         except OSError as error:
             self._recorded(
                 self._transfer, log.WRITE, handle, offset, size, 0, exact, error.errno or errno.EIO
             )
             raise
         try:  # as in `read`
-            if handle.append:  # the data went to the end, wherever the kernel thought that was
+            if handle.append and exact:  # the data went to the end, wherever the kernel thought that was
                 offset = os.lseek(handle.fd, 0, os.SEEK_END) - done
             self._transfer(log.WRITE, handle, offset, size, done, exact, 0)
         except BaseException as error:  # noqa: BLE001 - see `_recorded`

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import functools
 import os
+import threading
 from ctypes import c_char_p, c_int, c_int64, c_long, c_size_t, c_uint, c_uint64, c_void_p
 from typing import Any
 
@@ -65,6 +67,8 @@ _unshare = _function("unshare", c_int)
 _call2 = ctypes.CDLL(None, use_errno=True).syscall  # `_syscall` has openat2's argument types
 _call2.argtypes, _call2.restype = (c_long, c_size_t, c_void_p), c_long
 _CLONE_FS = 0x200
+_RWF_NOAPPEND = 0x20  # include/uapi/linux/fs.h
+_one_at_a_time = threading.Lock()
 _SAME = 0xFFFFFFFF  # an id that is never set: the call only tells the present one
 _SYS_SETGROUPS = {"x86_64": 116, "aarch64": 159}.get(os.uname().machine)
 
@@ -84,6 +88,25 @@ def pread_into(fd: int, buffer: memoryview, size: int, offset: int) -> int:
 def pwrite_from(fd: int, buffer: memoryview, size: int, offset: int) -> int:
     """Write `size` bytes from the beginning of a buffer at `offset`; give the number written."""
     return os.pwrite(fd, buffer[:size], offset)
+
+
+def pwrite_in_place(fd: int, buffer: memoryview, size: int, offset: int) -> int:
+    """Write at `offset` also where the descriptor was opened to append: Linux appends then, whatever offset pwrite(2) is given.
+
+    Before Linux 6.9, which has a flag for it, the descriptor appends not at all for that moment.
+    """
+    try:
+        return os.pwritev(fd, (buffer[:size],), offset, _RWF_NOAPPEND)
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+    with _one_at_a_time:
+        flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+        fcntl.fcntl(fd, fcntl.F_SETFL, flags & ~os.O_APPEND)
+        try:
+            return os.pwrite(fd, buffer[:size], offset)
+        finally:
+            fcntl.fcntl(fd, fcntl.F_SETFL, flags)
 
 
 def stat_into(directory: int, name: bytes, address: int) -> None:

@@ -143,7 +143,9 @@ class Worker:
             started()
             self._say(json.dumps({"ready": os.getpid()}).encode() + b"\n")
 
-        adapter = Adapter(operations, os.fsencode(self.settings.root), options_of(self.settings), ready)
+        direct = self.settings.capture == "exact"
+        root, options = os.fsencode(self.settings.root), options_of(self.settings)
+        adapter = Adapter(operations, root, options, ready, direct=direct)
         try:
             return adapter.serve()
         finally:
