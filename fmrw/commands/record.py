@@ -43,6 +43,9 @@ _NAMED = 3  # files a remark names
     help="Where NAME.csv and NAME-heatmap.pdf are seen in the mount.",
 )
 @click.option("--no-reports", is_flag=True, help="Leave only the session in the output folder.")
+@click.option(
+    "--io-uring", is_flag=True, help="Let COMMAND use io_uring; in exact it is told that there is none."
+)
 @capture_options
 @json_option
 def run(
@@ -56,9 +59,11 @@ def run(
 
     Write COMMAND after `--`. The exit status is the command's.
     """
+    from fmrw.recording.remarks import withheld  # noqa: PLC0415 - heavy
+
     with _reporter(directory, output, wanted=not no_reports) as (reporter, ignored):
         done = door().run(command, directory, output=output, ignored=ignored, **options)
-        notes = _notes(done.trace, done.status, command)
+        notes = [*_notes(done.trace, done.status, command), *withheld(done.io_uring)]
         written: list[Path] = []
         if done.session is not None:
             notes.append(f"session kept in {visible(str(done.session))}")
@@ -99,7 +104,7 @@ def _text(path: Path | None) -> str | None:
 
 def _notes(trace: Trace, status: int, command: Sequence[str]) -> list[str]:
     """Say what a user must know about a recording."""
-    from fmrw.recording.remarks import lacking  # noqa: PLC0415 - the same package
+    from fmrw.recording.remarks import lacking, ringing  # noqa: PLC0415 - heavy
     from fmrw.recording.run import NOT_EXECUTABLE, NOT_FOUND  # noqa: PLC0415 - heavy
 
     notes = []
@@ -122,7 +127,7 @@ def _notes(trace: Trace, status: int, command: Sequence[str]) -> list[str]:
             f"{facts['guessed_calls']:,} large calls were joined by contiguity, since system calls may not be looked at here; `fmrw doctor` tells the cure."
         )
     missing = lacking(facts)
-    return [*notes, *missing, *(_suspects(trace) if missing else [])]
+    return [*notes, *ringing(facts), *missing, *(_suspects(trace) if missing else [])]
 
 
 def _suspects(trace: Trace) -> list[str]:

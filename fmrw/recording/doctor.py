@@ -15,6 +15,8 @@ from fmrw.capture.mounts import registry
 from fmrw.capture.mounts import unmount as unmounting
 from fmrw.capture.native.pairs import Native
 from fmrw.capture.system.proc import ptrace_scope
+from fmrw.errors import MountError
+from fmrw.recording import trial
 from fmrw.text import visible
 from fmrw.trace.folder import abandoned, sweep
 
@@ -41,7 +43,9 @@ class Finding:
 
 def doctor() -> list[Finding]:
     """Check what this machine needs; a finding that is not well ends with its cure, and the order is that in which to mend."""
-    return [check() for check in CHECKS] + _stale()
+    found = [check() for check in CHECKS]
+    able = all(finding.well for finding in found if finding.fatal)
+    return found + (_kernel() if able else []) + _stale()
 
 
 def _python() -> Finding:
@@ -108,6 +112,22 @@ def _native() -> Finding:
         return Finding("compiled transfers", "there")
     cure = f"sudo apt-get install gcc libc6-dev && {shlex.quote(sys.executable)} -m fmrw.capture.native.build"
     return Finding("compiled transfers", "not built; all works, small reads take longer", cure, fatal=False)
+
+
+def _kernel() -> list[Finding]:
+    """Try on a small mount what this kernel does with files that are opened for direct I/O, as `exact` opens them."""
+    try:
+        found = trial.kernel()
+    except (MountError, OSError, ImportError) as error:
+        return [Finding("a mount", visible(str(error)), "fmrw doctor --fix")]
+    paged = "" if found["maps"] else "fmrw mount --capture paged DIR"
+    maps = "work in exact" if found["maps"] else "refused in exact (ENODEV) before Linux 6.6"
+    ring = {
+        None: "not there, so that nothing has to be withheld",
+        True: "reads on at a file's own position",
+        False: "goes wrong at a file's own position in exact; `fmrw run` withholds it, a mount serves by the page who uses it",
+    }[found["position"]]
+    return [Finding("shared maps", maps, paged, fatal=False), Finding("io_uring", ring, fatal=False)]
 
 
 def _stale() -> list[Finding]:

@@ -8,7 +8,7 @@ from fmrw.capture.mounts import registry
 from fmrw.capture.mounts import unmount as unmounting
 from fmrw.errors import Busy, NotMounted, SessionError
 from fmrw.recording.mount import live
-from fmrw.recording.remarks import lacking
+from fmrw.recording.remarks import remarks
 from fmrw.text import visible
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _status(point: registry.MountPoint) -> dict[str, Any]:
     return {
         **entry, "worker": worker.pid, "session": str(worker.session), "state": state, "capture": capture,
         "parent": facts.get("parent"), "started": facts.get("started"), **counters,
-        "notes": lacking({**facts, **counters}) + _notes(point.root, state, counters),
+        "notes": remarks({**facts, **counters}) + _notes(point.root, state, counters),
     }  # fmt: skip
 
 
@@ -139,6 +139,9 @@ def _counters(session: Path) -> dict[str, Any]:
     try:
         with store.following(session) as follower:
             counters = {name: follower.head.counter(name) for name in ("lost", "faults")}
-            return {"events": follower.count(), **counters, "lacks": follower.head.lacks()}
+            if follower.head.counter("rings"):
+                follower.names.refresh()
+            told = {"lacks": follower.head.lacks(), "rings": follower.names.rings}
+            return {"events": follower.count(), **counters, **told}
     except SessionError:
         return {}

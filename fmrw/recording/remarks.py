@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fmrw.capture.recorder.journal import Head
+from fmrw.capture.system.seccomp import Withheld
+from fmrw.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _LACKING = {
@@ -15,11 +17,52 @@ _LACKING = {
     "async_direct": "exact: asynchronous reads over the end of a file give wrong bytes on this kernel (before Linux 3.9); monitor with --capture paged if a program needs them.",
 }
 
+_NAMED = 3  # processes a remark names
+_LATE = "WRONG BYTES ARE POSSIBLE: {} set io_uring up with files open already; what it reads and writes there at the file's own position (offset -1) goes wrong on this kernel. Start it with `fmrw run`, which withholds io_uring, or monitor with --capture paged."
+_HIDDEN = "{} may not be looked at and could use io_uring; what it opened is seen by the page."
+_RINGS = "{} uses io_uring; what it opened is seen by the page."
+_WITHHELD = {
+    Withheld.WITHOUT_PRIVILEGES.value: "io_uring was withheld from the command, and, since you are not root, what set-uid programs (sudo, fusermount3) may do more than you; --io-uring leaves it both.",
+    Withheld.REFUSED.value: "io_uring could not be withheld from the command, since seccomp is refused here; what uses it is seen by the page.",
+}
+
 
 def begun(session: Path, options: Mapping[str, Any]) -> list[str]:
     """Say what to know about a recording that has just begun; its journal is not read, which would take polars."""
     with (session / "journal" / "head").open("rb") as head:
         return lacking({"options": options, "lacks": Head(head.fileno(), writable=False).lacks()})
+
+
+def remarks(facts: Mapping[str, Any]) -> list[str]:
+    """Say all that is to be known of a recording by its facts."""
+    return [*lacking(facts), *ringing(facts)]
+
+
+def ringing(facts: Mapping[str, Any]) -> list[str]:
+    """Say who uses io_uring, and what that means for the program and for what was recorded.
+
+    Parameters
+    ----------
+    facts
+        Those of the session: `rings`.
+    """
+    found = [ring for ring in facts.get("rings") or [] if isinstance(ring, dict)]
+    kinds = {
+        _LATE: [ring for ring in found if ring.get("late")],
+        _HIDDEN: [ring for ring in found if ring.get("hidden")],
+        _RINGS: [ring for ring in found if not ring.get("late") and not ring.get("hidden")],
+    }
+    return [text.format(_named(rings)) for text, rings in kinds.items() if rings]
+
+
+def withheld(how: str) -> list[str]:
+    """Say what it means for a command how io_uring was kept from it (`Run.io_uring`)."""
+    return [_WITHHELD[how]] if how in _WITHHELD else []
+
+
+def _named(rings: Sequence[Mapping[str, Any]]) -> str:
+    shown = [f"{visible(str(ring.get('name')))} [{ring.get('pid')}]" for ring in rings[:_NAMED]]
+    return ", ".join(shown) + (f" and {len(rings) - _NAMED} more" if len(rings) > _NAMED else "")
 
 
 def lacking(facts: Mapping[str, Any]) -> list[str]:

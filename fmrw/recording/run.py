@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmrw.errors import SessionError
+from fmrw.recording.children import start_without_io_uring, started
 from fmrw.recording.mount import Mount, mount
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
+    from fmrw.recording.children import Start
     from fmrw.recording.mount import ReportMode
     from fmrw.session.trace import Trace
 
@@ -36,11 +38,14 @@ class Run:
         What it did.
     session : Path or None
         Where that is kept.
+    io_uring : str
+        How io_uring was kept from it: `withheld`, `withheld, and set-uid programs with it`, `refused`, `not there`, `allowed`.
     """
 
     status: int
     trace: Trace
     session: Path | None
+    io_uring: str = "allowed"
 
 
 def run(
@@ -51,6 +56,7 @@ def run(
     reports: ReportMode = "aside",
     watch: Callable[[Mount, subprocess.Popen[bytes]], int] | None = None,
     stdout: int | None = None,
+    io_uring: bool = False,
     **options: Any,  # noqa: ANN401 - those of `mount`
 ) -> Run:
     """Run a command with a directory monitored, then unmount.
@@ -67,6 +73,9 @@ def run(
         Called with the mount and the running child, waits for it and gives its status (for a progress display).
     stdout
         `subprocess.PIPE` hands the child's output, errors included, to `watch`; without it the child has ours.
+    io_uring
+        Let the command use io_uring. Without it, in `exact`, the kernel tells it that there is none: most programs then
+        read and write as they do elsewhere, and every call is seen to the byte.
 
     Raises
     ------
@@ -79,8 +88,9 @@ def run(
         raise SessionError("the command is a line of text; give a list, as `shlex.split` makes one of it.")
     mounted = mount(directory, reports=reports, output=output, command=command, **options)
     with ending(mounted):
-        status = _spawn(command, mounted, watch or (lambda _mount, child: child.wait()), stdout)
-    return Run(status, mounted.trace, mounted.session)
+        start = start_without_io_uring if mounted.settings.capture == "exact" and not io_uring else started
+        found = _spawn(command, mounted, watch or (lambda _mount, child: child.wait()), stdout, start)
+    return Run(found[0], mounted.trace, mounted.session, found[1])
 
 
 @contextlib.contextmanager
@@ -118,20 +128,21 @@ def _spawn(
     mounted: Mount,
     watch: Callable[[Mount, subprocess.Popen[bytes]], int],
     stdout: int | None,
-) -> int:
-    """Start a child whose working directory is looked up on the mount; give its status as a shell does."""
+    start: Start,
+) -> tuple[int, str]:
+    """Start a child whose working directory is looked up on the mount; give its status as a shell does, and what `start` says."""
     try:
-        child = subprocess.Popen(
+        child, said = start(
             command, cwd=Path.cwd(), stdout=stdout, stderr=None if stdout is None else subprocess.STDOUT
         )
     except FileNotFoundError:
-        return NOT_FOUND
+        return NOT_FOUND, ""
     except OSError:
-        return NOT_EXECUTABLE
+        return NOT_EXECUTABLE, ""
     try:
         status = watch(mounted, child)
     except BaseException:
         child.terminate()
         child.wait()
         raise
-    return status if status >= 0 else 128 - status
+    return status if status >= 0 else 128 - status, said

@@ -42,6 +42,8 @@ class Names:
     processes : dict of int to dict
     files : dict of str to (size, mtime_ns)
     renames : list of (time_ns, old, new)
+    rings : list of dict
+        Who uses io_uring: pid, name, late, hidden (`fmrw.capture.recorder.rings`).
     """
 
     def __init__(self, directory: int) -> None:
@@ -53,11 +55,13 @@ class Names:
         self.processes: dict[int, dict[str, Any]] = {}
         self.files: dict[str, tuple[int, int]] = {}
         self.renames: list[tuple[int, str, str]] = []
+        self.rings: list[dict[str, Any]] = []
         self._kinds: dict[object, Callable[[Mapping[str, Any]], None]] = {
             "path": self._path,
             "process": self._process,
             "file": self._file,
             "rename": self._rename,
+            "ring": self._ring,
         }
 
     def refresh(self) -> None:
@@ -103,6 +107,10 @@ class Names:
 
     def _rename(self, entry: Mapping[str, Any]) -> None:
         self.renames.append((_number(entry["time_ns"], _I64), _text(entry["old"]), _text(entry["new"])))
+
+    def _ring(self, entry: Mapping[str, Any]) -> None:
+        known = {"pid": _number(entry["pid"], _I32), "name": visible(_text(entry["name"]))}
+        self.rings.append({**known, "late": entry["late"] is True, "hidden": entry["hidden"] is True})
 
     def processes_frame(self) -> pl.DataFrame:
         """Give the processes as a frame of `schema.PROCESSES`."""

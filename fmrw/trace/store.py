@@ -133,6 +133,7 @@ def counts(follower: Follower) -> dict[str, Any]:
         "faults": follower.head.counter("faults"),
         "guessed_calls": follower.head.counter("guessed"),
         "lacks": follower.head.lacks(),
+        "rings": names.rings[:_LISTED],
         "files": {
             path: {"size": size, "mtime_ns": mtime}
             for path, (size, mtime) in itertools.islice(names.files.items(), _LISTED)

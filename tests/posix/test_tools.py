@@ -30,6 +30,7 @@ ENGINES = {
     "psync": ("exact", "paged", "cached"),
     "pvsync": ("exact", "paged"),
     "mmap": ("exact", "paged", "cached"),
+    "io_uring": ("exact", "paged", "cached"),
     "libaio": ("exact", "paged"),
 }
 

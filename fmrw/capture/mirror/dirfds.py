@@ -72,7 +72,7 @@ class Pinned:
 class Handle:
     """An open file: its descriptor, its present path, and its number, which is never given twice."""
 
-    __slots__ = ("append", "closer", "fd", "identity", "number", "path")
+    __slots__ = ("append", "closer", "direct", "fd", "identity", "number", "path")
 
     def __init__(self, number: int, fd: int, path: bytes, flags: int) -> None:
         self.number = number
@@ -80,4 +80,5 @@ class Handle:
         self.path = path
         self.append = bool(flags & os.O_APPEND)
         self.identity = identity(os.fstat(fd))
+        self.direct = 0  # the thread that has opened it for direct I/O
         self.closer: tuple[int, int | None] = (0, None)  # thread and process of the last flush

@@ -6,7 +6,7 @@ and no flushing thread, and is in the page cache — safe from SIGKILL — the m
     head             one page: magic, version, and counters (`HEAD`) shared with whoever looks on
     000000.events    segments of 65,536 records of 64 bytes, allocated before they are mapped, since a full
     000001.events    disk under a mapping is a SIGBUS
-    names.jsonl      one JSON object per line: paths, processes, files, renames; numbered, written before their first use
+    names.jsonl      one JSON object per line: paths, processes, files, renames, who uses io_uring; numbered, written before their first use
 
 A record's place is its sequence number. Its last field is the mark `MARK`: written last, so a record without it is not
 yet there, or never will be: a thread that was killed between taking its place and filling it leaves a hole. A segment
@@ -62,7 +62,7 @@ FIELDS = (
 RECORD = struct.Struct("<" + "".join(code for _name, code in FIELDS))
 SEGMENT = 65_536
 SEGMENT_BYTES = SEGMENT * RECORD.size
-HEAD = ("magic", "version", "armed", "lost", "faults", "closed", "guessed", "records", "lacks")
+HEAD = ("magic", "version", "armed", "lost", "faults", "closed", "guessed", "records", "lacks", "rings")
 LACKS = ("shared_maps", "async_direct")
 """Bits of `lacks`: what this kernel's FUSE does not offer (`fmrw.capture.fuse.loop`)."""
 HEAD_BYTES = 4096
@@ -74,7 +74,7 @@ READ, WRITE, OPEN, CLOSE, TRUNCATE, RENAME, UNLINK, VOID, ADVISE = range(9)
 _quoted = json.encoder.encode_basestring_ascii
 _RETRY_S = 0.1
 _PENDING = 8 << 20
-_ARMED, _LOST, _FAULTS, _CLOSED, _GUESSED, _RECORDS, _LACKS = (HEAD.index(name) for name in HEAD[2:])
+_ARMED, _LOST, _FAULTS, _CLOSED, _GUESSED, _RECORDS, _LACKS, _RINGS = (HEAD.index(name) for name in HEAD[2:])
 
 
 class _Segment:
@@ -239,6 +239,12 @@ class Journal:
     def tell_lacks(self, *names: str) -> None:
         """Say which of `LACKS` this kernel does not offer."""
         self._head[_LACKS] = sum(1 << LACKS.index(name) for name in names)
+
+    def note_ring(self, **facts: Any) -> None:  # noqa: ANN401 - what JSON takes
+        """Say which process uses io_uring, or may."""
+        self.note("ring", **facts)
+        with self._lock:
+            self._head[_RINGS] += 1
 
     def close(self) -> None:
         """Write what is pending, cut the last segment to what it holds, say that this is all."""

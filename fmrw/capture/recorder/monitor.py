@@ -30,6 +30,7 @@ from fmrw.capture.native.pairs import Native, User
 from fmrw.capture.recorder import journal as log
 from fmrw.capture.recorder.calls import DENIED, SYNCHRONOUS, Calls
 from fmrw.capture.recorder.process import IGNORED, WRITEBACK, Identity, Processes
+from fmrw.capture.recorder.rings import Rings, is_worker
 from fmrw.capture.system.libc import pread_into
 from fmrw.text import path_text
 
@@ -111,6 +112,8 @@ class Monitor(Passthrough):
         self._facts: dict[int, int] = {}  # their hashes: a third of the memory, for every file ever opened
         self._calls: Iterator[int] = itertools.count(1)
         self._unfinished: dict[int, _Open] = {}
+        self._rings = Rings(lambda found: self.journal.note_ring(**found._asdict()))
+        self._met: set[int] = set()  # threads and handles, packed: those of which a first request has come
         self._single: set[int] = set()  # threads and handles, packed: those that fill a single buffer
         self.native = Native.load() if self._direct else None
         if self.native is not None:
@@ -198,8 +201,23 @@ class Monitor(Passthrough):
         except OSError as error:
             self._recorded(self._event, log.OPEN, path, 0, 0, 0, error.errno or errno.EIO)
             raise
-        self._recorded(self._note_open, self.handles[number], flags)
-        return number, self._direct
+        handle = self.handles[number]
+        self._recorded(self._note_open, handle, flags)
+        direct = self._direct and not self._is_for_a_ring()
+        handle.direct = self.caller.context.pid if direct else 0
+        return number, direct
+
+    def _is_for_a_ring(self) -> bool:
+        """Tell whether the caller uses io_uring, and must get no file for direct I/O (`fmrw.capture.recorder.rings`)."""
+        try:
+            return self._uses_ring(self.caller.context.pid)
+        except BaseException as error:  # noqa: BLE001 - see `_recorded`
+            self._unrecorded(error)
+            return False
+
+    def _uses_ring(self, tid: int) -> bool:
+        others = (handle.direct for handle in list(self.handles.values()) if handle.direct)
+        return tid != 0 and self._rings.may_use(tid, others)
 
     def flush(self, fh: int) -> None:
         handle = self.handles[fh]
@@ -322,6 +340,7 @@ class Monitor(Passthrough):
 
     def _wanted(self, tid: int, op: int, handle: int, start: int, size: int) -> int:
         """Tell how many bytes the call that begins with a request of this size wants."""
+        self._meet(handle << 32 | tid, tid)
         looked = self._callers.wanted(tid, start, size, writes=op == log.WRITE, whole=size < self._suspect)
         if not looked.several:
             if len(self._single) >= _REMEMBERED:
@@ -331,6 +350,14 @@ class Monitor(Passthrough):
             self.journal.count_guess()
             return _UNKNOWN
         return max(looked.amount, size)
+
+    def _meet(self, pair: int, tid: int) -> None:
+        """Look, with a thread's first request on a file for direct I/O, whether a ring has been set up since it was opened."""
+        if self._direct and pair not in self._met:
+            if len(self._met) >= _REMEMBERED:
+                self._met.clear()
+            self._met.add(pair)
+            self._uses_ring(tid)
 
     def _event(self, op: int, path: bytes, end: int, size: int, handle: int, code: int) -> None:
         process = self._processes.identify(self.caller.context.pid)
@@ -380,6 +407,8 @@ class Monitor(Passthrough):
 
     def _note_process(self, number: int, who: Identity) -> None:
         self.journal.note_process(number, time.time_ns(), who)
+        if self._direct and is_worker(who.thread):
+            self._uses_ring(who.tid)
 
     def _path_number(self, path: bytes) -> int:
         number = self._paths.get(path)

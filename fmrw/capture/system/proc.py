@@ -31,6 +31,9 @@ class Facts(NamedTuple):
     command: list[str]
 
 
+_FOR_ALL = 2  # of io_uring_disabled, Documentation/admin-guide/sysctl/kernel.rst
+
+
 def descriptor_path(fd: int) -> str:
     """Name what a descriptor refers to by a link that nobody can swap."""
     return f"/proc/self/fd/{fd}"
@@ -177,6 +180,30 @@ def read_at(tid: int, address: int, size: int) -> bytes:
             return os.pread(memory.fileno(), size, address)
     except (OSError, OverflowError):
         return b""
+
+
+def descriptors(tid: int) -> list[str]:
+    """Give the numbers of a thread's open descriptors.
+
+    Raises
+    ------
+    OSError
+        PermissionError where it may not be looked at; FileNotFoundError, ProcessLookupError where it is gone.
+    """
+    return os.listdir(f"/proc/{tid}/fd")  # noqa: PTH208 - a hot path
+
+
+def target_of(tid: int, descriptor: str) -> str:
+    """Tell what a thread's descriptor refers to; empty when it is closed."""
+    try:
+        return os.readlink(f"/proc/{tid}/fd/{descriptor}")  # noqa: PTH115 - the same
+    except FileNotFoundError:
+        return ""
+
+
+def forbids_rings() -> bool:
+    """Tell whether nobody may set an io_uring up (a setting since Linux 6.6)."""
+    return _setting("/proc/sys/kernel/io_uring_disabled", 0) == _FOR_ALL
 
 
 def ptrace_scope() -> int:

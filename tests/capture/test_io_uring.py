@@ -1,0 +1,387 @@
+"""Programs that use io_uring: the same bytes and the same files as on the plain directory, in every mode and by every way in."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+from compiler import WIDTHS
+
+import fmrw
+from fmrw.capture.recorder import rings
+from fmrw.capture.system import seccomp
+from fmrw.recording import mounts, trial
+from fmrw.recording.children import start_without_io_uring
+from fmrw.recording.remarks import ringing, withheld
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Built = Callable[[str, int], str]
+
+pytestmark = pytest.mark.mount
+
+CONTENT = bytes(range(256)) * 400 + b"the end"
+_LIMIT_S = 120
+PROGRAM = """
+    import contextlib, hashlib, json, os, sys
+    from fmrw.capture.system.ring import CURRENT, SQPOLL, Ring
+
+    words = sys.argv[1:]
+    worker = "worker" in words
+
+    class Calls:
+        "What programs do that find no io_uring."
+        def read(self, fd, size, offset=CURRENT, worker=False):
+            return os.read(fd, size) if offset == CURRENT else os.pread(fd, size, offset)
+        def write(self, fd, data, offset=CURRENT, worker=False):
+            return os.write(fd, data) if offset == CURRENT else os.pwrite(fd, data, offset)
+
+    late = os.open("file", os.O_RDONLY) if "late" in words else None
+    try:
+        ring = Ring(SQPOLL if "sqpoll" in words else 0)
+    except OSError:
+        ring = Calls()
+    file = os.open("file", os.O_RDONLY) if late is None else late
+    size = os.fstat(file).st_size
+    got = [ring.read(file, 1000, worker=worker) for _ in range(3)]
+    end = [ring.read(file, 1000, offset, worker=worker) for offset in (size - 100, size, 5000, size - 4097)]
+    made = os.open("made", os.O_RDWR | os.O_CREAT, 0o644)
+    for number in range(4):
+        ring.write(made, b"%d" % number * (500 + number), worker=worker)
+    ring.write(made, b"over", 700, worker=worker)
+    log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for number in range(3):
+        ring.write(log, b"line %d\\n" % number, worker=worker)
+    shown = [len(part) for part in got + end] + [hashlib.md5(b"".join(got + end)).hexdigest()]
+    print(json.dumps([shown, os.lseek(file, 0, 1), os.lseek(made, 0, 1)]))
+    print(type(ring).__name__, file=sys.stderr)
+    """
+WORDS = ([], ["worker"], ["sqpoll"])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "watched"
+    made.mkdir()
+    (made / "file").write_bytes(CONTENT)
+    return made
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-c", textwrap.dedent(PROGRAM), *words]
+
+
+def perform(folder: Path, words: list[str]) -> tuple[str, str]:
+    done = subprocess.run(
+        command(*words), cwd=folder, capture_output=True, text=True, check=True, timeout=_LIMIT_S
+    )
+    return done.stdout, done.stderr
+
+
+def left(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module", params=WORDS, ids=lambda words: "-".join(words) or "inline")
+def expected(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:  # noqa: ANN401
+    """What happens on the plain directory: the words, what is printed, the files."""
+    plain = tmp_path_factory.mktemp("plain")
+    (plain / "file").write_bytes(CONTENT)
+    out, way = perform(plain, request.param)
+    assert way == "Ring\n", "this machine has io_uring"
+    assert json.loads(out)[0][:7] == [1000, 1000, 1000, 100, 0, 1000, 1000]
+    return request.param, out, left(plain)
+
+
+MODES = pytest.mark.parametrize("capture", ["exact", "paged", "cached"])
+
+
+@MODES
+@pytest.mark.parametrize("worker", ["process", "thread"])
+def test_under_a_mount(capture: str, worker: str, folder: Path, expected: Any) -> None:  # noqa: ANN401
+    words, out, files = expected
+    with fmrw.mount(folder, capture=capture, worker=worker, reports="off") as mount:  # type: ignore[arg-type]
+        assert perform(folder, words) == (out, "Ring\n")
+    assert left(folder) == files
+    read = mount.trace.of("file").filter(pl.col("op") == "read")
+    assert set(read["fidelity"]) == {"page"}
+    assert [(ring["late"], ring["hidden"]) for ring in mount.trace.facts["rings"]] == [(False, False)] * (
+        capture == "exact"
+    )
+    assert mount.trace.facts["faults"] == 0
+
+
+@MODES
+@pytest.mark.parametrize("allowed", [False, True])
+def test_under_run(capture: str, allowed: bool, folder: Path, expected: Any, tmp_path: Path) -> None:  # noqa: ANN401, FBT001
+    words, out, files = expected
+    words = [*words, "--io-uring"] if allowed else words
+    done = subprocess.run(
+        [sys.executable, "-m", "fmrw", "run", folder, "--capture", capture, "-o", tmp_path / "out", "--no-reports",
+         *(["--io-uring"] if allowed else []), "--", *command(*words)],
+        cwd=folder, capture_output=True, text=True, check=True, timeout=_LIMIT_S,
+    )  # fmt: skip
+    assert done.stdout.startswith(out)
+    assert left(folder) == files
+    uses = allowed or capture != "exact"
+    assert done.stderr.startswith("Ring\n" if uses else "Calls\n")
+    assert ("uses io_uring" in done.stderr) == (allowed and capture == "exact")
+    trace = fmrw.load(tmp_path / "out")
+    assert set(trace.of("file").filter(pl.col("op") == "read")["fidelity"]) == {"page" if uses else "byte"}
+
+
+@pytest.mark.parametrize("words", [["late"], ["late", "worker"], ["late", "sqpoll"]], ids="-".join)
+def test_a_ring_that_is_set_up_too_late_is_told_of(words: list[str], folder: Path) -> None:
+    with fmrw.mount(folder) as mount:
+        shown, _way = perform(folder, words)
+        (row,) = [row for row in mounts.status() if row["root"] == str(folder)]
+    assert json.loads(shown)[0][3:7] == [100, 0, 1000, 1000], "at offsets of its own it reads what is there"
+    facts = mount.trace.facts
+    assert facts["rings"] == row["rings"]
+    (found,) = [ring for ring in facts["rings"] if ring["late"]]
+    assert found["pid"] in set(mount.trace.events["pid"])
+    (note,) = [note for note in ringing(facts) if f"[{found['pid']}]" in note and "WRONG BYTES" in note]
+    assert note in row["notes"]
+    assert "fmrw run" in note
+
+
+def test_who_uses_no_ring_is_not_named(folder: Path) -> None:
+    with fmrw.mount(folder) as mount:
+        subprocess.run(["cat", folder / "file"], check=True, stdout=subprocess.DEVNULL)
+    assert mount.trace.facts["rings"] == []
+    assert set(mount.trace.of("file")["fidelity"]) == {"byte"}
+
+
+def test_a_ring_among_many_descriptors_is_found(folder: Path) -> None:
+    program = """
+        import os
+        from fmrw.capture.system.ring import Ring
+        many = [os.open("file", os.O_RDONLY) for _ in range(200)]
+        ring = Ring()
+        file = os.open("file", os.O_RDONLY)
+        assert [ring.read(file, 10) for _ in range(3)] == [os.pread(many[-1], 10, at) for at in (0, 10, 20)]
+        """
+    with fmrw.mount(folder) as mount:
+        subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(program)], cwd=folder, check=True, timeout=_LIMIT_S
+        )
+    assert [ring["late"] for ring in mount.trace.facts["rings"]] == [True], (
+        "the others had been opened before"
+    )
+
+
+def test_who_may_not_be_looked_at_is_served_by_the_page() -> None:
+    found: list[rings.Finding] = []
+    looks = rings.Rings(found.append)
+    refused = pytest.MonkeyPatch()
+
+    def refuse(_tid: int) -> list[str]:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    with refused.context() as patch:
+        patch.setattr(rings, "descriptors", refuse)
+        assert looks.may_use(os.getpid())
+        assert looks.may_use(os.getpid())
+    assert [(who.pid, who.hidden) for who in found] == [(os.getpid(), True)], "once"
+    assert not looks.may_use(os.getpid())
+    assert "may not be looked at" in ringing({"rings": [found[0]._asdict()]})[0]
+
+
+def test_where_io_uring_is_forbidden_nobody_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rings, "forbids_rings", lambda: True)
+    monkeypatch.setattr(rings, "descriptors", lambda _tid: pytest.fail("looked"))
+    assert not rings.Rings(lambda _found: None).may_use(os.getpid())
+
+
+def test_a_report_is_read_through_a_ring(folder: Path) -> None:
+    program = """
+        import os
+        from fmrw.capture.system.ring import Ring
+        with Ring() as ring, open("file", "rb") as file:
+            file.read(10)
+            report = os.open("file.csv", os.O_RDONLY)
+            print(ring.read(report, 6).decode() + ring.read(report, 8).decode())
+        """
+    with fmrw.mount(folder, reports="hidden"):
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(program)],
+            cwd=folder, check=True, timeout=_LIMIT_S, capture_output=True, text=True,
+        )  # fmt: skip
+    assert done.stdout == '"Time","Access\n'
+
+
+def test_programs_of_other_people(folder: Path, tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    shutil.copytree(folder, plain)
+    program = """
+        import asyncio, hashlib
+        from aiofile import async_open
+        async def main():
+            async with async_open("file", "rb") as file:
+                print(hashlib.md5(await file.read()).hexdigest(), len(await file.read(10)))
+            async with async_open("copy", "wb+") as file:
+                for number in range(20):
+                    await file.write(b"%d" % number * 999)
+                file.seek(5000)
+                print(await file.read(20))
+        asyncio.run(main())
+        """
+    script = [sys.executable, "-c", textwrap.dedent(program)]
+    said = subprocess.run(script, cwd=plain, check=True, capture_output=True, timeout=_LIMIT_S).stdout
+    with fmrw.mount(folder) as mount:
+        assert (
+            subprocess.run(script, cwd=folder, check=True, capture_output=True, timeout=_LIMIT_S).stdout
+            == said
+        )
+    assert left(folder) == left(plain)
+    assert mount.trace.facts["faults"] == 0
+
+
+# The filter
+
+
+def allowed(architecture: int, number: int) -> bool:
+    """Run the filter as the kernel would; give whether the call passes."""
+    data = {0: number, 4: architecture}
+    rows, at, register = seccomp._filter(), 0, 0
+    while True:
+        row = rows[at]
+        at += 1
+        if row.code == seccomp._LOAD:
+            register = data[row.value]
+        elif row.code == seccomp._AND:
+            register &= row.value
+        elif row.code == seccomp._EQUALS:
+            at += row.true if register == row.value else row.false
+        else:
+            assert row.code == seccomp._RETURN
+            assert row.value in (seccomp._ALLOW, seccomp._ERROR | errno.ENOSYS)
+            return int(row.value) == seccomp._ALLOW
+
+
+@pytest.mark.parametrize("architecture", seccomp._ARCHITECTURES)
+@pytest.mark.parametrize("extra", [0, seccomp._X32])
+def test_only_the_setup_is_refused(architecture: int, extra: int) -> None:
+    assert [number for number in range(600) if not allowed(architecture, number | extra)] == [425]
+
+
+def test_nothing_is_refused_on_an_architecture_that_is_not_known() -> None:
+    assert all(allowed(0xC00000F3, number) for number in range(600))  # riscv64
+
+
+STATUS = """
+    import ctypes, subprocess, sys
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.syscall(425, 0, None)
+    own = [line.split()[1] for line in open("/proc/self/status") if line.startswith(("NoNewPrivs", "Seccomp:"))]
+    print(ctypes.get_errno(), *own, flush=True)
+    if len(sys.argv) == 1:
+        subprocess.run([sys.executable, __file__, "again"])
+    """
+
+
+@pytest.fixture
+def status(tmp_path: Path) -> list[str]:
+    script = tmp_path / "status.py"
+    script.write_text(textwrap.dedent(STATUS))
+    return [sys.executable, str(script)]
+
+
+def own_filters() -> list[str]:
+    return [
+        line
+        for task in Path("/proc/self/task").iterdir()
+        for line in (task / "status").read_text().splitlines()
+        if line.startswith(("NoNewPrivs", "Seccomp"))
+    ]
+
+
+@pytest.mark.root("others need to give up what set-uid programs give")
+def test_children_of_children_are_told_too_and_we_are_not(status: list[str]) -> None:
+    before = own_filters()
+    child, how = start_without_io_uring(status, stdout=subprocess.PIPE, text=True)
+    assert child.communicate(timeout=_LIMIT_S)[0] == f"{errno.ENOSYS} 0 2\n" * 2
+    assert how == seccomp.Withheld.YES.value
+    assert set(own_filters()) == set(before)
+    assert seccomp.is_there()
+
+
+WITHOUT_PRIVILEGES = """
+    import ctypes, subprocess, sys
+    from fmrw.recording.children import start_without_io_uring
+    PR_CAPBSET_DROP, CAP_SYS_ADMIN = 24, 21
+    if sys.argv[1] == "drop":
+        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_SYS_ADMIN, 0, 0, 0)
+        raise SystemExit(subprocess.call([sys.executable, "-c", *sys.argv[3:4], "go", *sys.argv[3:]]))
+    child, how = start_without_io_uring(sys.argv[3:])
+    child.wait()
+    print(how)
+    """
+
+
+def test_who_may_not_filter_otherwise_gives_up_privileges(status: list[str]) -> None:
+    code = textwrap.dedent(WITHOUT_PRIVILEGES)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "drop" if os.geteuid() == 0 else "go", "", code, *status] if os.geteuid() == 0 else [sys.executable, "-c", code, "go", "", *status],
+        capture_output=True, text=True, check=True, timeout=_LIMIT_S,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[0] == f"{errno.ENOSYS} 1 2"
+    assert done.stdout.splitlines()[-1] == seccomp.Withheld.WITHOUT_PRIVILEGES.value
+    assert "--io-uring" in withheld(done.stdout.splitlines()[-1])[0]
+
+
+def test_a_filter_that_is_refused_is_told_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seccomp, "_SYS_SECCOMP", None)  # as where a filter forbids seccomp(2)
+    monkeypatch.chdir(folder)
+    done = fmrw.run(command(), folder)
+    assert done.status == 0
+    assert done.io_uring == seccomp.Withheld.REFUSED.value
+    assert "seccomp" in withheld(done.io_uring)[0]
+    assert [ring["late"] for ring in done.trace.facts["rings"]] == [False]
+
+
+def test_where_there_is_no_io_uring_nothing_is_filtered(
+    status: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seccomp, "is_there", lambda: False)
+    child, how = start_without_io_uring(status, stdout=subprocess.PIPE, text=True)
+    assert child.communicate(timeout=_LIMIT_S)[0].splitlines()[0].endswith(own_filters()[-2].split()[1])
+    assert (how, withheld(how)) == (seccomp.Withheld.NEEDLESS.value, [])
+
+
+@pytest.mark.parametrize("bits", WIDTHS)
+def test_a_program_of_any_width_is_told(bits: int, built: Built, folder: Path) -> None:
+    big = folder / "big"
+    big.write_bytes(bytes(1 << 20))
+    options: dict[str, Any] = {"cwd": folder, "stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL}
+    program = [built("asynchronous", bits), "ring-read", "big", "1000", "2"]
+    child, _how = start_without_io_uring(program, **options)
+    assert os.strerror(errno.ENOSYS).encode() in child.communicate(timeout=_LIMIT_S)[1]
+    assert child.returncode
+    assert subprocess.run(program, check=True, **options).returncode == 0
+
+
+def test_a_program_that_is_not_there_cannot_be_started(folder: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        start_without_io_uring([str(folder / "nothing")])
+    assert fmrw.run([folder / "nothing"], folder).status == 127
+    assert fmrw.run([folder / "file"], folder).status == 126
+
+
+def test_the_doctor_tries_the_kernel() -> None:
+    found = trial.kernel()
+    assert found["maps"] is True
+    assert found["position"] in (True, False)
+    told = {finding.what: finding for finding in fmrw.doctor()}
+    assert told["shared maps"].well
+    assert ("goes wrong" in told["io_uring"].found) == (found["position"] is False)
