@@ -1,7 +1,7 @@
 """Users: what root's mount lets others do must be what the directory lets them do."""
 
 # The system calls themselves are what is tested, with whatever they give:
-# ruff: noqa: PTH101, PTH102, PTH104, PTH108, PTH116, PTH211, S103
+# ruff: noqa: PTH123, PTH101, PTH102, PTH104, PTH108, PTH116, PTH211, S103
 from __future__ import annotations
 
 import os
@@ -252,3 +252,30 @@ def what_one_may_not_read_stays_so_for_an_open_folder(p: Probe) -> None:
     p.user(attempt)
     os.chmod(folder, 0o700)
     p.user(attempt)
+
+
+@case
+def another_user_runs_what_it_may_not_read(p: Probe) -> None:
+    for mode in (0o711, 0o111, 0o001, 0o4711, 0o700, 0o644, 0o755, 0o710):
+        with open("/bin/true", "rb") as program:
+            path = p.file(f"program-{mode:o}", program.read(), mode)
+        script = p.file(f"script-{mode:o}", b"#!/bin/sh\nexit 7\n", mode)
+        if os.geteuid():
+            continue
+
+        def attempt(path: bytes = path, script: bytes = script) -> None:
+            for file in (path, script):
+                p(
+                    f"run {file[-11:]!r}",
+                    lambda file=file: os.waitstatus_to_exitcode(os.waitpid(_spawn(file), 0)[1]),
+                )
+                p("read", p.content, file)
+                p("map", lambda file=file: os.open(file, os.O_RDONLY | 0x20))  # as execve(2) asks
+                p("readable", os.access, file, os.R_OK)
+
+        p.user(attempt)
+        p.user(attempt, groups=[0])
+
+
+def _spawn(path: bytes) -> int:
+    return os.posix_spawn(path, [path], {})

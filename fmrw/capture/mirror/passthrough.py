@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 _KEPT = 2560  # descriptors that are not for open files: two per known thread, and what every answer opens
 _SET_ID = stat.S_ISUID | stat.S_ISGID
 _DROPPED = os.O_DIRECT | os.O_CREAT | os.O_EXCL | os.O_NOCTTY
+_TO_EXECUTE = 0x20
 _ALWAYS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO swapped in beneath must not block us
 
 
@@ -58,8 +59,26 @@ class Passthrough(Names):
     def open(self, path: bytes, flags: int) -> int:
         """Open an existing file; give the number of its handle."""
         self._require_room()
-        fd = self._open_beneath(path, flags & ~_DROPPED)
+        try:
+            fd = self._open_beneath(path, flags & ~_DROPPED)
+        except PermissionError:
+            if not flags & _TO_EXECUTE or not self._as_caller.is_another():
+                raise
+            fd = self._open_to_execute(path)
         return self._admit(fd, path, flags).number
+
+    def _open_to_execute(self, path: bytes) -> int:
+        """Open for execve(2) what the caller may execute and not read, as a program of mode 0711.
+
+        Only the kernel itself sets the flag (`__FMODE_EXEC`, include/linux/fs.h): open(2) drops it and openat2(2) refuses it. It keeps the
+        descriptor to itself, and makes a process that may not read its program undumpable.
+        """
+        with self._target(path) as (file, _no_name):
+            with self._as_caller():
+                libc.require_execution(file)
+            if not stat.S_ISREG(os.fstat(file).st_mode):  # swapped in beneath
+                raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+            return os.open(descriptor_path(file), os.O_RDONLY | os.O_CLOEXEC)
 
     def create(self, path: bytes, flags: int, mode: int) -> int:
         """Create and open a file; give the number of its handle."""

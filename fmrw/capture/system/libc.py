@@ -20,11 +20,13 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
+AT_EACCESS = 0x200
 AT_SYMLINK_NOFOLLOW = 0x100
 RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
+_SYS_FACCESSAT2 = 439  # the same (5.8)
 _SYS_OPENAT2 = 437  # the same number on every architecture (introduced in Linux 5.6)
 _LONGEST = 4000  # PATH_MAX is 4,096 with its NUL; deeper paths are walked in pieces
 
@@ -66,6 +68,8 @@ _setfsgid = _function("setfsgid", c_uint)
 _unshare = _function("unshare", c_int)
 _call2 = ctypes.CDLL(None, use_errno=True).syscall  # `_syscall` has openat2's argument types
 _call2.argtypes, _call2.restype = (c_long, c_size_t, c_void_p), c_long
+_call4 = ctypes.CDLL(None, use_errno=True).syscall
+_call4.argtypes, _call4.restype = (c_long, c_int, c_char_p, c_int, c_int), c_long
 _CLONE_FS = 0x200
 _RWF_NOAPPEND = 0x20  # include/uapi/linux/fs.h
 _one_at_a_time = threading.Lock()
@@ -160,6 +164,17 @@ def fstatvfs_into(fd: int, address: int) -> None:
 def access(directory: int, name: bytes, mode: int) -> None:
     """Raise what access(2) would say about a name."""
     _checked(_faccessat(directory, name, mode, AT_SYMLINK_NOFOLLOW))
+
+
+def require_execution(fd: int) -> None:
+    """Raise what execve(2) would say to this thread's file-system user about a file.
+
+    Before Linux 5.8 nobody can ask that (faccessat2(2)), and it is EACCES.
+    """
+    if _call4(_SYS_FACCESSAT2, fd, b"", os.X_OK, AT_EACCESS | AT_EMPTY_PATH) < 0:
+        code = ctypes.get_errno()
+        code = errno.EACCES if code in _UNSUPPORTED else code
+        raise OSError(code, os.strerror(code))
 
 
 def utimens(directory: int, name: bytes, times: int | None) -> None:
