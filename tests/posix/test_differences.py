@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import mmap
 import os
+import struct
+import time
 from typing import TYPE_CHECKING
 
 import pytest
-from probe import call
+from probe import CLOCK_REALTIME_COARSE, call
+
+import fmrw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +23,7 @@ pytestmark = pytest.mark.mount
 
 AT_FDCWD, RENAME_NOREPLACE = -100, 1
 COLLAPSE_RANGE, INSERT_RANGE = 8, 32
+STATX_BTIME = 0x800
 FS_IOC_GETFLAGS = 0x80086601
 
 
@@ -90,6 +96,54 @@ def test_a_removed_folder_has_no_status(side: Side) -> None:
         with pytest.raises(FileNotFoundError):
             look(fd)
     os.close(fd)
+
+
+def test_a_removed_file_has_no_status_by_a_descriptor_that_only_names_it(file: Path) -> None:
+    fd = os.open(file, os.O_PATH)
+    content = file.read_bytes()
+    file.unlink()
+    with pytest.raises(FileNotFoundError):
+        os.fstat(fd)
+    os.close(fd)
+    file.write_bytes(content)
+
+
+def test_a_change_of_owner_to_the_same_leaves_the_time_of_change(side: Side, file: Path) -> None:
+    beneath = _beneath(side, file)
+    before = file.stat().st_ctime_ns
+    while (
+        time.clock_gettime_ns(CLOCK_REALTIME_COARSE) <= before
+    ):  # what the kernel stamps files with goes on in steps
+        os.sched_yield()
+    os.chown(file, -1, -1)
+    assert file.stat().st_ctime_ns == before
+    os.fchown(beneath, -1, -1)
+    assert file.stat().st_ctime_ns > before, "on the plain directory it is a change"
+    os.close(beneath)
+
+
+@pytest.mark.root("handles are opened by root")
+def test_a_handle_to_open_a_file_by_does_not_outlive_the_mount(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    handle, mount = ctypes.create_string_buffer(struct.pack("<Ii", 128, 0), 8 + 128), ctypes.c_int()
+    with fmrw.mount(tmp_path, reports="off"):
+        call("name_to_handle_at", AT_FDCWD, bytes(tmp_path / "file"), handle, ctypes.byref(mount), 0)
+    with fmrw.mount(tmp_path, reports="off"):
+        folder = os.open(tmp_path, os.O_RDONLY)
+        with pytest.raises(OSError, match="Stale"):
+            call("open_by_handle_at", folder, handle, os.O_RDONLY)
+        os.close(folder)
+
+
+def test_a_file_has_no_time_of_birth(file: Path) -> None:
+    about = ctypes.create_string_buffer(256)
+    call("statx", AT_FDCWD, bytes(file), 0, STATX_BTIME, about)
+    assert not struct.unpack_from("<I", about)[0] & STATX_BTIME
+
+
+def test_a_read_that_must_not_wait_is_refused(file: Path) -> None:
+    with file.open("rb") as opened, pytest.raises(OSError, match="not supported"):
+        os.preadv(opened.fileno(), [bytearray(10)], 0, os.RWF_NOWAIT)
 
 
 @pytest.mark.parametrize("mode", [COLLAPSE_RANGE, INSERT_RANGE])

@@ -13,6 +13,11 @@ locks seen from beneath       not seen; between users of the mount: equal   kept
 SEEK_DATA, SEEK_HOLE          the file is one piece of data                 no such request in libfuse 2
 rename2 flags                 EINVAL                                        the same
 O_TMPFILE                     EOPNOTSUPP                                    the same
+chown(-1, -1)                 leaves the time of change                     the kernel's FUSE asks for nothing then
+time of birth                 none                                          no such request in libfuse 2
+open_by_handle_at             stale once the mount is gone                  numbers of files are those of one mount
+RWF_NOWAIT                    EOPNOTSUPP                                    refused by the kernel's FUSE
+O_PATH of a removed file      fstat: ENOENT                                 libfuse 2 knows files by their names only
 COLLAPSE_RANGE, INSERT_RANGE  EOPNOTSUPP                                    not passed on by the kernel's FUSE
 O_DIRECT                      works with every alignment                    dropped: requests are not aligned
 ioctl, leases                 ENOTTY; EINVAL, or never broken               no such request in libfuse 2
