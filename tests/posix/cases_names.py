@@ -361,3 +361,21 @@ def rewinding_a_listing(p: Probe) -> None:
     p("again, after rewinding", lambda: sorted(os.listdir(fd)))
     os.unlink(p.at("one"))
     p("and again", lambda: sorted(os.listdir(fd)))
+
+
+@case
+def a_folder_that_is_removed_while_it_is_read(p: Probe) -> None:
+    path = p.folder("gone")
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.opendir.restype = libc.readdir.restype = ctypes.c_void_p
+    libc.readdir.argtypes = libc.dirfd.argtypes = libc.closedir.argtypes = (ctypes.c_void_p,)
+    stream = libc.opendir(path)
+    fd = libc.dirfd(stream)
+    p("rmdir", os.rmdir, path)
+    p.note("entries", libc.readdir(stream))
+    p.note("why", ctypes.get_errno())
+    p("fsync", os.fsync, fd)
+    p("fdatasync", os.fdatasync, fd)
+    p("make", os.mkdir, "new", dir_fd=fd)
+    p("open", os.open, "new", os.O_CREAT | os.O_WRONLY, dir_fd=fd)
+    libc.closedir(stream)
