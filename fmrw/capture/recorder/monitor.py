@@ -23,14 +23,13 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from fmrw.capture.fuse import loop
 from fmrw.capture.fuse.transfers import PLAIN
 from fmrw.capture.mirror.passthrough import Passthrough
 from fmrw.capture.native.pairs import Native, User
 from fmrw.capture.recorder import journal as log
 from fmrw.capture.recorder.calls import DENIED, SYNCHRONOUS, Calls
+from fmrw.capture.recorder.direct import DirectIo
 from fmrw.capture.recorder.process import IGNORED, WRITEBACK, Identity, Processes
-from fmrw.capture.recorder.rings import Rings, is_worker
 from fmrw.capture.system.libc import pread_into
 from fmrw.text import path_text
 
@@ -45,7 +44,6 @@ _COMMON = 1 << 17  # bytes of the largest buffers most programs use
 _I64 = (1 << 63) - 1
 _REMEMBERED = 100_000  # pairs of thread and handle
 _UNKNOWN = 1 << 62  # bytes still wanted by a call whose count cannot be looked up
-MODES = ("exact", "paged", "cached")
 
 
 class _Open(NamedTuple):
@@ -64,10 +62,7 @@ class _Open(NamedTuple):
         return self.remaining >= _UNKNOWN // 2
 
     def goes_on(self, op: int, handle: int, start: int, size: int) -> bool:
-        """Tell whether a request is the next piece of the call.
-
-        Of a guessed one only what a small read cannot be, or what must follow a piece that was cut.
-        """
+        """Tell whether a request is the next piece: of a guessed one what no small read can be, or must follow a cut."""
         if (self.op, self.handle, self.next_offset) != (op, handle, start):
             return False
         return self.cut or size > _COMMON if self.guessed else size <= self.remaining
@@ -103,7 +98,7 @@ class Monitor(Passthrough):
     ) -> None:
         super().__init__(root, grain=grain, chown_new=chown_new)
         self.journal = journal
-        self._direct = capture == "exact"
+        self.direct_io = DirectIo(journal, self.handles, self._unrecorded, wanted=capture == "exact")
         self._waits_for_pages = capture in SYNCHRONOUS
         self._processes = Processes(self._note_process, ignored, own)
         self._callers = Calls()
@@ -112,10 +107,8 @@ class Monitor(Passthrough):
         self._facts: dict[int, int] = {}  # their hashes: a third of the memory, for every file ever opened
         self._calls: Iterator[int] = itertools.count(1)
         self._unfinished: dict[int, _Open] = {}
-        self._rings = Rings(lambda found: self.journal.note_ring(**found._asdict()))
-        self._met: set[int] = set()  # threads and handles, packed: those of which a first request has come
         self._single: set[int] = set()  # threads and handles, packed: those that fill a single buffer
-        self.native = Native.load() if self._direct else None
+        self.native = Native.load() if capture == "exact" else None
         if self.native is not None:
             calls = self._calls = self.native.counter(1)
             journal.share(self.native, calls)
@@ -130,9 +123,7 @@ class Monitor(Passthrough):
     @limits.setter
     def limits(self, limits: Limits) -> None:
         self._limits = limits
-        self._pieces = tuple(
-            most - mmap.PAGESIZE for most in limits
-        )  # bytes of a piece of a call with a single buffer, at least
+        self._pieces = tuple(most - mmap.PAGESIZE for most in limits)  # at least, of a single buffer
         least = min(self._pieces)
         self._suspect = _COMMON + 1 if least > _COMMON else least // 2
         if self.native is not None:
@@ -143,9 +134,7 @@ class Monitor(Passthrough):
         super().fault(operation, error)
 
     def agreed(self, flags: int) -> None:
-        wanted = {"shared_maps": loop.SHARED_MAPS, "async_direct": loop.ASYNC_DIRECT}
-        if self._direct:
-            self.journal.tell_lacks(*(name for name, flag in wanted.items() if not flags & flag))
+        self.direct_io.agreed(flags)
 
     # Operations that are recorded
 
@@ -203,21 +192,7 @@ class Monitor(Passthrough):
             raise
         handle = self.handles[number]
         self._recorded(self._note_open, handle, flags)
-        direct = self._direct and not self._is_for_a_ring()
-        handle.direct = self.caller.context.pid if direct else 0
-        return number, direct
-
-    def _is_for_a_ring(self) -> bool:
-        """Tell whether the caller uses io_uring, and must get no file for direct I/O (`fmrw.capture.recorder.rings`)."""
-        try:
-            return self._uses_ring(self.caller.context.pid)
-        except BaseException as error:  # noqa: BLE001 - see `_recorded`
-            self._unrecorded(error)
-            return False
-
-    def _uses_ring(self, tid: int) -> bool:
-        others = (handle.direct for handle in list(self.handles.values()) if handle.direct)
-        return tid != 0 and self._rings.may_use(tid, others)
+        return number, self.direct_io.opens(handle, self.caller.context.pid)
 
     def flush(self, fh: int) -> None:
         handle = self.handles[fh]
@@ -340,7 +315,7 @@ class Monitor(Passthrough):
 
     def _wanted(self, tid: int, op: int, handle: int, start: int, size: int) -> int:
         """Tell how many bytes the call that begins with a request of this size wants."""
-        self._meet(handle << 32 | tid, tid)
+        self.direct_io.meet(handle, tid)
         looked = self._callers.wanted(tid, start, size, writes=op == log.WRITE, whole=size < self._suspect)
         if not looked.several:
             if len(self._single) >= _REMEMBERED:
@@ -350,14 +325,6 @@ class Monitor(Passthrough):
             self.journal.count_guess()
             return _UNKNOWN
         return max(looked.amount, size)
-
-    def _meet(self, pair: int, tid: int) -> None:
-        """Look, with a thread's first request on a file for direct I/O, whether a ring has been set up since it was opened."""
-        if self._direct and pair not in self._met:
-            if len(self._met) >= _REMEMBERED:
-                self._met.clear()
-            self._met.add(pair)
-            self._uses_ring(tid)
 
     def _event(self, op: int, path: bytes, end: int, size: int, handle: int, code: int) -> None:
         process = self._processes.identify(self.caller.context.pid)
@@ -407,8 +374,7 @@ class Monitor(Passthrough):
 
     def _note_process(self, number: int, who: Identity) -> None:
         self.journal.note_process(number, time.time_ns(), who)
-        if self._direct and is_worker(who.thread):
-            self._uses_ring(who.tid)
+        self.direct_io.meet_thread(who.tid, who.thread)
 
     def _path_number(self, path: bytes) -> int:
         number = self._paths.get(path)

@@ -144,7 +144,7 @@ class ReportFiles(ReportNames):
         self._sizes[report] = os.fstat(fd).st_size
         number = next(self._numbers)
         self._made[number] = (fd, report)
-        return number, not self._is_for_a_ring()
+        return number, not self.direct_io.must_not(self.caller.context.pid)
 
     def create(self, path: bytes, flags: int, mode: int) -> tuple[int, bool]:  # type: ignore[override]  # as `open`
         return self._opened_real(super().create(path, flags, mode))
