@@ -69,9 +69,30 @@ def zip_end(source: Source) -> int:
 
 
 def is_zip(source: Source) -> bool:
-    """Say whether an unzipper would take the file, or would have before its end was lost."""
+    """Say whether an unzipper would take the file, or would have before its end was lost.
+
+    A file that does not begin as a ZIP has an end record that ends it or leads to a central directory: the letters alone stand
+    in every program that reads ZIP.
+    """
     head = source.at(0, 8)
-    return head[:4] == b"PK\3\4" or head in _SPLIT_MARKERS or zip_end(source) >= 0
+    if head[:4] == b"PK\3\4" or head in _SPLIT_MARKERS:
+        return True
+    at = zip_end(source)
+    if at < 0:
+        return False
+    comment = int.from_bytes(source.at(at + 20, 2), "little")
+    return at + _END.size + comment == source.size or _leads(source, at)
+
+
+def _leads(source: Source, at: int) -> bool:
+    records = _end(source, at)
+    try:
+        while True:
+            next(records)
+    except StopIteration as done:
+        return bool(done.value.length) and _directory(source, done.value)[0] >= 0
+    except Damaged:
+        return False
 
 
 def zip_parts(source: Source) -> Iterator[Part]:

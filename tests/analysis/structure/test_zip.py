@@ -241,3 +241,12 @@ def test_android_packages_name_their_signing_block(look: Callable[..., Found]) -
     end = content[-22:-6] + struct.pack("<IH", at + len(block), 0)
     found = look(content[:at] + block + content[at:-22] + end)
     assert found.bytes_of("APK signing block") == block
+
+
+def test_letters_in_a_program_make_no_zip(look: Callable[..., Found]) -> None:
+    program = b"\x7fELF" + bytes(500) + b"PK\1\2PK\3\4PK\5\6" + bytes(300)
+    assert look(program, formats=["ZIP"]).formats == []
+    appended = look(program + lone(b"a", b"data") + b"junk", formats=["ZIP"])
+    assert appended.bytes_of("entry a").endswith(b"data")
+    empty = look(b"junk" + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 0, 0, 0, 0, 0))
+    assert empty.span("end of central directory") == (4, 26)
