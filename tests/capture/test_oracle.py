@@ -94,6 +94,12 @@ PROGRAMS = {
         f = os.open("lines", A | os.O_TRUNC); os.write(f, b"new"); os.ftruncate(f, 100_000); os.pread(f, 70_000, 0)
         os.truncate("big", 1000); g = os.open("big", A); os.read(g, 5000); os.read(g, 5000)
         """,
+    "a_thread_with_a_name": """
+        import ctypes, threading; f = os.open("big", A); os.read(f, 1)
+        def work():
+            os.read(f, 2); ctypes.CDLL(None).prctl(15, b"parser-worker", 0, 0, 0); os.read(f, 3)
+        thread = threading.Thread(target=work); thread.start(); thread.join(); os.read(f, 4)
+        """,
     "the_name_of_a_thread": """
         import ctypes; f = os.open("big", A); os.read(f, 1)
         ctypes.CDLL(None).prctl(15, b"another name", 0, 0, 0); os.read(f, 2)
@@ -118,7 +124,7 @@ def test_programs(name: str, directory: Path, twin: Path) -> None:
     plain = under_strace(program(name), twin)
     watched = under_fmrw(program(name), directory)
     assert told(plain), "the program touched nothing; it cannot witness"
-    assert told(watched, "requested") == told(plain, "requested")
+    assert told(watched, "requested", "thread") == told(plain, "requested", "thread")
     for path in told(plain):
         assert (directory / path).read_bytes() == (twin / path).read_bytes()
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fmrw.capture.recorder.syscalls import Call
 
 _MOST_BUFFERS = 1024  # IOV_MAX
-_MOST_BLOCKS = 4096  # control blocks of one io_submit that are looked at
+_MOST_BLOCKS = 1024  # control blocks of one io_submit that are looked at
 _MOST_RING = 1 << 20  # bytes of a ring's requests: 16,384 of 64 bytes
 _BLOCK = struct.Struct("=16xH6xQQq")
 """Of `struct iocb` (include/uapi/linux/aio_abi.h): operation, buffer, bytes or buffers, offset."""

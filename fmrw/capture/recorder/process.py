@@ -154,28 +154,27 @@ class Processes:
             leading = comm
         number = IGNORED
         if pid not in self._ignored and not (self._own and ppid == self._own):
-            number = self._register(
-                Identity(tid, pid, ppid, _text(leading), "", "", _text(comm)), whole=whole
-            )
+            exe, command = (program_of(tid), command_of(tid)) if whole else ("", "")
+            who = Identity(tid, pid, ppid, _text(leading), exe, command, _text(comm))
+            number = self._number(who)
+            if not whole:
+                self._complete_later(number, who)
         if len(self._known) >= _CACHED:
             self._make_room()
         self._known[tid] = _Known(file, comm, number, leader, leading)
         return number
 
-    def _register(self, who: Identity, *, whole: bool) -> int:
-        if whole:
-            return self._number(_completed(who))
-        number = self._number(who)
+    def _complete_later(self, number: int, who: Identity) -> None:
         if len(self._partial) >= _CACHED:
             self._partial.pop(next(iter(self._partial)), None)
         self._partial[who.tid] = number, who
-        return number
 
     def _complete(self, tid: int) -> None:
-        """Say again what a thread is, now that its process may be looked at."""
+        """Say again what a thread is, now that its process may be looked at; what may not be read stays empty."""
         partial = self._partial.pop(tid, None)
         if partial is not None:
-            self._note(partial[0], _completed(partial[1]))
+            number, who = partial
+            self._note(number, who._replace(exe=program_of(tid), cmdline=command_of(tid)))
 
     def _number(self, identity: Identity) -> int:
         number = next(self._numbers)
@@ -228,11 +227,6 @@ def _named(tid: int) -> tuple[int, bytes]:
 
 def _text(comm: bytes) -> str:
     return comm.removesuffix(b"\n").decode("utf-8", "backslashreplace")
-
-
-def _completed(who: Identity) -> Identity:
-    """Look at the program of a thread that waits with a request of its own; what may not be read stays empty."""
-    return who._replace(exe=program_of(who.tid), cmdline=command_of(who.tid))
 
 
 def _close_all(known: dict[int, _Known], helping: dict[int, tuple[int, bool]]) -> None:

@@ -4,7 +4,8 @@ For every regular file NAME and every suffix of the table, `NAME` + suffix can b
 by the maker, which answers with a descriptor. Rules:
 
 - A real file of that name always wins.
-- Readers and removers see them, makers do not: while a program waits in a lookup, its system call tells which it is. So
+- Readers and removers see them, makers do not: while a program waits in a lookup, its system call tells which it is (a worker of
+  io_uring, which tells nothing, is taken for a maker). So
   `open(O_CREAT | O_EXCL)`, `mkdir`, `link` succeed, and from then on the program sees its own file. Where that look
   is denied, opening for writing makes the real file, and only O_EXCL is refused. `O_TRUNC` alone, as `cp` over a name
   it has seen, makes the real file too.
