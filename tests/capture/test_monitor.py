@@ -10,10 +10,11 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
+from watching import one, python, shell, watch
 
 import fmrw
 from fmrw.capture.recorder.process import IGNORED, UNKNOWN, WRITEBACK, Identity, Processes
@@ -26,28 +27,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.mount
 
 FILE = "polyglot.pdf"
-
-
-def watch(directory: Path, command: list[str], **options: Any) -> fmrw.Trace:  # noqa: ANN401 - those of `mount`
-    """Give what a command does that is started in the directory."""
-    with fmrw.mount(directory, **options) as mount:
-        subprocess.run(command, cwd=directory, check=True, stdout=subprocess.DEVNULL)
-    assert mount.trace.facts["faults"] == 0
-    return mount.trace
-
-
-def shell(script: str) -> list[str]:
-    return ["sh", "-ec", script]
-
-
-def python(program: str) -> list[str]:
-    return [sys.executable, "-c", "import os\n" + textwrap.dedent(program)]
-
-
-def one(events: pl.DataFrame, **wanted: object) -> dict[str, Any]:
-    return events.row(
-        by_predicate=pl.all_horizontal(pl.col(name) == value for name, value in wanted.items()), named=True
-    )
 
 
 # Who
@@ -249,60 +228,6 @@ def test_a_reader_outside_of_the_pid_namespace_is_unknown(directory: Path, tmp_p
     assert set(events["op"]) == {"open", "read", "write", "close"}
     assert set(events["process"]) == {"unknown"}
     assert set(events["tid"]) == {0}
-
-
-# What is only advised
-
-
-ADVICE = """
-    import ctypes, mmap
-    f = os.open("big", os.O_RDONLY); libc = ctypes.CDLL(None, use_errno=True)
-    def willneed(start, size): os.posix_fadvise(f, start, size, os.POSIX_FADV_WILLNEED)
-    def readahead(start, size):
-        libc.readahead.argtypes = [ctypes.c_int, ctypes.c_long, ctypes.c_size_t]
-        assert libc.readahead(f, start, size) == 0
-    def mapped(start, size):
-        with mmap.mmap(f, 1 << 20, mmap.MAP_PRIVATE, mmap.PROT_READ) as there:
-            there.madvise(mmap.MADV_WILLNEED, start, size)
-    """
-
-
-@pytest.mark.parametrize("capture", ["exact", "paged"])
-@pytest.mark.parametrize("call", ["willneed", "readahead", "mapped"])
-def test_advice_is_no_read(call: str, capture: str, directory: Path) -> None:
-    (directory / "big").write_bytes(bytes(1 << 20))
-    program = textwrap.dedent(ADVICE) + f"{call}(8192, 40_000); {call}(200_704, 4096)"
-    trace = watch(directory, python(program), capture=capture)
-    moved = trace.events.filter(pl.col("op").is_in(["read", "write", "advise"]))
-    assert set(moved["op"]) == {"advise"}
-    assert moved["start"].min() == 8192
-    assert moved["end"].max() == 204_800
-    assert trace.coverage("big").is_empty()
-    assert trace.gaps("big").rows()[0][:2] == (0, 1 << 20)
-    facts = trace.files.row(0, named=True)
-    assert (facts["reads"], facts["bytes_read"], facts["fidelity"]) == (0, 0, "byte")
-    assert facts["advised"] == moved.height
-    assert trace.facts["faults"] == 0
-
-
-def test_what_is_read_after_advice_is_read(directory: Path) -> None:
-    (directory / "big").write_bytes(bytes(1 << 20))
-    program = textwrap.dedent(ADVICE) + "willneed(0, 1 << 20); os.pread(f, 10, 100)"
-    trace = watch(directory, python(program))
-    assert trace.coverage("big").rows() == [(100, 110)]
-    assert trace.files["fidelity"].to_list() == ["byte"], "advice is pages, and says nothing about the reads"
-
-
-@pytest.mark.parametrize("capture", ["exact", "paged"])
-def test_what_is_touched_in_a_mapping_is_read(capture: str, directory: Path) -> None:
-    (directory / "big").write_bytes(bytes(1 << 20))
-    program = textwrap.dedent(ADVICE) + (
-        "there = mmap.mmap(f, 1 << 20, mmap.MAP_PRIVATE, mmap.PROT_READ); there[5000]\n"
-        "os.write(os.memfd_create('copy'), memoryview(there)[50_000:50_010])"
-    )
-    trace = watch(directory, python(program), capture=capture)
-    assert trace.coverage("big").rows() == [(4096, 8192), (49_152, 53_248)]
-    assert trace.files["fidelity"].to_list() == ["page"]
 
 
 def test_descriptors_on_processes_are_bounded(monkeypatch: pytest.MonkeyPatch, sleepers: Start) -> None:
