@@ -73,9 +73,7 @@ def trace_tables(trace: Trace) -> list[RenderableType]:
     files = files_table(trace.files)
     parts: list[RenderableType] = [files]
     if (advised := trace.files["advised"].sum()) > 0:
-        parts.append(
-            Text(f"{advised:,} times a program only said what it will need (op `advise`); that is no read.")
-        )
+        parts.append(Text(f"advice, which is no read (op `advise`): {advised:,}"))
     return [*parts, "", processes_table(callers)] if callers.height else parts
 
 

@@ -1,0 +1,31 @@
+"""What a recording is said to hold."""
+
+from __future__ import annotations
+
+import io
+
+import polars as pl
+import pytest
+from recordings import events
+from rich.console import Console
+
+from fmrw.commands.tables import trace_tables
+from fmrw.session.sources import FrameSource
+from fmrw.session.trace import Trace
+from fmrw.trace import schema
+
+
+def shown(frame: pl.DataFrame) -> str:
+    told = io.StringIO()
+    trace = Trace(FrameSource(frame, pl.DataFrame(schema=schema.PROCESSES), {}))
+    Console(file=told, width=200).print(*trace_tables(trace), sep="\n")
+    return told.getvalue()
+
+
+@pytest.mark.parametrize("times", [0, 3])
+def test_advice_is_shown_apart(times: int) -> None:
+    text = shown(events(("read", 10, 20), *[("advise", 0, 900)] * times))
+    row = next(line for line in text.splitlines() if line.startswith("sample.bin"))
+    assert row.split()[3:6] == ["10", "bytes", "1.0"]
+    assert ("advice, which is no read (op `advise`): 3" in text) is (times == 3)
+    assert "(pages)" not in text
