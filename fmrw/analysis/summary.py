@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from fmrw.analysis import exactness
 from fmrw.trace.merged import merged
 
 FILES = pl.Schema(
@@ -20,6 +21,7 @@ FILES = pl.Schema(
         "processes": pl.String(),
         "fidelity": pl.String(),
         "advised": pl.Int64(),
+        "smallest_request": pl.Int64(),
     }
 )
 
@@ -52,6 +54,8 @@ def files(events: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
         no read touched. `processes` names who read or wrote it, the first numbers of each name in brackets: `7z [4711]`.
         Counts are of calls that moved at least one byte; `advised` counts what programs only said they will need. A file that was
         only opened is there too.
+        `fidelity` is `byte`, or `page` where a range is whole pages, null where nothing was read or written; `smallest_request`
+        the bytes of the smallest request to read (null if there is none): what a program looked at may be less.
     """
     return of_merged(merged(events))
 
@@ -132,11 +136,20 @@ def _moved(op: str) -> pl.Expr:
 
 
 def _counts() -> list[pl.Expr]:
-    page = (pl.col("op").is_in(["read", "write"]) & (pl.col("fidelity") == "page")).any()
+    moved = pl.col("op").is_in(["read", "write"])
+    page = (moved & (pl.col("fidelity") == exactness.PAGE)).any()
     return [
         pl.col("transfers").filter(pl.col("op") == "read").sum().alias("reads"),
         pl.col("transfers").filter(pl.col("op") == "write").sum().alias("writes"),
-        pl.when(page).then(pl.lit("page")).otherwise(pl.lit("byte")).alias("fidelity"),
+        pl.when(page)
+        .then(pl.lit(exactness.PAGE))
+        .when(pl.col("transfers").filter(moved).sum() > 0)
+        .then(pl.lit(exactness.BYTE))
+        .alias("fidelity"),
+        pl.col("smallest")
+        .filter(pl.col("op") == "read", pl.col("smallest") > 0)
+        .min()
+        .alias("smallest_request"),
         pl.col("events").filter(pl.col("op") == "advise").sum().alias("advised"),
     ]
 

@@ -9,6 +9,8 @@ from rich.text import Text
 
 from fmrw.commands.grammar import example, grammar, json_option
 from fmrw.commands.outcome import Outcome, door, recording
+from fmrw.errors import BadRange, UnknownPath
+from fmrw.text import visible
 
 
 @grammar.command(
@@ -21,16 +23,16 @@ from fmrw.commands.outcome import Outcome, door, recording
 )
 @json_option
 def diff(a: str, b: str, path: str | None) -> Outcome:
-    """Compare what A and B read of one file: which ranges only one of them looked at, and in what order.
+    """Compare what A and B requested of one file: which ranges only one of them read, and in what order.
 
-    A and B are recordings, or RECORDING:PROCESS for one process of a recording.
+    A and B are recordings, or RECORDING:PROCESS for one program of a recording. If they are not about one file, the first line says so.
     """
     from fmrw.commands.tables import differential_table  # noqa: PLC0415 - heavy
     from fmrw.session import verbs  # noqa: PLC0415 - the same
 
-    table, agreed, order = verbs.compare(a, b, path, at_hand=door().traces())
-    data = {"a": a, "b": b, "ranges": table.to_dicts(), "agreement": agreed, "order": order}
-    return Outcome([differential_table(table, a, b, agreed, order)], data, value=table)
+    found = verbs.compare(a, b, path, at_hand=door().traces())
+    data = {"a": a, "b": b, **found._asdict(), "ranges": found.ranges.to_dicts()}
+    return Outcome([differential_table(found, a, b)], data, value=found.ranges)
 
 
 def _percent(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
@@ -49,20 +51,20 @@ def _percent(_context: click.Context, _parameter: click.Parameter, value: float 
     "--reads",
     multiple=True,
     metavar="RANGE",
-    help="Every byte of it must have been read; may be repeated.",
+    help="Every byte of it must have been requested; may be repeated.",
 )
 @click.option(
     "--never",
     multiple=True,
     metavar="RANGE",
-    help="No byte of it may have been read; may be repeated.",
+    help="No byte of it may have been requested; may be repeated.",
 )
 @click.option(
     "--fail-under",
     type=click.FloatRange(0, 100),
     metavar="PERCENT",
     callback=_percent,
-    help="Least share of the file that must have been read.",
+    help="Least share of the file that must have been requested.",
 )
 @json_option
 def assert_(
@@ -72,25 +74,38 @@ def assert_(
     never: tuple[str, ...],
     fail_under: float | None,
 ) -> Outcome:
-    """Check what was read of PATH; the exit status is 1 and the offending ranges are printed when it is not as expected.
+    """Check what was requested of PATH; when it is not as expected, the offending ranges are printed and the exit status is 1.
 
     Ranges are START-END (the end is not part of it) or START+LENGTH, in hex or decimal, with KiB, MiB, as a share of the
-    file (0-50%) or to its end (0x400-end).
+    file (0-50%) or to its end (0x400-end). A range that is none, or a PATH that is not recorded, is wrong usage: exit status 2.
     """
-    from fmrw.offsets import parse_range, range_text  # noqa: PLC0415 - heavy
+    from fmrw.commands.tables import exactness_of  # noqa: PLC0415 - heavy
+    from fmrw.offsets import parse_range, range_text  # noqa: PLC0415 - the same
 
     if not reads and not never and fail_under is None:
         raise click.UsageError("nothing is expected; give --reads, --never or --fail-under.")
     trace = recording(session)
-    size = trace.size(path)
-    expected = {
-        "reads": [parse_range(text, size) for text in reads],
-        "never": [parse_range(text, size) for text in never],
-    }
+    try:
+        path = trace.resolve(path)
+        size = trace.size(path)
+        expected = {
+            "reads": [parse_range(text, size) for text in reads],
+            "never": [parse_range(text, size) for text in never],
+        }
+    except (UnknownPath, BadRange) as error:
+        raise click.UsageError(str(error)) from error
     found = trace.violations(path, fail_under=fail_under, **expected)
     lines = [
         Text(f"{each.expectation}: {each.reason}: {', '.join(range_text(*pair) for pair in each.offending)}")
         for each in found
     ]
-    data = {"path": trace.resolve(path), "ok": not found, "violations": [vars(each) for each in found]}
-    return Outcome(lines or [Text("as expected")], data, int(bool(found)), found)
+    report = trace.coverage_report(path)
+    told = {name: report[name] for name in ("path", "size", "fidelity", "smallest_request")}
+    data = {**told, "ok": not found, "violations": [vars(each) for each in found]}
+    shown = [*(lines or [Text("as expected")]), Text(exactness_of(report))]
+    beyond = [span for spans in expected.values() for span in spans if span[1] > size]
+    notes = [
+        f"{range_text(*span)} goes beyond the end of {visible(path)}, which has {size:,} bytes."
+        for span in beyond
+    ]
+    return Outcome(shown, data, int(bool(found)), found, notes)

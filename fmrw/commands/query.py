@@ -174,10 +174,12 @@ def gaps(session: str, path: str | None, described: str | None) -> Outcome:
 
     trace, chosen = _one_file(session, path)
     report = trace.gap_report(chosen)
-    data: Any = {"path": trace.resolve(chosen), "gaps": report.to_dicts()}
-    shown: list[Any] = [gaps_table(report)]
+    found = trace.coverage_report(chosen)
+    told = {name: found[name] for name in ("path", "size", "fidelity", "smallest_request")}
+    data: Any = {**told, "gaps": report.to_dicts()}
+    shown: list[Any] = [gaps_table(report, found)]
     if described is not None:
         table = trace.crosstab(chosen, described or None)
         data |= {"format": table["format"][0], "structure": table.to_dicts()}
-        shown += ["", crosstab_table(table)]
+        shown += ["", crosstab_table(table, found)]
     return Outcome(shown, data, value=report)

@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from fmrw.analysis.exactness import PAGE, exactness_text, joint, request_text
 from fmrw.offsets import hex_offset, human_size
 from fmrw.text import visible
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from fmrw.session.trace import Trace
+    from fmrw.session.verbs import Comparison
 
 _ROWS = 40
 _LONG = 200
@@ -31,7 +33,7 @@ _NAME = 24  # characters of a file name that a narrow terminal leaves together
 
 def _table(*columns: str) -> Table:
     """Make a plain table; columns that end in `>` are numbers."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
     for name in columns:
         right = name.endswith(">")
         table.add_column(name.rstrip(">"), justify="right" if right else "left", overflow="fold")
@@ -40,7 +42,9 @@ def _table(*columns: str) -> Table:
 
 def files_table(files: pl.DataFrame, first: str = "file") -> Table:
     """Show what was touched, the files with the most reads first; `first` heads the column of names."""
-    table = _table(first, "size>", "read>", "covered>", "reads>", "writes>", "largest gap", "by")
+    table = _table(
+        first, "size>", "read>", "covered>", "reads>", "writes>", "smallest request>", "largest gap", "by"
+    )
     touched = files.sort("reads", "writes", "path", descending=[True, True, False])
     table.columns[0].min_width = min(max(map(len, touched["path"].head(_ROWS)), default=0), _NAME)
     for row in touched.head(_ROWS).iter_rows(named=True):
@@ -50,18 +54,28 @@ def files_table(files: pl.DataFrame, first: str = "file") -> Table:
         table.add_row(f"… and {left:,} more files; --json lists them all")
     if not touched.height:
         table.add_row("nothing was touched")
+    table.caption = _files_caption(touched["fidelity"].to_list())
+    table.caption_justify = "left"
     return table
+
+
+def _files_caption(fidelities: Sequence[str | None]) -> str:
+    """Say how exact a table of files is."""
+    said = exactness_text(joint(fidelities))
+    known = set(filter(None, fidelities))
+    return f"(pages): {said}" if len(known) > 1 else said
 
 
 def _file_cells(row: Mapping[str, Any]) -> list[Text | str]:
     share = "" if row["covered"] is None else f"{100 * row['covered']:.1f} %"
-    mark = "" if row["fidelity"] == "byte" else " (pages)"
+    mark = " (pages)" if row["fidelity"] == PAGE else ""
+    asked = row["smallest_request"]
     gap = ""
     if row["largest_gap"]:
         gap = f"{human_size(row['largest_gap'])} at {hex_offset(row['largest_gap_start'])}"
     return [
         Text(visible(row["path"]), "bold"), human_size(row["size"]), human_size(row["bytes_read"]) + mark, share,
-        f"{row['reads']:,}", f"{row['writes']:,}", gap, Text(visible(row["processes"] or "")),
+        f"{row['reads']:,}", f"{row['writes']:,}", "" if asked is None else human_size(asked), gap, Text(visible(row["processes"] or "")),
     ]  # fmt: skip
 
 
@@ -137,14 +151,19 @@ def coverage_table(found: Mapping[str, Any]) -> Table:
     rows = sorted((start, end, word) for key, word in kinds for start, end in found[key])
     for start, end, word in rows:
         table.add_row(hex_offset(start), hex_offset(end), f"{end - start:,}", word)
-    table.title = f"{visible(found['path'])}: {found['read_bytes']:,} of {found['size']:,} bytes read"
-    if found["fidelity"] == "page":
-        table.title += ", page-granular"
+    asked = f"{found['read_bytes']:,} of {found['size']:,} bytes requested"
+    table.title = f"{visible(found['path'])}: {asked}; {exactness_of(found)}"
     return table
 
 
-def gaps_table(report: pl.DataFrame) -> Table:
-    """Show what was never read and what is in it, the most remarkable first."""
+def exactness_of(found: Mapping[str, Any]) -> str:
+    """Say how exact the ranges of a file are, and how coarse its requests were."""
+    parts = (exactness_text(found["fidelity"]), request_text(found["smallest_request"]))
+    return ", ".join(filter(None, parts))
+
+
+def gaps_table(report: pl.DataFrame, found: Mapping[str, Any]) -> Table:
+    """Show what was never read and what is in it, the most remarkable first; `found` is the file's coverage report."""
     table = _table("from", "to", "length>", "share>", "content", "entropy>", "verdict")
     for row in report.head(_ROWS).iter_rows(named=True):
         table.add_row(
@@ -155,16 +174,21 @@ def gaps_table(report: pl.DataFrame) -> Table:
     if report.height > _ROWS:
         table.add_row(f"… and {report.height - _ROWS:,} more; --json lists them all")
     if not report.height:
-        table.add_row("every byte was read")
+        table.add_row("the file is empty" if not found["size"] else "every byte was requested")
+    table.title = f"{visible(found['path'])}: never read; {exactness_of(found)}"
     return table
 
 
-def crosstab_table(classes: pl.DataFrame) -> Group:
-    """Show how many bytes the format describes and how many of them were read, of which format that is, and the ranges."""
+def crosstab_table(classes: pl.DataFrame, found: Mapping[str, Any]) -> Group:
+    """Show how many bytes the format describes and how many of them were read, of which format that is, and the ranges.
+
+    `found` is the file's coverage report.
+    """
     table = _table("what the format says, and what was read", "bytes>", "share>", "ranges>")
     for row in classes.iter_rows(named=True):
         share = "" if row["share"] is None else f"{100 * row['share']:.1f} %"
         table.add_row(row["class"], f"{row['bytes']:,}", share, f"{row['ranges']:,}")
+    table.title = f"{visible(found['path'])}: {exactness_of(found)}"
     named = _table("class", "from", "to", "what")
     for row in classes.iter_rows(named=True):
         places = zip(row["starts"][:_FEW], row["ends"][:_FEW], row["names"][:_FEW], strict=True)
@@ -175,10 +199,9 @@ def crosstab_table(classes: pl.DataFrame) -> Group:
     return Group(Text(f"format: {visible(classes['format'][0])}"), table, Text(""), named)
 
 
-def differential_table(
-    table: pl.DataFrame, a: str, b: str, agreed: Mapping[str, Any], order: Mapping[str, Any]
-) -> Group:
-    """Show which ranges A and B read, and how much they agree."""
+def differential_table(found: Comparison, a: str, b: str) -> Group:
+    """Show which ranges A and B read, and how much they agree; first of all whether that is one file."""
+    table, agreed, order = found.ranges, found.agreement, found.order
     shown = _table("from", "to", "length>", "read by")
     words = {"": "nobody", "A, B": "both", "A": f"only {visible(a)}", "B": f"only {visible(b)}"}
     for row in table.head(_LONG).iter_rows(named=True):
@@ -197,4 +220,6 @@ def differential_table(
         if not order["inversions"]
         else f"in another order from {hex_offset(order['parts_at'])} on ({100 * order['distance']:.0f} % of pairs inverted)"
     )
-    return Group(shown, Text(f"{share}; the shared bytes {turned}" if agreed["both"] else share))
+    ended = Text(f"{share}; the shared bytes {turned}" if agreed["both"] else share)
+    first = [Text(found.difference, "yellow")] if found.difference else []
+    return Group(*first, shown, ended, Text(exactness_of(found._asdict())))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import polars as pl
 
-from fmrw.analysis import ranges
+from fmrw.analysis import exactness, ranges
 from fmrw.analysis.index.filter import Filter
 from fmrw.analysis.index.tiles import window_edges
 from fmrw.errors import UnknownPath
@@ -54,6 +54,8 @@ class RecordedFile:
         Bytes in the file after its last event.
     page : bool
         Whether some ranges are only exact to the page.
+    smallest : int or None
+        Bytes of the smallest request to read.
     processes : tuple of (pid, name)
         In order of their first access.
     version : int
@@ -65,6 +67,7 @@ class RecordedFile:
         self.path = _name(trace, path)
         self.size = 0
         self.page = False
+        self.smallest: int | None = None
         self.processes: tuple[tuple[int, str], ...] = ()
         self.version = 0
         self.first: datetime | None = None
@@ -91,7 +94,7 @@ class RecordedFile:
         own = (
             lazy.slice(self._seen, total - self._seen)
             .filter(pl.col("path") == self.path)
-            .select(COLUMNS)
+            .select(*COLUMNS, "requested")
             .collect()
         )
         self._seen = total
@@ -104,6 +107,8 @@ class RecordedFile:
         if sized.height:
             self.size = int(sized.item())
         moved = transfers(own)
+        asked = [each for each in (self.smallest, exactness.smallest_request(moved)) if each is not None]
+        self.smallest, moved = min(asked, default=None), moved.drop("requested")
         if moved.height:
             self.first = self.first or moved["time"][0]
             self.last = moved["time"][-1]
@@ -114,7 +119,7 @@ class RecordedFile:
             return
         for counts in self._counts.values():
             counts.extend(moved)
-        self.page |= bool((moved["fidelity"] == "page").any())
+        self.page |= exactness.fidelity(moved) == exactness.PAGE
         pairs = moved.lazy().select("pid", "process").unique(maintain_order=True).collect()
         self.processes = tuple(dict.fromkeys([*self.processes, *pairs.rows()]))
 
@@ -214,6 +219,12 @@ class RecordedFile:
         key = (choice, self.version, self.size, "gaps")
         return _remembered(self._sets, key, lambda: ranges.complement(self.touched(choice), self.size))
 
+    @property
+    def exactness(self) -> str:
+        """How exact the ranges are, in words."""
+        known = exactness.PAGE if self.page else exactness.BYTE
+        return exactness.exactness_text(known if self.processes else None)
+
     def about(self) -> About:
         """Say whose bytes a figure shows."""
         facts = self.trace.facts
@@ -221,7 +232,8 @@ class RecordedFile:
         capture = (facts.get("options") or {}).get("capture")
         command = facts.get("command")
         return About(
-            self.path, self.size, processes=names, page=self.page, capture=capture,
+            self.path, self.size, processes=names, page=self.page if self.processes else None,
+            requests=sum(each.total for each in self._counts.values()), smallest=self.smallest, capture=capture,
             command=" ".join(command) if command else None, date=self.last,
         )  # fmt: skip
 

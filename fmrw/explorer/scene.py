@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from fmrw.analysis.exactness import request_text
 from fmrw.analysis.index.tiles import window_edges
 from fmrw.explorer.canvas import Canvas
 from fmrw.explorer.filters import OPS, Choice
@@ -155,9 +156,8 @@ class _Painter:
                 + (" of the window" if op == self.ops[0] else "")
             )
         if not any(self.recorded.present(op) for op in OPS["both"]):
-            facts = [facts[0], "nothing recorded yet"]
-        if self.recorded.page:
-            facts.append("page-granular: ranges are whole pages")
+            del facts[1:]
+        facts += filter(None, [self.recorded.exactness, request_text(self.recorded.smallest)])
         if said := self.choice.told():
             facts.append(said)
         return facts

@@ -73,9 +73,11 @@ def _who(rows: pl.DataFrame) -> str:
 def strip(recorded: RecordedFile, choice: Choice, window: tuple[int, int]) -> str:
     """Draw a window as lines of text: a summary, and a character per column, darker where more was touched."""
     start, end = window
-    lines = [f"{visible(recorded.path)}: {size_text(recorded.size)}, {range_text(start, end)} shown"]
+    lines = [
+        f"{visible(recorded.path)}: {size_text(recorded.size)}, {range_text(start, end)} shown; {recorded.exactness}"
+    ]
     if end <= start:
-        return f"{lines[0]}; nothing recorded yet"
+        return lines[0]
     edges = window_edges(start, end, min(_COLUMNS, end - start))
     for op in OPS[choice.ops]:
         if op == "write" and not recorded.present(op):

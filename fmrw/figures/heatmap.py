@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import altair as alt
 import numpy as np
 
+from fmrw.analysis.exactness import NOTHING
 from fmrw.analysis.index.tiles import Index
 from fmrw.errors import BadRange, FigureError
 from fmrw.figures import cells, grid, marks, page, render
@@ -42,7 +43,6 @@ OPS: dict[str, tuple[str, ...]] = {"both": ("read", "write"), "read": ("read",),
 MOST_MARKS = 10_000
 _HALF = {False: (0.0, 1.0), True: (0.0, 0.46)}  # a read's part of its cell, without and with a write
 _LOWER = (0.54, 1.0)
-_NOTHING = "nothing recorded"
 
 
 def heatmap(
@@ -87,6 +87,7 @@ def heatmap(
     check_annotations(annotations, about)
     about = about.seen_in(source)
     index = source if isinstance(source, Index) else Index.build(source)
+    about = replace(about, requests=len(index) if about.requests is None else about.requests)
     square = grid.Square.of(about.size, side, layout)
     picture = _picture(index, square, OPS[show], scale)
     return _draw(picture, about, annotations, look)
@@ -234,7 +235,7 @@ def _facts(picture: Picture, about: About, annotations: Sequence[Annotation]) ->
         ("Cell to bytes", [_formula(square)]),
         ("Accesses", [picture.total]),
         ("Processes", [page.process_text(about) or "unknown"]),
-        ("Capture", [page.capture_text(about)]),
+        ("Capture", [page.capture_text(about) or "unknown"]),
     ]
     named = [
         f"{number}  {shorten(name, 200, 10)}  {range_text(start, end)}"
@@ -318,7 +319,7 @@ def _nothing(captions: Captions, box: Box) -> None:
     """Say on the figure itself that there is nothing to see."""
     look = captions.look
     size, middle = look.text * 1.4, box.left + box.width / 2
-    width = size * 0.53 * len(_NOTHING) + size
+    width = size * 0.53 * len(NOTHING) + size
     y = box.top + box.height / 2
     captions.swatch(middle - width / 2, y - size * 1.3, width, size * 2, look.palette.paper)
-    captions.text(middle, y, _NOTHING, size=size, bold=True, align="center")
+    captions.text(middle, y, NOTHING, size=size, bold=True, align="center")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import polars as pl
 
+from fmrw.analysis import exactness
 from fmrw.figures.captions import Box, Captions, shorten, wrap
 from fmrw.offsets import human_size
 from fmrw.text import visible
@@ -46,7 +47,7 @@ __all__ = [
 ]
 
 _SHOWN_PROCESSES = 6
-_TOLD = ("op", "start", "end", "fidelity", "pid", "process")
+_TOLD = ("op", "start", "end", "requested", "fidelity", "pid", "process")
 _FOOT_LINES = 4
 
 
@@ -62,6 +63,10 @@ class About:
         As shown: "7z [4711]". None: taken from the events, where there are some.
     page
         Whether an extent is only exact to the page. None: taken from the events.
+    requests
+        How many reads and writes moved bytes. None: taken from the events.
+    smallest
+        Bytes of the smallest request to read. None: taken from the events.
     capture
         "exact", "paged" or "cached".
     command
@@ -76,21 +81,39 @@ class About:
     size: int
     processes: tuple[str, ...] | None = None
     page: bool | None = None
+    requests: int | None = None
+    smallest: int | None = None
     capture: str | None = None
     command: str | None = None
     sha256: str | None = None
     date: datetime | None = None
 
-    def seen_in(self, events: object) -> About:
-        """Fill in processes and fidelity from a frame of events; anything else than a frame tells nothing."""
-        if not isinstance(events, pl.DataFrame):
+    def seen_in(self, *sources: object) -> About:
+        """Fill in processes, fidelity and requests from frames of events; anything else than a frame tells nothing.
+
+        What one frame has seen by the page is page-granular, whatever the others say.
+        """
+        frames = [_moved(source) for source in sources if isinstance(source, pl.DataFrame)]
+        if not frames:
             return self
-        told = [name for name in _TOLD if name in events.columns]
-        moved = transfers(events.select(told))
-        page = self.page
-        if page is None and "fidelity" in moved.columns:
-            page = bool((moved["fidelity"] == "page").any())
-        return replace(self, page=page, processes=self.processes or processes(moved))
+        known = None if self.page is None else (exactness.PAGE if self.page else exactness.BYTE)
+        seen = exactness.joint([known, *map(exactness.fidelity, frames)])
+        smallest = [each for each in map(exactness.smallest_request, frames) if each is not None]
+        named = tuple(dict.fromkeys(name for frame in frames for name in processes(frame)))
+        return replace(
+            self,
+            page=None if seen is None else seen == exactness.PAGE,
+            processes=self.processes or named,
+            requests=sum(frame.height for frame in frames) if self.requests is None else self.requests,
+            smallest=min(smallest, default=None) if self.smallest is None else self.smallest,
+        )
+
+    @property
+    def exactness(self) -> str:
+        """How exact the ranges are, in words; "" where nobody has told."""
+        if self.page is None:
+            return exactness.NOTHING if self.requests == 0 else ""
+        return exactness.exactness_text(exactness.PAGE if self.page else exactness.BYTE)
 
     def metadata(self) -> dict[str, str]:
         """Give what is known as texts by key, for the metadata of a file."""
@@ -100,9 +123,15 @@ class About:
             known["date"] = self.date.isoformat()
         if self.processes is not None:
             known["processes"] = ", ".join(self.processes)
+        for counted in ("requests", "smallest"):
+            known.pop(counted, None)
         if self.page is not None:
             known["fidelity"] = "page" if known.pop("page") else "byte"
         return {key: visible(str(value)) for key, value in (known | {"fmrw": VERSION}).items()}
+
+
+def _moved(events: pl.DataFrame) -> pl.DataFrame:
+    return transfers(events.select(name for name in _TOLD if name in events.columns))
 
 
 def processes(events: pl.DataFrame) -> tuple[str, ...]:
@@ -116,7 +145,7 @@ def processes(events: pl.DataFrame) -> tuple[str, ...]:
 
 
 def title(captions: Captions, about: About, what: str) -> float:
-    """Write the file's name and what is shown of it at the top of the page; give the lower edge."""
+    """Write the file's name, what is shown of it and how exact that is at the top of the page; give the lower edge."""
     look = captions.look
     size, badge = round(look.text * 1.65, 1), look.text * 9 if about.page else 0
     room = look.width - 2 * look.margin
@@ -124,11 +153,22 @@ def title(captions: Captions, about: About, what: str) -> float:
     captions.text(
         look.margin, y, shorten(look.title or about.name, (room - badge) * 0.94, size), size=size, bold=True
     )
-    y += look.text * 1.45
-    captions.text(look.margin, y, shorten(what, room, look.text), colour=look.palette.faint)
+    for line in _subtitle(what, about.exactness, room, look.text):
+        y += look.text * 1.45
+        captions.text(look.margin, y, line, colour=look.palette.faint)
     if about.page:
-        _badge(captions, "page-granular")
+        _badge(captions, exactness.PAGES)
     return y
+
+
+def _subtitle(what: str, exactly: str, room: float, size: float) -> list[str]:
+    """Say what is shown and how exact it is, in one line where that fits, since neither may be cut."""
+    both = " · ".join(part for part in (what, exactly) if part)
+    return (
+        [both]
+        if len(wrap(both, room, size)) == 1
+        else [line for part in (what, exactly) if part for line in wrap(part, room, size)]
+    )
 
 
 def _badge(captions: Captions, text: str) -> None:
@@ -200,10 +240,9 @@ def _written(captions: Captions, place: Box, told: Sequence[Section], size: floa
 
 
 def capture_text(about: About) -> str:
-    """Say how the events were seen, and how exactly."""
-    exactly = {True: "page-granular: ranges are whole pages", False: "every byte exact"}
-    parts = (about.capture, exactly[about.page] if about.page is not None else None)
-    return ", ".join(part for part in parts if part) or "unknown"
+    """Say how the events were seen, and how coarse the requests were; how exact they are stands below the title."""
+    parts = (f"capture {about.capture}" if about.capture else "", exactness.request_text(about.smallest))
+    return ", ".join(part for part in parts if part)
 
 
 def footer(captions: Captions, about: About) -> float:

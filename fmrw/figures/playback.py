@@ -257,7 +257,7 @@ def _explain(captions: Captions, box: Box, film: _Film, about: About, bottom: fl
     told = [
         (f"{film.square.side} × {film.square.side} cells", [page.size_text(about.size)]),  # noqa: RUF001 - times
         ("Processes", [page.process_text(about) or "unknown"]),
-        ("Capture", [page.capture_text(about)]),
+        ("Capture", [page.capture_text(about) or "unknown"]),
     ]
     page.sections(
         captions, Box(x, box.top + text * 7, look.width - look.margin - x, bottom - box.top - text * 7), told

@@ -114,7 +114,7 @@ def _plot(
     box = wide.place(
         captions,
         about,
-        what if moved.height else f"{what} - nothing recorded",
+        what,
         notes,
         left=left,
         kinds=kinds,

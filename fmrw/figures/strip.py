@@ -92,13 +92,12 @@ def strip(
         rows.insert(-2, Track("call borders", _borders(places, about.size, int(look.width)), 0.5))
         hidden |= {"call border": look.palette.ink}
         notes.insert(2, f"calls begin or end at {len(places):,} places")
-    nothing = "" if read or written else " - nothing recorded"
     return tracks.draw(
         rows,
         shown,
         about,
         look,
-        what=f"how often a byte was {times}, along the file{nothing}",
+        what=f"how often a byte was {times}, along the file",
         notes=notes,
         hidden=hidden,
         annotations=annotations,
@@ -130,8 +129,7 @@ def lanes(
             f"{len(named)} lanes cannot be compared in one figure; choose 1 to {_MOST_LANES} runs or processes"
         )
     sets = {name: ranges.merge(events.filter(op="read")) for name, events in named.items()}
-    for events in named.values():
-        about = about.seen_in(events)
+    about = about.seen_in(*named.values())
     nobody = ranges.complement(pl.concat(list(sets.values())), about.size)
     alone = {
         name: ranges.subtract(own, pl.concat([_NONE, *(s for n, s in sets.items() if n != name)]))
@@ -154,7 +152,7 @@ def lanes(
         colours | nobody_only if told else nobody_only,
         about,
         look,
-        what="who read which bytes",
+        what="who requested which bytes",
         notes=notes,
         hidden=None if told else {visible(name): colour for name, colour in colours.items()},
         annotations=annotations,

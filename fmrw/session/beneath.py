@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from pathlib import Path
 
@@ -23,6 +24,18 @@ def open_below(root: str, path: bytes) -> int | None:
         return os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
+
+
+def size_below(root: str, path: bytes) -> int:
+    """Give the size of a regular file below a directory, beneath any mount of ours; 0 for whatever else is there."""
+    fd = open_below(root, path)
+    if fd is None:
+        return 0
+    try:
+        status = os.fstat(fd)
+    finally:
+        os.close(fd)
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
 def unmonitored(path: bytes) -> bytes | None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import hashlib
 import os
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fmrw.analysis.structure import crosstab, structure
@@ -23,6 +23,7 @@ from fmrw.figures.plots import access_order, timeline
 from fmrw.figures.strip import crosstab as crosstab_chart
 from fmrw.figures.strip import lanes, strip
 from fmrw.figures.theme import SCREEN, Look
+from fmrw.session.identity import sha256, unchanged
 from fmrw.text import visible
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def about(trace: Recording, path: str) -> About:
     """Say whose bytes a figure shows: the file, the command, the mode, the content's hash where it is at hand."""
     events = trace.of(path)
     found = describe(path, trace.size(path), trace.facts, events["time"].max())  # type: ignore[arg-type]  # a datetime
-    return About(**{**vars(found), "sha256": _sha256(trace, path)})
+    return replace(found, sha256=sha256(trace, path)).seen_in(events)
 
 
 def describe(path: str, size: int, facts: Mapping[str, Any], date: dt.datetime | None) -> About:
@@ -54,23 +55,6 @@ def describe(path: str, size: int, facts: Mapping[str, Any], date: dt.datetime |
     )
 
 
-def unchanged(facts: Mapping[str, Any], path: str, status: os.stat_result) -> bool:
-    """Tell whether a file is still what was recorded, by size and time of change."""
-    known = facts.get("files", {}).get(path, {})
-    return bool(known) and (known.get("size"), known.get("mtime_ns")) == (status.st_size, status.st_mtime_ns)
-
-
-def _sha256(trace: Recording, path: str) -> str | None:
-    """Hash a file's content, when it is still what was recorded."""
-    fd = trace.content(path)
-    if fd is None:
-        return None
-    with open(fd, "rb") as file:  # noqa: PTH123 - a descriptor
-        if not unchanged(trace.facts, path, os.fstat(fd)):
-            return None
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 @contextlib.contextmanager
 def _content(trace: Recording, path: str) -> Iterator[int]:
     """Open a file's content as it was recorded."""
@@ -80,7 +64,7 @@ def _content(trace: Recording, path: str) -> Iterator[int]:
             f"the content of {visible(path)} is not at hand, and this chart needs it; draw another, or bring the file back."
         )
     try:
-        if not unchanged(trace.facts, path, os.fstat(fd)):
+        if trace.of(path).height and not unchanged(trace.facts, path, os.fstat(fd)):
             raise BadInput(
                 f"{visible(path)} has changed since the session, and this chart shows content; record again."
             )

@@ -21,7 +21,7 @@ from fmrw.trace import schema, store
 from fmrw.trace.foreign import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 def load(recording: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None) -> Trace:
@@ -32,7 +32,7 @@ def load(recording: str | os.PathLike[str], *, root: str | os.PathLike[str] | No
     recording
         A session folder, sealed or not; a directory that is monitored now; a pattern such as `runs/*`, or a folder of
         sessions, loaded as one lazily scanned set with the columns `session` and `host` added; a CSV of ours or of
-        the ancestor's; an `events.parquet`; a log of `strace -f -y -o log`.
+        the ancestor's; an `events.parquet`; a log of `strace -f -y -o log`. `RECORDING:PROCESS` is one process of any of them.
     root
         For a strace log: keep the files below this directory only, with paths relative to it.
 
@@ -40,6 +40,8 @@ def load(recording: str | os.PathLike[str], *, root: str | os.PathLike[str] | No
     ------
     SessionError, BadInput
         It is nothing that can be read.
+    UnknownPath
+        It has no such process.
     """
     name = os.fspath(recording)
     path, place = Path(name), registry.resolved(name)
@@ -47,6 +49,8 @@ def load(recording: str | os.PathLike[str], *, root: str | os.PathLike[str] | No
     if live is not None:  # before anything looks at the mount, whose worker may be stopped
         return Trace(FolderSource(live))
     unmounting.require_answer(place)
+    if not path.exists() and (found := _one_process(name, root)) is not None:
+        return found
     if not path.exists() and glob.has_magic(name):
         return _set([Path(found) for found in sorted(glob.glob(name))], name)  # noqa: PTH207 - a user's pattern
     if not path.exists():
@@ -54,6 +58,22 @@ def load(recording: str | os.PathLike[str], *, root: str | os.PathLike[str] | No
     if path.is_dir():
         return _folder(path)
     return Trace(_file(path, root))
+
+
+def splits(name: str) -> Iterator[tuple[str, str]]:
+    """Give every way to read a name as RECORDING and PROCESS, the longest recording first; either may hold colons."""
+    for place in range(len(name) - 2, 0, -1):
+        if name[place] == ":":
+            yield name[:place], name[place + 1 :]
+
+
+def _one_process(name: str, root: str | os.PathLike[str] | None) -> Trace | None:
+    """Open `RECORDING:PROCESS`; None where the name is nothing like that."""
+    for place, process in splits(name):
+        monitored = registry.session_of(registry.resolved(place)) is not None
+        if monitored or Path(place).exists() or glob.glob(place):  # noqa: PTH207 - a user's pattern
+            return load(place, root=root).only(process)
+    return None
 
 
 def _folder(path: Path) -> Trace:

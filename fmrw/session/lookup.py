@@ -11,11 +11,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fmrw.analysis.compare import Run
 from fmrw.capture.mounts.registry import mounted_at, mounts, resolved
 from fmrw.errors import UnknownPath
-from fmrw.session.loading import load
-from fmrw.text import visible
+from fmrw.session.loading import load, splits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,14 +24,20 @@ NOTHING: Mapping[Path, Trace] = {}
 
 
 def recording(name: str | os.PathLike[str], at_hand: Mapping[Path, Trace] = NOTHING) -> Trace:
-    """Open what a user names: a directory of a trace at hand, or whatever `load` takes.
+    """Open what a user names: a directory of a trace at hand, or whatever `load` takes; `NAME:PROCESS` for one process of it.
 
     Raises
     ------
     SessionError, BadInput
         There is no such recording.
+    UnknownPath
+        It has no such process.
     """
-    return at_hand.get(resolved(name)) or load(name)
+    held = at_hand.get(resolved(name))
+    for place, process in splits(os.fspath(name)) if held is None else ():
+        if (whole := at_hand.get(resolved(place))) is not None:
+            return whole.only(process)
+    return held or load(name)
 
 
 def located(name: str, path: str | None, at_hand: Mapping[Path, Trace] = NOTHING) -> tuple[Trace, str | None]:
@@ -62,8 +66,8 @@ def _around(file: Path) -> Iterator[Trace]:
     yield from (load(point.root) for point in mounts() if point.root in file.parents)
 
 
-def run_named(name: str, path: str | None, at_hand: Mapping[Path, Trace] = NOTHING) -> Run:
-    """Give what was read of a file by whom a user names: a recording, or `RECORDING:PROCESS`.
+def file_named(name: str, path: str | None, at_hand: Mapping[Path, Trace] = NOTHING) -> tuple[Trace, str]:
+    """Open the recording that a user names, and find a file in it.
 
     Parameters
     ----------
@@ -75,14 +79,5 @@ def run_named(name: str, path: str | None, at_hand: Mapping[Path, Trace] = NOTHI
     SessionError, BadInput, UnknownPath
         There is no such recording, file or process.
     """
-    place, _, process = name.rpartition(":") if not Path(name).exists() else (name, "", "")
-    trace = recording(place or name, at_hand)
-    chosen = trace.resolve(path) if path is not None else trace.only_file()
-    events = trace.of(chosen)
-    if process:
-        events = events.filter(process=process)
-        if not events.height:
-            raise UnknownPath(
-                f"{visible(process)} did nothing to {visible(chosen)} in {visible(place)}; `fmrw run` shows who did."
-            )
-    return Run.of(events, visible(name), trace.size(chosen))
+    trace = recording(name, at_hand)
+    return trace, trace.resolve(path) if path is not None else trace.only_file()

@@ -25,19 +25,25 @@ if TYPE_CHECKING:
 
 def coverage_report(trace: Recording, path: str) -> dict[str, Any]:
     """Give the ranges of one file that were read and written, and its gaps; see `Trace.coverage_report`."""
-    found = trace.ranges(path)
-    row = summary.of_merged(found).row(0, named=True)
+    found, size = trace.ranges(path), trace.size(path)
+    row = summary.of_merged(found).row(0, named=True) if found.height else _untouched(path, size)
     read, written = (ranges.merge(found.filter(pl.col("op") == op)) for op in ("read", "write"))
     return {
         "path": row["path"],
-        "size": row["size"],
+        "size": size,
         "read": [list(pair) for pair in read.rows()],
         "written": [list(pair) for pair in written.rows()],
-        "gaps": [list(pair) for pair in ranges.complement(read, row["size"]).rows()],
+        "gaps": [list(pair) for pair in ranges.complement(read, size).rows()],
         "read_bytes": row["bytes_read"],
         "events": found["events"].sum(),
         "fidelity": row["fidelity"],
+        "smallest_request": row["smallest_request"],
     }
+
+
+def _untouched(path: str, size: int) -> dict[str, Any]:
+    """Give what `summary.of_merged` would say of a file that nobody has opened yet."""
+    return {"path": path, "size": size, "bytes_read": 0, "fidelity": None, "smallest_request": None}
 
 
 def gap_report(trace: Recording, path: str) -> pl.DataFrame:

@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from fmrw.analysis import exactness
 from fmrw.analysis.index.tiles import Index
 from fmrw.formats.csv.log import write_csv
+from fmrw.session.beneath import size_below
+from fmrw.text import path_bytes
 from fmrw.trace import schema, store
 from fmrw.trace.follow import Follower
 
@@ -45,6 +48,7 @@ class _Followed:
         self.index = Index()
         self.processes: dict[str, None] = {}
         self.page = False
+        self.smallest: int | None = None
         self.size = 0
         self.time: dt.datetime | None = None
 
@@ -61,7 +65,9 @@ class _Followed:
     def _take(self, events: pl.DataFrame) -> None:
         moved = schema.transfers(events)
         self.index.extend(moved)
-        self.page |= bool((moved["fidelity"] == "page").any())
+        self.page |= exactness.fidelity(moved) == exactness.PAGE
+        asked = [each for each in (self.smallest, exactness.smallest_request(moved)) if each is not None]
+        self.smallest = min(asked, default=None)
         self.size, self.time = events["size"][-1], events["time"][-1]
         if len(self.processes) < _PROCESSES:
             pairs = moved.select("process", "pid").unique(maintain_order=True)
@@ -135,7 +141,15 @@ def _live_pdf(session: str, path: str, file: IO[bytes]) -> None:
     followed = _follow(session, path)
     facts = store.read_facts(Path(session))
     shown = describe(path, followed.size, facts, followed.time)
-    shown = replace(shown, processes=tuple(followed.processes), page=followed.page)
+    if not len(followed.index):
+        shown = replace(
+            shown,
+            requests=0,
+            size=followed.size or size_below(str(facts.get("root") or ""), path_bytes(path)),
+        )
+    else:
+        shown = replace(shown, page=followed.page, requests=len(followed.index), smallest=followed.smallest)
+    shown = replace(shown, processes=tuple(followed.processes))
     file.write(heatmap_pdf(followed.index, shown))
 
 

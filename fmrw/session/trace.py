@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import stat
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from fmrw.errors import UnknownPath
 from fmrw.offsets import Annotation
 from fmrw.session import annotations as notes
 from fmrw.session import questions
+from fmrw.session.only import Only
 from fmrw.session.sources import merged_ranges, rows
 from fmrw.text import path_bytes, path_text, visible
 from fmrw.trace import schema, store
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from fmrw.session.sources import Source
 
 _NAMED = 3  # files a message names
+_MOST_NAMED = 12  # processes
 
 
 class Trace:
@@ -51,6 +54,25 @@ class Trace:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._marked: dict[str, tuple[Annotation, ...]] = {}
+        self._whole: Trace | None = None  # that this is a part of
+
+    def only(self, process: str) -> Trace:
+        """Give the part of the recording that one program did: all its processes and threads of that name.
+
+        Sizes of files stay those of the whole recording.
+
+        Raises
+        ------
+        UnknownPath
+            No process of that name is recorded; the message lists those that are.
+        """
+        part = Trace(Only(self._source, process))
+        if not rows(part._source, columns=["path"], most=1).height:
+            known = merged_ranges(self._source).filter(pl.col("process") != "")["process"].unique().sort()
+            shown = ", ".join(visible(name) for name in known.head(_MOST_NAMED)) or "nobody"
+            raise UnknownPath(f"{visible(process)} did nothing in {self._name}; these did: {shown}.")
+        part._whole = self
+        return part
 
     @property
     def lazy(self) -> pl.LazyFrame:
@@ -105,13 +127,16 @@ class Trace:
         Raises
         ------
         UnknownPath
-            Nothing is recorded under that name; the message lists the nearest ones.
+            Nothing is recorded under that name; the message lists the nearest ones. While a directory is monitored, files that
+            nobody has touched yet have names as well.
         """
         text = os.fspath(path)
         called = path_text(os.fsencode(text))
         for candidate in dict.fromkeys((text, self._relative(text), called, self._relative(called))):
             if rows(self._source, pl.col("path") == candidate, ["path"], most=1).height:
                 return candidate
+        if self._size_now(name := self._relative(called)) is not None:
+            return name
         known = merged_ranges(self._source)["path"].unique().to_list()
         nearest = difflib.get_close_matches(text, known, n=3, cutoff=0.3) or sorted(known)[:3]
         shown = ", ".join(visible(name) for name in nearest) or "nothing"
@@ -129,8 +154,23 @@ class Trace:
         return rows(self._source, pl.col("path") == name).sort("seq")
 
     def size(self, path: str | os.PathLike[str]) -> int:
-        """Give the size of a file after its last event, in bytes."""
-        return int(summary.of_merged(self.ranges(path))["size"][0])
+        """Give the size of a file after its last event, in bytes; where there is none yet, as it is now."""
+        if self._whole is not None:
+            return self._whole.size(path)
+        name = self.resolve(path)
+        found = self.ranges(name)
+        return int(summary.of_merged(found)["size"][0]) if found.height else self._size_now(name) or 0
+
+    def _size_now(self, name: str) -> int | None:
+        """Look at a file of a live recording, which adds no event; None where there is none."""
+        fd = self._source.open(path_bytes(name)) if self.live else None
+        if fd is None:
+            return None
+        try:
+            status = os.fstat(fd)
+        finally:
+            os.close(fd)
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def coverage(self, path: str | os.PathLike[str]) -> pl.DataFrame:
         """Give the ranges of a file that were read: `start`, `end`, sorted, not touching each other."""
@@ -138,8 +178,7 @@ class Trace:
 
     def gaps(self, path: str | os.PathLike[str]) -> pl.DataFrame:
         """Give the ranges of a file that were never read: `start`, `end`."""
-        found = self.ranges(path)
-        return ranges.complement(_reads(found), int(summary.of_merged(found)["size"][0]))
+        return ranges.complement(_reads(self.ranges(path)), self.size(path))
 
     def ranges(self, path: str | os.PathLike[str]) -> pl.DataFrame:
         """Give what was read and written of one file, merged, by operation and, where these are few, by process.
@@ -158,7 +197,8 @@ class Trace:
         -------
         dict
             `path`, `size` (bytes), `read`, `written` and `gaps` (lists of [start, end)), `read_bytes`, `events`
-            (their number), and `fidelity`: `byte`, or `page` where ranges are whole pages.
+            (their number), `fidelity`: `byte`, or `page` where ranges are whole pages, or None where nothing was requested
+            yet; and `smallest_request` in bytes: what is "read" was requested, and a program may look at less of it.
         """
         return questions.coverage_report(self, self.resolve(path))
 

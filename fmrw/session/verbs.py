@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fmrw.session.lookup import NOTHING, located, run_named
+from fmrw.session.lookup import NOTHING, file_named, located
 from fmrw.session.trace import Trace
 
 if TYPE_CHECKING:
@@ -38,11 +38,20 @@ class Comparison(NamedTuple):
         Bytes both read, either read, and their ratio; see `fmrw.analysis.compare.agreement`.
     order : dict
         How differently they went through the bytes they share; see `fmrw.analysis.compare.order_differences`.
+    difference : str
+        In what the two files differ, where the recordings are not of one file; "" otherwise.
+    fidelity : str or None
+        `byte`, or `page` where a range of either is whole pages; None where nothing was read.
+    smallest_request : int or None
+        Bytes of the smallest request of both.
     """
 
     ranges: pl.DataFrame
     agreement: dict[str, Any]
     order: dict[str, Any]
+    difference: str
+    fidelity: str | None
+    smallest_request: int | None
 
 
 def view(recording: Recording, path: str | None = None) -> Explorer | Browser:
@@ -109,11 +118,19 @@ def compare(
         There is no such recording, file or process.
     """
     from fmrw.analysis import compare as analysis  # noqa: PLC0415 - the verb has its name
+    from fmrw.analysis import exactness  # noqa: PLC0415 - with it
+    from fmrw.session.identity import difference  # noqa: PLC0415 - as they are
 
-    runs = {"A": run_named(a, path, at_hand), "B": run_named(b, path, at_hand)}
+    one, two = file_named(a, path, at_hand), file_named(b, path, at_hand)
+    runs = {"A": one[0].run(one[1]), "B": two[0].run(two[1])}
+    read = [run.events for run in runs.values() if run.events is not None]
+    asked = [each for each in map(exactness.smallest_request, read) if each is not None]
     agreed = analysis.agreement(runs).row(0, named=True)
     order = analysis.order_differences(runs["A"], runs["B"]).row(0, named=True)
-    return Comparison(analysis.differential(runs), agreed, order)
+    return Comparison(
+        analysis.differential(runs), agreed, order, difference(one, two),
+        exactness.joint(map(exactness.fidelity, read)), min(asked, default=None),
+    )  # fmt: skip
 
 
 def _found(recording: Recording, path: str | None) -> tuple[Trace, str | None]:

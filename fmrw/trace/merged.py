@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.int64]
 
 KEYS = ("path", "process", "pid", "op")
-NEEDED = (*KEYS, "seq", "start", "end", "size", "fidelity")
+NEEDED = (*KEYS, "seq", "start", "end", "requested", "size", "fidelity")
 """Columns of events that merging looks at."""
 
 MERGED = pl.Schema(
@@ -41,16 +41,17 @@ MERGED = pl.Schema(
         "seq": pl.Int64(),
         "size": pl.Int64(),
         "fidelity": schema.EVENTS["fidelity"],
+        "smallest": pl.Int64(),
     }
 )
-"""`events` and `transfers` (those that moved bytes), `seq` and `size` of the last, and `fidelity` (`page` if any is) stand in the first row of
-a group, and are 0 and `byte` in its others."""
+"""`events` and `transfers` (those that moved bytes), `seq` and `size` of the last, `fidelity` (`page` if any is) and `smallest`, the bytes of the
+smallest request among the transfers (0 if unknown), stand in the first row of a group, and are 0 and `byte` in its others."""
 
 NOBODY_PID = -1
 NOBODY = {"process": pl.lit("", pl.String()), "pid": pl.lit(NOBODY_PID, pl.Int32())}
 """Whose ranges are those that are held for all processes together; no events belong to it."""
 
-_COUNTS = ("events", "transfers", "seq", "size", "fidelity")
+_COUNTS = ("events", "transfers", "seq", "size", "fidelity", "smallest")
 _GROUPS = pl.Schema({name: MERGED[name] for name in (*KEYS, *_COUNTS)})
 _RANGES = pl.Schema({name: MERGED[name] for name in (*KEYS, "start", "end")})
 _MOVED = pl.col("op").is_in(["read", "write"]) & (pl.col("end") > pl.col("start"))
@@ -177,6 +178,7 @@ def _counted(events: pl.DataFrame) -> pl.DataFrame:
             last=pl.col("seq").max(),
             size=pl.col("size").get(last).fill_null(0),
             paged=(pl.col("fidelity") == "page").any(),
+            smallest=pl.col("requested").filter(_MOVED, pl.col("requested") > 0).min().fill_null(0),
         )
         .with_columns(
             seq=pl.col("last"), fidelity=pl.when("paged").then(pl.lit("page")).otherwise(pl.lit("byte"))
@@ -196,6 +198,7 @@ def _summed(groups: pl.DataFrame) -> pl.DataFrame:
             last=pl.col("seq").max(),
             size=pl.col("size").get(pl.col("seq").arg_max()),
             fidelity=pl.when(paged).then(pl.lit("page")).otherwise(pl.lit("byte")),
+            smallest=pl.col("smallest").filter(pl.col("smallest") > 0).min().fill_null(0),
         )
         .with_columns(seq=pl.col("last")),
         _GROUPS,

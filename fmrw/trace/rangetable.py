@@ -107,7 +107,7 @@ def _holds_together(table: pl.DataFrame) -> bool:
     same = pl.all_horizontal(pl.col(name) == pl.col(name).shift(1) for name in KEYS)
     nobody = pl.col("pid") == NOBODY_PID
     wrong = {
-        "numbers": pl.min_horizontal("events", "transfers", "seq") < 0,
+        "numbers": pl.min_horizontal("events", "transfers", "seq", "smallest") < 0,
         "more": pl.col("transfers") > pl.col("events"),
         "touching": same & (pl.col("start") <= pl.col("end").shift(1)),
         "repeated": same & (pl.col("events") > 0),

@@ -21,6 +21,7 @@ def frame(rows: list[tuple[str, str, int, int]], size: int = SIZE) -> pl.DataFra
             "path": path,
             "start": start,
             "end": start + length,
+            "requested": length,
             "size": size,
             "process": "p",
             "pid": 7,

@@ -80,8 +80,36 @@ def test_coverage_as_promised(session: Path, capsys: pytest.CaptureFixture[str])
         "read_bytes": SIZE - 0x4000,
         "events": 4,
         "fidelity": "byte",
+        "smallest_request": 0x100,
     }
     assert "never read" in told(capsys, "coverage", str(session), NAME)
+
+
+def paged(session: Path, tmp_path: Path) -> Path:
+    """Make the same session with ranges of whole pages."""
+    whole = fmrw.load(session)
+    frame = whole.events.with_columns(fidelity=pl.lit("page").cast(schema.EVENTS["fidelity"]))
+    return fmrw.Trace(FrameSource(frame, whole.processes, whole.facts)).save(tmp_path / "paged")
+
+
+COMMANDS = (
+    ("coverage", NAME), ("gaps", NAME, "--structure"), ("assert", NAME, "--reads", "0-1"), ("view", NAME), ("diff",),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_every_table_says_how_exact_it_is(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    byte, page = "byte-exact", "page-granular: ranges are whole pages"
+    for place, words, other in ((session, byte, "page-granular"), (paged(session, tmp_path), page, byte)):
+        places = (place, place) if command[0] == "diff" else (place,)
+        said = " ".join(told(capsys, command[0], *places, *command[1:]).split())
+        assert words in said
+        assert other not in said
+        if command[0] != "view":
+            found = data(capsys, command[0], *places, *command[1:])
+            assert found["fidelity"] == ("byte" if place == session else "page")
 
 
 def test_gaps_name_the_hidden_format(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,7 +156,20 @@ def test_assert(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "0x2000-0x6000" in said
     assert not data(capsys, "assert", *place, "--never", "0-1", status=1)["ok"]
     refused(capsys, "assert", *place, status=2)
-    assert "START-END" in refused(capsys, "assert", *place, "--reads", "zzz")
+    for wrong in (("--reads", "zzz"), ("--never", "9-3"), ("--reads", "101%-102%")):
+        assert wrong[1].split("-")[0] in refused(capsys, "assert", *place, *wrong, status=2)
+    assert NAME in refused(capsys, "assert", session, "hidden.zip", "--reads", "0-1", status=2)
+    assert main(["assert", f"{session}/nowhere", NAME, "--reads", "0-1"]) == 1
+
+
+def test_assert_tells_ranges_beyond_the_end(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["assert", str(session), NAME, "--never", f"{SIZE}+1", "--reads", "0-4"]
+    assert main(arguments) == 0
+    said = capsys.readouterr()
+    assert f"goes beyond the end of {NAME}, which has {SIZE:,} bytes" in said.err
+    assert "byte-exact" in said.out
+    assert main(["assert", str(session), NAME, "--never", "0x2000-end"]) == 1
+    assert "beyond" not in capsys.readouterr().err
 
 
 def test_assert_knows_the_size(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,7 +177,7 @@ def test_assert_knows_the_size(session: Path, capsys: pytest.CaptureFixture[str]
     told(capsys, "assert", *place, "--reads", "0x6000-end", "--never", "0x2000-0x6000")
     said = told(capsys, "assert", *place, "--reads", "0-50%", status=1)
     assert f"0x2000-{min(SIZE // 2, 0x6000):#x}" in said
-    assert "past the end" in refused(capsys, "assert", *place, "--reads", "0-101%")
+    assert "past the end" in refused(capsys, "assert", *place, "--reads", "0-101%", status=2)
 
 
 def test_assert_refuses_a_share_that_is_none(session: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -169,6 +169,13 @@ def test_the_bytes_of_a_file_that_nobody_touched_yet(tmp_path: Path) -> None:
         assert "6e 6f 62 6f 64 79" in view.bytes_html()
         assert "The file is empty" in empty.bytes_html()
         assert mounted.trace.events.height == 0
-        with pytest.raises(UnknownPath):
-            mounted.trace.size("file")
+        assert mounted.trace.size("file") == 6
+        assert mounted.trace.coverage_report("file") == {
+            "path": "file", "size": 6, "read": [], "written": [], "gaps": [[0, 6]], "read_bytes": 0, "events": 0,
+            "fidelity": None, "smallest_request": None,
+        }  # fmt: skip
+        assert mounted.trace.events.height == 0
+        for nowhere in ("fil", "", ".", "../outside"):
+            with pytest.raises(UnknownPath):
+                mounted.trace.size(nowhere)
         assert mounted.trace.content("../outside") is None

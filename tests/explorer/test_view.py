@@ -135,7 +135,7 @@ def test_a_file_without_events_waits_for_them(trace: Callable[..., LiveTrace], t
     view = explore(made, tmp_path / "later.bin")
     still(view)
     assert view.window == (0, 300)
-    assert any("nothing recorded yet" in text["t"] for text in view.scene.canvas.texts)
+    assert any("nothing was requested yet" in text["t"] for text in view.scene.canvas.texts)
     made._source.add(events(("read", 0, 100), size=300, path="later.bin"))
     view.follow()
     assert view.data()["read_bytes"].sum() == 100

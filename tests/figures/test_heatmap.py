@@ -150,7 +150,8 @@ def test_the_caption_says_what_the_cells_mean(events: Make, words: Words) -> Non
         "S = 65536",
         "parser [42]",
         "1 read, of 100 different bytes",
-        "exact, every byte exact",
+        "byte-exact",
+        "capture exact",
         "0x2000",
         "+0x100",
         "command: parser sample.bin",
@@ -185,7 +186,7 @@ def test_any_size_can_be_drawn(events: Make, words: Words, size: int) -> None:
     frame = events(("read", start, start + 1), size=size) if size else empty()
     text = words(heatmap_pdf(frame, About("sample.bin", size)))
     assert f"{size:,} byte" in text
-    assert ("nothing recorded" in text) == (size == 0)
+    assert ("nothing was requested yet" in text) == (size == 0)
 
 
 def test_beyond_the_end_there_is_no_ground(events: Make, pixels: Pixels) -> None:

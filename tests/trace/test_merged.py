@@ -21,7 +21,7 @@ event = st.tuples(
 def frame(events: list[tuple[Any, ...]]) -> pl.DataFrame:
     names = ("path", "process", "pid", "op", "start", "length", "fidelity")
     rows = [
-        dict(zip(names, each, strict=True)) | {"seq": seq, "size": seq * 10}
+        dict(zip(names, each, strict=True)) | {"seq": seq, "size": seq * 10, "requested": (seq * 7) % 5}
         for seq, each in enumerate(events)
     ]
     if not rows:
@@ -47,10 +47,11 @@ def check(rows: pl.DataFrame, found: pl.DataFrame) -> None:
     for key, part in rows.group_by(merged.KEYS):
         (row,) = [row for row in counted.to_dicts() if tuple(row[name] for name in merged.KEYS) == key]
         last = part.sort("seq").row(-1, named=True)
-        moved = part.filter(pl.col("op").is_in(["read", "write"]), pl.col("end") > pl.col("start")).height
+        moved = part.filter(pl.col("op").is_in(["read", "write"]), pl.col("end") > pl.col("start"))
         page = "page" in part["fidelity"].to_list()
-        assert (row["events"], row["transfers"], row["seq"], row["size"], row["fidelity"] == "page") == (
-            part.height, moved, last["seq"], last["size"], page,
+        smallest = min((each for each in moved["requested"] if each), default=0)
+        assert (row["events"], row["transfers"], row["seq"], row["size"], row["fidelity"] == "page", row["smallest"]) == (
+            part.height, moved.height, last["seq"], last["size"], page, smallest,
         )  # fmt: skip
     assert counted.height == rows.select(merged.KEYS).n_unique()
 

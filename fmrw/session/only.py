@@ -1,0 +1,49 @@
+"""Only: the part of a source that one program did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from fmrw.session.sources import Source
+
+
+class Only:
+    """A source of which only the rows of one process's name are given; it follows what it is a part of."""
+
+    sealed = None  # its merged ranges are those of all processes
+
+    def __init__(self, source: Source, process: str) -> None:
+        self._source = source
+        self._process = process
+
+    @property
+    def active(self) -> bool:
+        """Whether events may still come."""
+        return self._source.active
+
+    @property
+    def session(self) -> Path | None:
+        """The folder of the whole session."""
+        return self._source.session
+
+    def lazy(self) -> pl.LazyFrame:
+        """Give the program's events up to now."""
+        return self._source.lazy().filter(pl.col("process") == self._process)
+
+    def processes(self) -> pl.DataFrame:
+        """Give the program's processes."""
+        return self._source.processes().filter(pl.col("name") == self._process)
+
+    def facts(self) -> Mapping[str, Any]:
+        """Give what is known of the whole session."""
+        return self._source.facts()
+
+    def open(self, path: bytes) -> int | None:
+        """Open a recorded file's content, unmonitored."""
+        return self._source.open(path)

@@ -1,0 +1,85 @@
+"""What every figure says on its face: how exact its ranges are, in the same words, whatever its size."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+
+from fmrw.analysis.structure import crosstab as compare
+from fmrw.analysis.structure.written import SCHEMA
+from fmrw.figures import render
+from fmrw.figures.entropy import entropy
+from fmrw.figures.heatmap import heatmap
+from fmrw.figures.page import About
+from fmrw.figures.playback import playback
+from fmrw.figures.plots import access_order, timeline
+from fmrw.figures.strip import crosstab, lanes, strip
+from fmrw.figures.theme import PRESETS
+from fmrw.trace.schema import empty
+
+if TYPE_CHECKING:
+    import altair as alt
+
+    from fmrw.figures.theme import Look
+
+Make = Callable[..., pl.DataFrame]
+BYTE, PAGE = "byte-exact", "page-granular: ranges are whole pages"
+NOTHING = "nothing was requested yet"
+ABOUT = About("sample.bin", 1000, capture="exact", command="parser sample.bin", sha256="ab" * 32)
+
+
+def _entropy(events: pl.DataFrame, about: About, look: Look) -> alt.LayerChart:
+    return entropy(io.BytesIO(bytes(1000)), events, about, look=look)
+
+
+def _crosstab(events: pl.DataFrame, about: About, look: Look) -> alt.LayerChart:
+    parts = pl.DataFrame([(0, 9, "head", 0)], schema=SCHEMA, orient="row")
+    return crosstab(compare(parts, events.filter(op="read"), 1000), about.seen_in(events), look=look)
+
+
+CHARTS: dict[str, Callable[..., alt.LayerChart]] = {
+    "heatmap": heatmap, "strip": strip, "lanes": lanes, "timeline": timeline, "order": access_order,
+    "entropy": _entropy, "crosstab": _crosstab, "playback": playback,
+}  # fmt: skip
+
+
+def face(chart: alt.LayerChart) -> str:
+    rows = (row for rows in chart.to_dict()["datasets"].values() for row in rows)
+    return " ".join(row["text"] for row in rows if "text" in row)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("name", CHARTS)
+def test_every_figure_says_how_exact_it_is(events: Make, name: str, preset: str) -> None:
+    draw, look = CHARTS[name], PRESETS[preset]
+    exact, page = events(("read", 0, 600)), events(("read", 600, 900), fidelity="page")
+    for frame, words in ((exact, BYTE), (page, PAGE), (pl.concat([exact, page]), PAGE), (empty(), NOTHING)):
+        said = face(draw(frame, ABOUT, look=look))
+        assert words in said
+        assert [other for other in (BYTE, PAGE, NOTHING) if other in said] == [words]
+        assert ("page-granular" in said.replace(PAGE, "")) == (words == PAGE)  # a badge
+
+
+def test_one_run_of_pages_makes_all_lanes_page_granular(events: Make) -> None:
+    exact, page = events(("read", 0, 600)), events(("read", 600, 900), fidelity="page")
+    for runs in ({"a": exact, "b": page}, {"b": page, "a": exact}):
+        said = face(lanes(runs, ABOUT))
+        assert PAGE in said
+        assert BYTE not in said
+
+
+def test_the_smallest_request_is_told_where_it_hides_what_was_looked_at(events: Make) -> None:
+    asked = events(("read", 0, 4), ("read", 4, 600)).with_columns(requested=pl.Series([4096, 8192]))
+    for draw in CHARTS.values():
+        assert "smallest request 4 KiB" in face(draw(asked, ABOUT, look=PRESETS["page"]))
+    small = events(("read", 0, 4))
+    assert "smallest request" not in face(heatmap(small, ABOUT))
+
+
+def test_a_picture_shows_it_too(events: Make, words: Callable[[bytes], str]) -> None:
+    assert BYTE in words(render.pdf(strip(events(("read", 0, 9)), ABOUT)))
+    assert PAGE in words(render.pdf(heatmap(events(("read", 0, 9), fidelity="page"), ABOUT)))

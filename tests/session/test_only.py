@@ -1,0 +1,86 @@
+"""One program of a recording, as RECORDING:PROCESS and as `Trace.only`, in every command."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+from recordings import events, trace
+
+import fmrw
+from fmrw.cli.main import main
+from fmrw.errors import UnknownPath
+from fmrw.session import lookup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from recordings import LiveTrace
+
+__all__ = ["trace"]
+FRAME = pl.concat(
+    [
+        events(("read", 0, 100), ("read", 200, 300), process="unzip", pid=7),
+        events(("read", 50, 150), process="u:8", pid=8, first=2),
+        events(("write", 990, 1200), process="grower", pid=9, first=3, size=1200),
+    ]
+)
+
+
+@pytest.fixture
+def session(trace: Callable[..., LiveTrace], tmp_path: Path) -> Path:
+    return trace(FRAME).save(tmp_path / "session")
+
+
+def asked(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:  # noqa: ANN401 - JSON
+    assert main([*arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_every_command_takes_one_program(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"{session}:unzip"
+    found = asked(capsys, "coverage", name, "sample.bin")
+    assert (found["read"], found["size"]) == ([[0, 100], [200, 300]], 1200)
+    gaps = asked(capsys, "gaps", name)["gaps"]
+    assert sorted((gap["start"], gap["end"]) for gap in gaps) == [(100, 200), (300, 1200)]
+    assert asked(capsys, "assert", name, "sample.bin", "--never", "100-200", "--reads", "0-100")["ok"]
+    ranges = asked(capsys, "diff", name, f"{session}:u:8")["ranges"]
+    assert [row["end"] for row in ranges if row["readers"] == "A, B"] == [100]
+    (written,) = asked(capsys, "report", name, "-o", str(tmp_path / "out"), "--format", "csv")
+    assert fmrw.load(written).events["process"].unique().to_list() == ["unzip"]
+    assert main(["view", name, "sample.bin"]) == 0
+    assert "2 reads" in capsys.readouterr().out
+
+
+def test_a_function_takes_one_program(session: Path) -> None:
+    assert fmrw.coverage(f"{session}:u:8")["read"] == [[50, 150]]
+    assert fmrw.load(f"{session}:u:8").files["reads"].to_list() == [1]
+    held = {session: fmrw.load(session)}
+    assert lookup.recording(f"{session}:unzip", held).events.height == 2
+    assert fmrw.load(f"{session.parent}/sess*:unzip").events.height == 2
+
+
+def test_who_is_not_there_is_told_who_is(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UnknownPath, match=r"unzp did nothing in .*session; these did: grower, u:8, unzip"):
+        fmrw.load(session).only("unzp")
+    assert main(["coverage", f"{session}:unzp"]) == 1
+    assert "unzip" in capsys.readouterr().err
+
+
+def test_a_name_with_a_colon_is_a_recording_first(session: Path) -> None:
+    moved = session.rename(session.with_name("a:unzip"))
+    assert fmrw.load(moved).events.height == 4
+    assert fmrw.load(f"{moved}:unzip").events.height == 2
+
+
+def test_a_part_follows_what_it_is_part_of(trace: Callable[..., LiveTrace]) -> None:
+    whole = trace(FRAME)
+    part = whole.only("unzip")
+    whole._source.add(events(("read", 400, 500), process="unzip", pid=70, first=9))  # type: ignore[attr-defined] # `Growing`
+    assert part.coverage("sample.bin").rows() == [(0, 100), (200, 300), (400, 500)]
+    assert len(part["unzip"]) == 300
