@@ -56,6 +56,7 @@ _GROUPS = pl.Schema({name: MERGED[name] for name in (*KEYS, *_COUNTS)})
 _RANGES = pl.Schema({name: MERGED[name] for name in (*KEYS, "start", "end")})
 _MOVED = pl.col("op").is_in(["read", "write"]) & (pl.col("end") > pl.col("start"))
 _PILE = 1 << 19
+_UNKNOWN = np.iinfo(np.int64).max
 _LONG = 8  # events of one group in a row, on the average, from which on they are looked at as runs
 BATCH = 1 << 18
 """Events that are read at once."""
@@ -151,6 +152,8 @@ def _by_runs(events: pl.DataFrame, heads: Numbers) -> tuple[pl.DataFrame, pl.Dat
     numbers = np.repeat(np.arange(len(heads)), lengths)[moved]
     starts, ends = (events[name].cast(pl.Int64).fill_null(0).to_numpy()[moved] for name in ("start", "end"))
     paged = (events["fidelity"] == "page").fill_null(value=False).to_numpy()
+    asked = events["requested"].cast(pl.Int64).fill_null(0).to_numpy()
+    smallest = np.minimum.reduceat(np.where(moved & (asked > 0), asked, _UNKNOWN), heads)
     last = heads + lengths - 1
     groups = events.select(KEYS)[heads].with_columns(
         events=pl.Series(lengths),
@@ -160,6 +163,7 @@ def _by_runs(events: pl.DataFrame, heads: Numbers) -> tuple[pl.DataFrame, pl.Dat
         fidelity=pl.when(pl.Series(np.logical_or.reduceat(paged, heads)))
         .then(pl.lit("page"))
         .otherwise(pl.lit("byte")),
+        smallest=pl.Series(np.where(smallest < _UNKNOWN, smallest, 0)),
     )
     numbers, starts, ends = _merge(numbers, starts, ends)
     ranges = events.select(KEYS)[heads][numbers].with_columns(start=pl.Series(starts), end=pl.Series(ends))

@@ -130,3 +130,13 @@ def test_offsets_of_any_size() -> None:
     high = 2**62
     rows = frame([("a", "p", 1, "read", high, 5, "byte"), ("a", "p", 1, "read", high + 5, 5, "byte")])
     assert merged.merged(rows).filter(pl.col("end") > 0).select("start", "end").rows() == [(high, high + 10)]
+
+
+def test_long_runs_equal_brute_force() -> None:
+    """Batches in which one group goes on and on are merged run by run."""
+    read = [("a", "p", 1, "read", place * 7 % 60, place % 4, "byte") for place in range(200)]
+    written = [("a", "p", 1, "write", place, 5, "page") for place in range(200)]
+    rows = frame([*read, *written, ("b", "q", 2, "open", 0, 0, "byte"), *read])
+    check(rows, merged.merged(rows))
+    unknown = rows.with_columns(requested=pl.lit(None, pl.Int64))
+    assert merged.merged(unknown)["smallest"].unique().to_list() == [0]
