@@ -1,6 +1,6 @@
 """What the format says each byte is for, as a frame of named ranges, and how that compares with what was read.
 
-`structure` reads the formats of the table `FORMATS`; `structure_from` reads ranges a person or another program wrote down;
+`structure` reads the formats of the table `formats.FORMATS`; `structure_from` reads ranges a person or another program wrote down;
 `crosstab` sets either against the ranges a program read. One module per family of formats turns bytes into
 parts; `parts` holds what they share, and the limits.
 
@@ -9,108 +9,13 @@ file where one record is odd. What the records say is compared in the tests with
 
 A format is looked for where programs look for it: PDF in the first 1,024 bytes (or its end in the last), ZIP from the end,
 ISO 9660 in sector 16, tar at 257, the others at 0. A file that is several of these has them all, one after the other. A PNG
-in the middle of a ZIP is not a format *of the file*; a PDF between junk is, where nothing else is known. Damaged files give the parts that can be told, and the row of depth 0
-says what is wrong: `PDF (rebuilt: ...)` where all was found by search, `ZIP (damaged: ...)` else. Nothing is decompressed
+in the middle of a ZIP is not a format *of the file*; a PDF between junk is, where nothing else is known. Damaged files give the parts that can be told, and the row of depth 0 says what is wrong: `PDF (rebuilt: ...)` where all was found by search, `ZIP (damaged: ...)` else. Nothing is decompressed
 but the reference streams of a PDF, and gzip, which says nowhere else where a member ends (512 MiB at most). A file that changes meanwhile gives each
 offset as it was when it was read.
 """
 
-from __future__ import annotations
-
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-import polars as pl
-
-from fmrw.analysis.structure import (
-    archives,
-    boxes,
-    chunks,
-    elf,
-    images,
-    iso,
-    macho,
-    ole2,
-    pcap,
-    pdf,
-    pe,
-    pkzip,
-    sqlite,
-    tar,
-    wasm,
-)
 from fmrw.analysis.structure.crosstab import crosstab
-from fmrw.analysis.structure.parts import SCHEMA, Source, collect
+from fmrw.analysis.structure.formats import FORMATS, structure, structure_of
 from fmrw.analysis.structure.written import structure_from
-from fmrw.errors import BadInput
-from fmrw.text import visible
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-    from os import PathLike
 
 __all__ = ["FORMATS", "crosstab", "structure", "structure_from", "structure_of"]
-
-FORMATS = {
-    "ZIP": (pkzip.is_zip, pkzip.zip_parts),
-    "PNG": (chunks.is_png, chunks.png_parts),
-    "PDF": (pdf.is_pdf, pdf.pdf_parts),
-    "tar": (tar.is_tar, tar.tar_parts),
-    "gzip": (archives.is_gzip, archives.gzip_parts),
-    "7z": (archives.is_7z, archives.seven_zip_parts),
-    "ISO 9660": (iso.is_iso, iso.iso_parts),
-    "ELF": (elf.is_elf, elf.elf_parts),
-    "RIFF": (chunks.is_riff, chunks.riff_parts),
-    "PE": (pe.is_pe, pe.pe_parts),
-    "Mach-O": (macho.is_macho, macho.macho_parts),
-    "WebAssembly": (wasm.is_wasm, wasm.wasm_parts),
-    "MP4": (boxes.is_mp4, boxes.mp4_parts),
-    "JPEG": (images.is_jpeg, images.jpeg_parts),
-    "GIF": (images.is_gif, images.gif_parts),
-    "BMP": (images.is_bmp, images.bmp_parts),
-    "SQLite": (sqlite.is_sqlite, sqlite.sqlite_parts),
-    "OLE2": (ole2.is_ole2, ole2.ole2_parts),
-    "pcap": (pcap.is_pcap, pcap.pcap_parts),
-    "pcapng": (pcap.is_pcapng, pcap.pcapng_parts),
-}
-"""Name → is the file one, and what are its parts."""
-
-
-def structure(path: str | PathLike[str], formats: Collection[str] = tuple(FORMATS)) -> pl.DataFrame:
-    """Name the ranges of a file by the formats it has.
-
-    Parameters
-    ----------
-    path
-        A file; only its headers and tables are read.
-    formats
-        Those to look for, out of `FORMATS`.
-
-    Returns
-    -------
-    frame of `start`, `end`, `name`, `depth`
-        Format after format: a row of depth 0 that brackets the format, then its parts by start, outer before inner. No rows
-        for a file of another format. A damaged format says so in the name of its row of depth 0.
-
-    Raises
-    ------
-    BadInput
-        The file cannot be read, or `formats` names one unknown.
-    """
-    unknown = ", ".join(sorted(set(formats) - set(FORMATS)))
-    if unknown:
-        raise BadInput(f"no such format: {visible(unknown)}; choose from {', '.join(FORMATS)}")
-    try:
-        with Path(path).open("rb") as file:
-            return structure_of(Source(file), formats)
-    except OSError as error:
-        raise BadInput(f"{visible(str(path))}: {error.strerror}; give a file that can be read") from None
-
-
-def structure_of(source: Source, formats: Collection[str] = tuple(FORMATS)) -> pl.DataFrame:
-    """Name the ranges of an open file; see `structure`."""
-    found = [name for name, (is_one, _) in FORMATS.items() if name in formats and is_one(source)]
-    if not found and "PDF" in formats and not any(is_one(source) for is_one, _ in FORMATS.values()):
-        found = ["PDF"] if pdf.is_buried(source) else []
-    frames = [collect(name, FORMATS[name][1], source) for name in found]
-    return pl.concat(frames) if frames else pl.DataFrame(schema=SCHEMA)
