@@ -6,11 +6,13 @@ registries (a proxy, another index, certificates).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 # In a mount namespace of its own, so that whatever happens nothing stays mounted here. The root has to be a mount point, as
@@ -23,8 +25,7 @@ mount --rbind /dev "$1/dev"
 cd "$1"
 exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root chroot . bash -c "$2" 0<&-
 """
-# What is left when a command of ours has ended: mounts of FUSE.
-MOUNTED = "grep ' fuse[. ]' /proc/mounts"
+LONGEST_S = 3600  # a hang would be for ever
 PIP_SETTINGS = ("index-url", "proxy", "trusted-host", "cert")
 
 
@@ -57,11 +58,28 @@ class Debian:
         (self.root / "etc/pip.conf").write_text("\n".join(["[global]", *lines, ""]))
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Run a shell command inside, without standard input and with the smallest environment."""
-        return subprocess.run(
-            ["unshare", "--mount", "--propagation", "private", "bash", "-euc", ENTER, "enter", self.root, command],
-            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False,
-        )  # fmt: skip
+        """Run a shell command inside, without standard input and with the smallest environment; end one that hangs."""
+        enter = [
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            "bash",
+            "-euc",
+            ENTER,
+            "enter",
+            self.root,
+            command,
+        ]
+        process = subprocess.Popen(
+            enter, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        try:
+            said, _ = process.communicate(timeout=LONGEST_S)
+        except subprocess.TimeoutExpired:
+            self.end()
+            said, _ = process.communicate()
+        return subprocess.CompletedProcess(enter, process.returncode, said)
 
     def processes(self) -> list[int]:
         """Find the processes that live inside."""
@@ -73,10 +91,17 @@ class Debian:
         except OSError:  # gone, or of another user
             return False
 
+    def end(self) -> None:
+        """End what lives inside."""
+        while found := self.processes():
+            for pid in found:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.1)
+
     def remove(self) -> None:
         """End what still lives inside, and remove the folder."""
-        for pid in self.processes():
-            os.kill(pid, signal.SIGKILL)
+        self.end()
         subprocess.run(["rm", "-rf", "--one-file-system", self.root], check=True)
 
 
