@@ -30,6 +30,13 @@ class _Untouched(click.Path):
         return Path(os.fsdecode(value))
 
 
+class _Grain(click.IntRange):
+    """A number of bytes, or `auto`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
+        return value if value == "auto" else super().convert(value, param, ctx)
+
+
 DIRECTORY = _Untouched()
 
 
@@ -87,7 +94,7 @@ def capture_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say how a directory is monitored."""
     options = [
         click.option("--capture", type=CAPTURES, default="exact", show_default=True, help="exact: every call to the byte, mapped files by the page; paged: the first touch of each page; cached: what the page cache asks for."),
-        click.option("--grain", type=click.IntRange(0, 1 << 30), default=0, metavar="BYTES", help="Block size to report, which sizes the buffers of stdio and Python; 0 keeps the true one."),
+        click.option("--grain", type=_Grain(0, 1 << 30), default=0, metavar="BYTES|auto", help="Block size to report, which sizes the buffers of stdio and Python, so that they ask for little more than they look at: 1 for programs in C (pngcheck, xxd), 16 for Python (1 makes it ask for 8 KiB); gzip, unzip, 7z have buffers of their own. auto: 16 where `fmrw run` starts Python or a script for it, else 1. 0 keeps the true one."),
         click.option("--read-only", is_flag=True, help="Refuse every change with EROFS."),
         click.option("--allow-other", is_flag=True, help="Let other users in, with the permissions of the files."),
     ]  # fmt: skip

@@ -172,6 +172,10 @@ def _suspects(trace: Trace) -> list[str]:
 @json_option
 def mount(directory: Path, output: Path | None, foreground: bool, **options: Any) -> Outcome:  # noqa: ANN401
     """Monitor DIRECTORY, in the background, until `fmrw unmount DIRECTORY`."""
+    if options["grain"] == "auto":
+        raise click.UsageError(
+            "--grain auto looks at a command's program, and a mount has none; give 1 for C's stdio or 16 for Python."
+        )
     from fmrw.capture.mounts.registry import resolved  # noqa: PLC0415 - heavy
 
     return door().mount(resolved(directory), output, options, foreground=foreground)

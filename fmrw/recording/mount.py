@@ -291,7 +291,8 @@ def mount(
         gets ENODEV before Linux 6.6). `paged`: the first touch of every page, however it is touched. `cached`: what the
         page cache asks for, read-ahead and all.
     grain
-        `st_blksize` to report, which sizes the buffers of glibc's stdio and of CPython; 0 leaves it.
+        `st_blksize` to report, which sizes the buffers of glibc's stdio (1 suits it) and of CPython (16; 1 makes it ask for 8 KiB);
+        0 leaves it.
     reports
         Where `NAME.csv` and `NAME-heatmap.pdf` are seen: `beside` the files, `hidden` (by name only), `aside`
         (under `.fmrw/`), `off`.

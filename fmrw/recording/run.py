@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fmrw.errors import SessionError
 from fmrw.recording.children import start_without_io_uring, started
+from fmrw.recording.grain import chosen
 from fmrw.recording.mount import Mount, mount
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ def run(
         Session folder to keep the recording in.
     watch
         Called with the mount and the running child, waits for it and gives its status (for a progress display).
+    **options
+        As for `mount`; `grain="auto"` chooses by the command's program: 16 for Python, else 1.
     stdout
         `subprocess.PIPE` hands the child's output, errors included, to `watch`; without it the child has ours.
     io_uring
@@ -86,6 +89,7 @@ def run(
         raise SessionError("no command; write it after `--`.")
     if isinstance(command, str | bytes):
         raise SessionError("the command is a line of text; give a list, as `shlex.split` makes one of it.")
+    options["grain"] = chosen(options.get("grain", 0), command)
     mounted = mount(directory, reports=reports, output=output, command=command, **options)
     with ending(mounted):
         start = start_without_io_uring if mounted.settings.capture == "exact" and not io_uring else started
