@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING
 from fmrw.capture.mounts import unmount as unmounting
 from fmrw.capture.reports import helper
 from fmrw.capture.system import libc
+from fmrw.capture.system.spawn import start_without_vfork
 from fmrw.capture.worker import start as starting
 from fmrw.capture.worker.own_code import code_below
 from fmrw.capture.worker.serve import FINISHED, Settings, Worker
@@ -83,7 +82,7 @@ class InThread:
     What can freeze: while a thread of this process waits for the mount in a page fault (`mmap`, `ctypes.CDLL`,
     `numpy.memmap`), it holds the interpreter's lock, the handler needs that lock, and both wait for ever, beyond SIGKILL, until
     the connection is aborted (`fmrw unmount --abort` from another process). Use it only where nothing maps files; a directory
-    that holds this Python itself is refused. Programs may be started inside: see `_start_without_vfork`.
+    that holds this Python itself is refused. Programs may be started inside: see `start_without_vfork`.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -91,7 +90,7 @@ class InThread:
             raise MountError(
                 f'{visible(settings.root)} holds the Python that runs fmrw, which would wait for itself; leave out worker="thread".'
             )
-        _start_without_vfork()
+        start_without_vfork()
         self.pid = os.getpid()
         self._root = Path(settings.root)
         self.bell, self._say_fd = os.pipe2(os.O_CLOEXEC)
@@ -147,14 +146,3 @@ class InThread:
 
     def end(self) -> None:
         """Do nothing: the thread ends by itself once its connection is broken."""
-
-
-def _start_without_vfork() -> None:
-    """Let `subprocess` start programs by fork, on a Python that holds its lock during vfork.
-
-    Before 3.11.4 (gh-104372, Debian 12 has 3.11.2) a process that starts another holds the interpreter's lock until that one's
-    exec. Where the new one enters the mount first (`cwd`), or is a program below it, it waits for our thread, which waits for
-    the lock. The switch is the one the documentation of `subprocess` names.
-    """
-    if sys.version_info < (3, 11, 4):
-        setattr(subprocess, "_USE_VFORK", False)  # noqa: B010 - typeshed calls it final
