@@ -39,6 +39,8 @@ if (
     signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 ):  # nohup; children would inherit it, and a handler they do not
     signal.signal(signal.SIGHUP, lambda *_: None)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a job in a shell's background; the same
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.umask(0o022)  # tests say which modes files have, whoever runs them
 

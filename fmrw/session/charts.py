@@ -1,7 +1,8 @@
 """Charts of a trace by name: what each needs from the recording, and whose bytes it says it shows.
 
 `fmrw.figures` draws frames; here a recording and the name of a file become the frame, the caption and the content a chart
-asks for. The command line, the notebook and `Trace` share these functions.
+asks for. The command line, the notebook and `Trace` share these functions. A chart's module is imported when it is drawn: the heatmap of
+a run waits for no other.
 """
 
 from __future__ import annotations
@@ -13,15 +14,9 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from fmrw.analysis.structure import crosstab, structure
 from fmrw.capture.system.proc import descriptor_path
 from fmrw.errors import BadInput, FigureError
-from fmrw.figures.entropy import entropy
-from fmrw.figures.heatmap import heatmap
 from fmrw.figures.page import About
-from fmrw.figures.plots import access_order, timeline
-from fmrw.figures.strip import crosstab as crosstab_chart
-from fmrw.figures.strip import lanes, strip
 from fmrw.figures.theme import SCREEN, Look
 from fmrw.session.identity import sha256, unchanged
 from fmrw.text import visible
@@ -74,26 +69,38 @@ def _content(trace: Recording, path: str) -> Iterator[int]:
 
 
 def _heatmap(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
+    from fmrw.figures.heatmap import heatmap  # noqa: PLC0415 - each chart imports what it needs
+
     return heatmap(trace.of(path), about(trace, path), **options)
 
 
 def _strip(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
+    from fmrw.figures.strip import strip  # noqa: PLC0415 - each chart imports what it needs
+
     return strip(trace.of(path), about(trace, path), **options)
 
 
 def _timeline(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
+    from fmrw.figures.plots import timeline  # noqa: PLC0415 - each chart imports what it needs
+
     return timeline(trace.of(path), about(trace, path), **options)
 
 
 def _access_order(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
+    from fmrw.figures.plots import access_order  # noqa: PLC0415 - each chart imports what it needs
+
     return access_order(trace.of(path), about(trace, path), **options)
 
 
 def _lanes(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
+    from fmrw.figures.strip import lanes  # noqa: PLC0415 - each chart imports what it needs
+
     return lanes(trace.of(path), about(trace, path), **options)
 
 
 def _entropy(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
+    from fmrw.figures.entropy import entropy  # noqa: PLC0415 - each chart imports what it needs
+
     with _content(trace, path) as fd, open(fd, "rb", closefd=False) as file:
         return entropy(file, trace.of(path), about(trace, path), **options)
 
@@ -104,6 +111,9 @@ def _crosstab(
     annotations: Sequence[Annotation] = (),
     **options: Any,  # noqa: ANN401 - as above
 ) -> alt.LayerChart:
+    from fmrw.analysis.structure import crosstab, structure  # noqa: PLC0415 - as above
+    from fmrw.figures.strip import crosstab as crosstab_chart  # noqa: PLC0415
+
     del annotations  # classes, not places
     with _content(trace, path) as fd:
         parts = structure(descriptor_path(fd))

@@ -87,9 +87,11 @@ def prepare() -> None:
         from fmrw.figures import render  # noqa: PLC0415 - for the helper
 
         render.wake()  # before altair is imported
+        import fmrw.figures.heatmap  # noqa: PLC0415 - the chart that is drawn
+        import fmrw.session.reports  # noqa: PLC0415 - the same
+        import fmrw.session.trace  # noqa: F401, PLC0415 - the same
         from fmrw.figures.export import font_note, trust_charts  # noqa: PLC0415 - the same
         from fmrw.figures.theme import SCREEN  # noqa: PLC0415 - the same
-        from fmrw.session import reports  # noqa: F401, PLC0415 - the same
     trust_charts()
     font_note(SCREEN)
 

@@ -21,7 +21,6 @@ from fmrw.capture.mounts import unmount as unmounting
 from fmrw.errors import BadInput, FigureError
 from fmrw.figures.export import FORMATS as FIGURES
 from fmrw.figures.export import export, font_note
-from fmrw.figures.playback import playback_gif, playback_html
 from fmrw.figures.theme import SCREEN, Look
 from fmrw.formats.csv.log import write_csv
 from fmrw.formats.perfetto import export_perfetto
@@ -46,7 +45,7 @@ DATA: dict[str, Callable[[pl.DataFrame, IO[bytes]], None]] = {
 }
 """Format → writes the events of one file; into an open one, since polars takes no names that are not UTF-8."""
 
-FILMS = {"html": playback_html, "gif": playback_gif}
+FILMS = ("html", "gif")
 WHOLE = ("perfetto",)
 KNOWN = (*DATA, *WHOLE, *FIGURES, "gif")
 CHARTS = (*drawing.CHARTS, "playback")
@@ -174,7 +173,10 @@ def _write_data(trace: Trace, path: str, kind: str, target: Path) -> None:
 
 def _write_figure(trace: Trace, path: str, kind: str, name: str, style: Style, target: Path) -> None:  # noqa: PLR0917 - a partial
     if name == "playback" and kind in FILMS:
-        target.write_bytes(FILMS[kind](trace.of(path), drawing.about(trace, path), look=style.look))
+        from fmrw.figures import playback  # noqa: PLC0415 - few reports move
+
+        draw = {"html": playback.playback_html, "gif": playback.playback_gif}[kind]
+        target.write_bytes(draw(trace.of(path), drawing.about(trace, path), look=style.look))
         return
     if name == "playback":
         raise FigureError(f"a playback moves, a {kind} does not; take html or gif.")
