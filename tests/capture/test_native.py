@@ -20,7 +20,7 @@ from fmrw.capture.fuse.transfers import DATA_AT, READ, WRITE, Limits, Rooms, Tra
 from fmrw.capture.native.build import compiled, library
 from fmrw.capture.native.pairs import Native
 from fmrw.capture.recorder.calls import DENIED
-from fmrw.capture.recorder.journal import SEGMENT, Journal
+from fmrw.capture.recorder.journal import SEGMENT, Head, Journal
 from fmrw.capture.recorder.monitor import Monitor
 from fmrw.trace.follow import Follower
 
@@ -102,10 +102,19 @@ class Bench:
         self.closed = True
 
     def ask(
-        self, opcode: int, fh: int, offset: int, size: int, *, tid: int, owner: int = 7, data: bytes = b""
+        self,
+        opcode: int,
+        fh: int,
+        offset: int,
+        size: int,
+        *,
+        tid: int,
+        owner: int = 7,
+        uid: int = 0,
+        data: bytes = b"",
     ) -> tuple[int, bytes]:
         """Give errno and data of the answer to a request."""
-        struct.pack_into("=QQIIIIQQIIQ", self.request, 8, 99, 1, 0, 0, tid, 0, fh, offset, size, 0, owner)
+        struct.pack_into("=QQIIIIQQIIQ", self.request, 8, 99, 1, uid, uid, tid, 0, fh, offset, size, 0, owner)
         self.request[DATA_AT : DATA_AT + len(data)] = data
         self.transfers.answers[opcode]()
         answer = os.pread(self.answers, 2 << 20, 0)
@@ -226,6 +235,47 @@ def test_answers_and_records_are_those_of_python(bench: Callable[[str], Bench]) 
     assert any(code != 0 for code in writes)
     assert without.monitor.native is None
     assert with_code.rows() == without.rows()
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_set_id_bits_go_when_somebody_else_writes(bench: Callable[[str], Bench], *, others: bool) -> None:
+    told = []
+    for name in ("native", "python"):
+        one = bench(name)
+        one.monitor._serves_others = others
+        said = native(one, "write") if name == "native" else []
+        file = one.monitor.open(b"/file", os.O_RDWR)[0]
+        for uid in (0, 0, 1234, 1234, 1234):
+            if uid:
+                (one.root / "file").chmod(0o6755)
+            told.append(one.ask(WRITE, file, 5, 3, tid=os.getpid(), uid=uid, data=b"new"))
+            told.append((one.root / "file").stat().st_mode)
+        told.append((one.root / "file").read_bytes()[:10])
+        assert not said or [code & 3 for code in said] == [0, 1, *([3] * 3 if others else [1] * 3)]
+        told.append(one.rows())
+    assert told[: len(told) // 2] == told[len(told) // 2 :]
+    assert (told[-3] & 0o6000 == 0) is others
+
+
+def test_a_bell_that_fails_is_a_fault_and_no_end(bench: Callable[[str], Bench]) -> None:
+    one = bench("native")
+    said = native(one)
+    file = one.monitor.open(b"/file", os.O_RDONLY)[0]
+    assert one.ask(READ, file, 0, 4, tid=os.getpid())[0] == 0
+
+    def broken() -> None:
+        raise BrokenPipeError
+
+    one.journal._ring = broken
+    head = os.open(b"head", os.O_RDWR | os.O_CLOEXEC, dir_fd=one.journal._directory)
+    Head(head).arm()
+    os.close(head)
+    assert one.ask(READ, file, 0, 4, tid=os.getpid()) == (0, CONTENT[:4])
+    assert one.ask(READ, file, 4, 4, tid=os.getpid()) == (0, CONTENT[4:8])
+    assert said == [0, 2, 1]
+    one.journal._ring = lambda: None
+    assert one.journal._head[4] == 1  # faults
+    assert len(one.rows()) == 5
 
 
 def test_a_thread_that_takes_another_name_is_recorded_under_it(bench: Callable[[str], Bench]) -> None:

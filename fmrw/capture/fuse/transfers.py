@@ -126,7 +126,7 @@ class Transfers:
         self._room = aligned(_ANSWER.size + LARGEST_ROOM, _ANSWER.size)
         room, request = (c_char.from_buffer(memory) for memory in (self._room, self._request))
         self._held = room, request  # as long as their addresses are used
-        read, write, ring = native.read, native.write, self._operations.journal.wake
+        read, write, ring = native.read, native.write, self._operations.rung
         state, room_at, request_at = native.state, addressof(room), addressof(request)
         size = len(self._room)
 
@@ -149,13 +149,17 @@ class Transfers:
         self.answers = {READ: answer_read, WRITE: answer_write}
 
     def _after(self, done: int) -> None:
-        """Record and answer a write that is done."""
-        context = self._context
-        (
-            unique, _node, context.uid, context.gid, context.pid, _pad, handle, offset, size, _flags, _owner,
-        ) = _REQUEST.unpack_from(self._request, _REQUEST_AT)  # fmt: skip
-        self._operations.note_written(handle, size, offset, done)
-        self._send(_WRITTEN.pack(_WRITTEN.size, 0, unique, done, 0))
+        """Finish and answer a write that is done."""
+        try:
+            context = self._context
+            (
+                unique, _node, context.uid, context.gid, context.pid, _pad, handle, offset, size, _flags, _owner,
+            ) = _REQUEST.unpack_from(self._request, _REQUEST_AT)  # fmt: skip
+            self._operations.note_written(handle, size, offset, done)
+            answer: bytes | bytearray = _WRITTEN.pack(_WRITTEN.size, 0, unique, done, 0)
+        except BaseException as error:  # noqa: BLE001 - as in `read`
+            answer = self._refusal("write", error)
+        self._send(answer)
 
     def read(self) -> None:
         """Answer `FUSE_READ`."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 DECLINED, ANSWERED, RING, UNRECORDED = range(4)
 """What `read` and `write` give; a write that was done and could not be recorded gives `UNRECORDED | bytes << 2`."""
 
+NO_WRITES, WRITES, WRITES_FOR_OTHERS = range(3)
+"""Whether writes of a pair are done here; for others than the worker's user set-id bits must be looked at."""
 LARGEST_ROOM = 1 << 17
 """Bytes of data of a read that is answered here, at most."""
 _PAIRS, _NAMES, _NAME = 1024, 2, 32
@@ -49,14 +51,14 @@ class _State(ctypes.Structure):
 
 
 class User(NamedTuple):
-    """A thread that uses an open file, as its records say it; `writes`: its writes need nothing done beside."""
+    """A thread that uses an open file, as its records say it; `writes`: one of `NO_WRITES`, `WRITES`, `WRITES_FOR_OTHERS`."""
 
     handle: int
     tid: int
     fd: int
     path: int
     process: int
-    writes: bool
+    writes: int
 
 
 class Counter:

@@ -1,15 +1,18 @@
 /* Native transfers: reads and writes of callers that are known already, answered without a step of Python.
  *
  * Whatever is not plain is declined, before anything has been done, and Python answers it: an unknown pair of file and thread, a
- * thread with another name, the page cache, appending, a full segment of the journal, a file that is not in memory, any error.
+ * thread with another name, the page cache, appending, a full segment of the journal, a file that is not in memory, any error. A
+ * write whose rest is Python's (set-id bits to be cleared, no room for its record) is done here and finished there.
  *
- * Every function is called with the interpreter's lock held, so nothing here needs a lock of its own. A write lets the lock go while
- * it waits for the file. Layouts of requests and answers: include/uapi/linux/fuse.h, protocol 7.19; of records: recorder/journal.py.
+ * Every function is called with the interpreter's lock held, so nothing here needs a lock of its own. It is let go while a write waits
+ * for the file, and while an answer is sent. Layouts of requests and answers: include/uapi/linux/fuse.h, protocol 7.19; of records:
+ * recorder/journal.py.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,13 +21,14 @@ extern void *PyEval_SaveThread(void);
 extern void PyEval_RestoreThread(void *);
 
 enum { DECLINED, ANSWERED, RING, UNRECORDED };
+enum { NO_WRITES, WRITES, WRITES_FOR_OTHERS };
 enum { PAIRS = 1024, NAME = 32, NAMES = 2, DATA_AT = 80, FROM_CACHE = 1, READ = 0, WRITE = 1, MARK = 0x4B4F };
 
 struct pair { /* an open file and a thread that uses it, with what a record says of both */
     uint64_t handle;
     int32_t tid, fd;
     uint32_t path, process;
-    int32_t writes, names; /* whether its writes are plain; how many names are compared */
+    int32_t writes, names; /* whether writes are done here, and if set-id bits count; how many names are compared */
     int32_t name_fd[NAMES], name_length[NAMES];
     char name[NAMES][NAME];
 };
@@ -114,9 +118,13 @@ static int record(struct state *state, const struct pair *pair, const struct req
     return *state->armed ? RING : ANSWERED;
 }
 
+/* The lock is let go: the answer wakes a program whose next request wakes another thread, which wants the lock at once. */
 static void send_answer(const struct state *state, const void *answer, size_t length)
 {
-    ssize_t sent = write((int)state->connection, answer, length);
+    int connection = (int)state->connection;
+    void *thread = PyEval_SaveThread();
+    ssize_t sent = write(connection, answer, length);
+    PyEval_RestoreThread(thread);
     (void)sent; /* who asked was killed meanwhile, or the connection is gone */
 }
 
@@ -152,10 +160,13 @@ int64_t fmrw_write(struct state *state, const struct request *request)
     void *thread = PyEval_SaveThread();
     ssize_t done = pwrite(mine.fd, (const char *)request + DATA_AT, request->size, (off_t)request->offset);
     int64_t end = lseek(mine.fd, 0, SEEK_END);
+    struct stat status = {0};
+    if (mine.writes == WRITES_FOR_OTHERS && request->uid && fstat(mine.fd, &status))
+        end = -1;
     PyEval_RestoreThread(thread);
     if (done < 0)
         return DECLINED;
-    if (end < 0 || !state->segment || *state->place >= state->records)
+    if (end < 0 || status.st_mode & (S_ISUID | S_ISGID) || !state->segment || *state->place >= state->records)
         return UNRECORDED | (int64_t)done << 2;
     int code = record(state, &mine, request, WRITE, end, (uint32_t)done);
     struct {

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fmrw.capture.fuse.transfers import PLAIN
 from fmrw.capture.mirror.passthrough import Passthrough
-from fmrw.capture.native.pairs import Native, User
+from fmrw.capture.native.pairs import NO_WRITES, WRITES, WRITES_FOR_OTHERS, Native, User
 from fmrw.capture.recorder import journal as log
 from fmrw.capture.recorder.calls import DENIED, SYNCHRONOUS, Calls
 from fmrw.capture.recorder.direct import DirectIo
@@ -174,9 +174,16 @@ class Monitor(Passthrough):
             self._unrecorded(error)
         return done
 
+    def rung(self) -> None:
+        """Ring for the reader that waits for what the compiled code has recorded."""
+        self._recorded(self.journal.wake)
+
     def note_written(self, fh: int, size: int, offset: int, done: int) -> None:
-        """Record a write that the compiled code has done and could not record."""
-        self._recorded(self._transfer, log.WRITE, self.handles[fh], offset, size, done, True, 0)  # noqa: FBT003
+        """Finish a write that the compiled code has done: set-id bits, and its record."""
+        handle = self.handles[fh]
+        if self._serves_others:
+            self._clear_set_id(handle.fd)
+        self._recorded(self._transfer, log.WRITE, handle, offset, size, done, True, 0)  # noqa: FBT003
 
     def open(self, path: bytes, flags: int) -> tuple[int, bool]:  # type: ignore[override]  # with the direct-I/O bit
         return self._opened(path, flags, lambda: super(Monitor, self).open(path, flags))
@@ -285,7 +292,9 @@ class Monitor(Passthrough):
             or handle.number << 32 | tid not in self._single
         ):
             return
-        names, writes = self._processes.names(tid), not handle.append and not self._serves_others
+        names = self._processes.names(tid)
+        others = WRITES_FOR_OTHERS if self._serves_others else WRITES
+        writes = NO_WRITES if handle.append else others
         if names:
             path = self._path_number(handle.path)
             native.learn(User(handle.number, tid, handle.fd, path, process, writes), names)
