@@ -61,6 +61,8 @@ class About:
         The file, relative to the mounted directory, and its bytes.
     processes
         As shown: "7z [4711]". None: taken from the events, where there are some.
+    programs
+        Names of all programs of the recording, whatever is shown of them: these decide their colours (`fmrw.figures.programs`).
     page
         Whether an extent is only exact to the page. None: taken from the events.
     requests
@@ -80,6 +82,7 @@ class About:
     name: str
     size: int
     processes: tuple[str, ...] | None = None
+    programs: tuple[str, ...] = ()
     page: bool | None = None
     requests: int | None = None
     smallest: int | None = None
@@ -123,8 +126,8 @@ class About:
             known["date"] = self.date.isoformat()
         if self.processes is not None:
             known["processes"] = ", ".join(self.processes)
-        for counted in ("requests", "smallest"):
-            known.pop(counted, None)
+        for private in ("requests", "smallest", "programs"):
+            known.pop(private, None)
         if self.page is not None:
             known["fidelity"] = "page" if known.pop("page") else "byte"
         return {key: visible(str(value)) for key, value in (known | {"fmrw": VERSION}).items()}

@@ -6,8 +6,9 @@ of the whole figure in points (1/72 inch), so type keeps its size on paper whate
 Colours. Reads are blue, writes orange: the pair that deuteranopes, protanopes and tritanopes all tell apart. Within
 each, five classes step evenly in luminance, so that order survives greyscale print, and the paper of untouched bytes
 is one step further. Where both meet, position tells them apart too (reads above, writes below), since two hues of one
-luminance are one grey. Processes take colours of Okabe and Ito (2008), darkened where white paper asks for it. A test
-computes CIEDE2000 between neighbours as Machado et al. (2009) simulate both deficiencies: at least 10 everywhere.
+luminance are one grey. Programs have twelve colours (`fmrw.figures.programs`), found by search: the least difference between any two is as large
+as could be found for normal sight and all three deficiencies at once, the first eight lying further apart. A test
+computes CIEDE2000 as Machado et al. (2009) simulate deficiencies: at least 10 everywhere.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ CLASSES = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Palette:
-    """Colours of one background. `reads` and `writes` go from one access to the most."""
+    """Colours of one background.
+
+    `reads` and `writes` go from one access to the most. `programs` are twelve that lie apart; ask `fmrw.figures.programs` which is whose.
+    """
 
     paper: str
     ink: str
@@ -39,6 +43,7 @@ class Palette:
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     classes: tuple[str, ...]
+    programs: tuple[str, ...]
 
     def ramp(self, op: str) -> tuple[str, ...]:
         """Give the ramp of an operation, "read" or "write"."""
@@ -54,7 +59,11 @@ LIGHT = Palette(
     reads=("#a5cdea", "#66a5d9", "#2f7dbf", "#14568f", "#0a2f55"),
     writes=("#f9c27b", "#ec9130", "#c86a0c", "#944700", "#552600"),
     classes=("#0b5fa5", "#e69f00", "#111111", "#56b4e9", "#d55e00", "#009e73", "#cc79a7"),
-)
+    programs=(
+        "#5a78ff", "#c34b78", "#00694b", "#8700d2", "#785a00", "#002d78", "#699600", "#5a1e0f",
+        "#a5785a", "#9678b4", "#4b8787", "#5a3c5a",
+    ),
+)  # fmt: skip
 DARK = Palette(
     paper="#14171c",
     ink="#f2f4f7",
@@ -64,7 +73,11 @@ DARK = Palette(
     reads=("#1f5a8c", "#2f86c1", "#57aee5", "#9bd0f2", "#e0f2fd"),
     writes=("#8a4a08", "#b96a10", "#e08f2c", "#f6bd72", "#fde9cd"),
     classes=("#3d9be0", "#e69f00", "#f5f5f5", "#8fd3ff", "#d8480f", "#1fb58f", "#e39ac4"),
-)
+    programs=(
+        "#5ab4ff", "#ff5a78", "#96fff0", "#5a69ff", "#5a871e", "#967896", "#c3ff00", "#ffe1b4",
+        "#b4a500", "#d2d2ff", "#4ba587", "#f0b4c3",
+    ),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,7 @@ def about(trace: Recording, path: str) -> About:
     """Say whose bytes a figure shows: the file, the command, the mode, the content's hash where it is at hand."""
     events = trace.of(path)
     found = describe(path, trace.size(path), trace.facts, events["time"].max())  # type: ignore[arg-type]  # a datetime
-    return replace(found, sha256=sha256(trace, path)).seen_in(events)
+    return replace(found, sha256=sha256(trace, path), programs=trace.programs).seen_in(events)
 
 
 def describe(path: str, size: int, facts: Mapping[str, Any], date: dt.datetime | None) -> About:

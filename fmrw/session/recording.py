@@ -17,6 +17,10 @@ class Recording(Protocol):
     def facts(self) -> Mapping[str, Any]:
         """What is known of the session."""
 
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """Names of all programs of the session."""
+
     def resolve(self, path: str) -> str:
         """Give the name under which a file stands in the events."""
 

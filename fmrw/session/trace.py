@@ -91,6 +91,16 @@ class Trace:
         return self._source.processes()
 
     @property
+    def programs(self) -> tuple[str, ...]:
+        """Names of all programs of the recording, sorted; a part of it has those of the whole, so that colours stay."""
+        if self._whole is not None:
+            return self._whole.programs
+        known = self.processes["name"].drop_nulls().unique()
+        if known.is_empty():  # a CSV or a log has no table of processes
+            known = merged_ranges(self._source)["process"].drop_nulls().unique()
+        return tuple(sorted(set(known) - {""}))
+
+    @property
     def files(self) -> pl.DataFrame:
         """One row for each file: size, bytes read, share covered, reads, writes, largest gap, processes."""
         return summary.of_merged(merged_ranges(self._source))

@@ -23,6 +23,9 @@ SIGHT = {  # Machado, Oliveira, Fernandes (2009), severity 1.0, on linear RGB
         [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
     ),
 }
+TRITANOPIA = np.array(
+    [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
+)
 XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
 )
@@ -64,6 +67,11 @@ def apart(one: str, two: str) -> float:
     return min(ciede2000(lab(sight @ linear(one)), lab(sight @ linear(two))) for sight in SIGHT.values())
 
 
+def apart_for_all(one: str, two: str) -> float:
+    tritan = ciede2000(lab(TRITANOPIA @ linear(one)), lab(TRITANOPIA @ linear(two)))
+    return min(apart(one, two), tritan)
+
+
 def lightness(colour: str) -> float:
     return float(lab(linear(colour))[0])
 
@@ -94,6 +102,14 @@ def test_neighbouring_classes_can_be_told_apart_by_everybody(palette: Palette) -
         assert apart(read, write) >= 10, (read, write)
     for one, two in itertools.combinations(palette.classes, 2):
         assert apart(one, two) >= 10, (one, two)
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
+def test_programs_can_be_told_apart_by_everybody(palette: Palette) -> None:
+    for one, two in itertools.combinations(palette.programs[:8], 2):
+        assert apart_for_all(one, two) >= 13, (one, two)
+    for one, two in itertools.combinations(palette.programs, 2):
+        assert apart_for_all(one, two) >= 10, (one, two)
 
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])

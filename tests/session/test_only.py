@@ -84,3 +84,10 @@ def test_a_part_follows_what_it_is_part_of(trace: Callable[..., LiveTrace]) -> N
     whole._source.add(events(("read", 400, 500), process="unzip", pid=70, first=9))  # type: ignore[attr-defined] # `Growing`
     assert part.coverage("sample.bin").rows() == [(0, 100), (200, 300), (400, 500)]
     assert len(part["unzip"]) == 300
+
+
+def test_a_part_names_the_programs_of_the_whole(trace: Callable[..., LiveTrace], session: Path) -> None:
+    """Colours are chosen among these, and must not change when one program alone is looked at."""
+    for whole in (trace(FRAME), fmrw.load(session)):
+        assert whole.programs == ("grower", "u:8", "unzip")
+        assert whole.only("unzip").programs == whole.programs
