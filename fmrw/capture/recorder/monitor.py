@@ -2,15 +2,7 @@
 
 Two rules: a fault in recording never reaches the program (`_recorded` swallows it, counts it, logs it), and what is
 recorded is what really happened — ranges from what was transferred, sizes read after it, appends from where they landed.
-
-A request is not a call. The kernel puts a limited number of pages into one (`limits`), so a large read arrives in pieces, one
-after the other while the caller waits. What may be a piece is looked up in the caller's system call, and pieces are given
-one call number until the count is used up. A piece is full but for a page at most, unless the call fills many small buffers
-(readv), each of which touches a page: so a thread's first request on a handle is looked up whatever its size, and all that
-follow as long as it uses several buffers; from one that has used a single one, what is larger than 128 KiB, or than half a
-piece where pieces are no larger. Where that look is denied, contiguous full pieces of one thread and handle are taken for one
-call, with a last one that is smaller but not small, and the journal counts the guess. What a call that is none of those we know
-(`fmrw.capture.recorder.calls`) requests is a row of its own.
+A request is not a call: `fmrw.capture.recorder.joining` says which call one belongs to.
 """
 
 from __future__ import annotations
@@ -18,17 +10,17 @@ from __future__ import annotations
 import errno
 import itertools
 import logging
-import mmap
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from fmrw.capture.fuse.transfers import PLAIN
 from fmrw.capture.mirror.passthrough import Passthrough
 from fmrw.capture.native.pairs import NO_WRITES, WRITES, WRITES_FOR_OTHERS, Native, User
 from fmrw.capture.recorder import journal as log
-from fmrw.capture.recorder.calls import DENIED, SYNCHRONOUS, Calls
+from fmrw.capture.recorder.calls import SYNCHRONOUS, Calls
 from fmrw.capture.recorder.direct import DirectIo
+from fmrw.capture.recorder.joining import Joiner
 from fmrw.capture.recorder.process import IGNORED, WRITEBACK, Identity, Processes
 from fmrw.capture.system.libc import pread_into
 from fmrw.text import path_text
@@ -38,34 +30,10 @@ if TYPE_CHECKING:
 
     from fmrw.capture.fuse.transfers import Limits
     from fmrw.capture.mirror.dirfds import Handle
+    from fmrw.capture.recorder.memory import Wanted
 
 _log = logging.getLogger(__name__)
-_COMMON = 1 << 17  # bytes of the largest buffers most programs use
 _I64 = (1 << 63) - 1
-_REMEMBERED = 100_000  # pairs of thread and handle
-_UNKNOWN = 1 << 62  # bytes still wanted by a call whose count cannot be looked up
-
-
-class _Open(NamedTuple):
-    """A call of which more requests are expected."""
-
-    call: int
-    op: int
-    handle: int
-    next_offset: int
-    remaining: int
-    cut: bool  # whether its first piece ended where a page of its buffer did, and not with one of its own
-
-    @property
-    def guessed(self) -> bool:
-        """Whether its count could not be looked up."""
-        return self.remaining >= _UNKNOWN // 2
-
-    def goes_on(self, op: int, handle: int, start: int, size: int) -> bool:
-        """Tell whether a request is the next piece: of a guessed one what no small read can be, or must follow a cut."""
-        if (self.op, self.handle, self.next_offset) != (op, handle, start):
-            return False
-        return self.cut or size > _COMMON if self.guessed else size <= self.remaining
 
 
 class Monitor(Passthrough):
@@ -106,13 +74,12 @@ class Monitor(Passthrough):
         self._path_numbers = itertools.count()
         self._facts: dict[int, int] = {}  # their hashes: a third of the memory, for every file ever opened
         self._calls: Iterator[int] = itertools.count(1)
-        self._unfinished: dict[int, _Open] = {}
-        self._single: set[int] = set()  # threads and handles, packed: those that fill a single buffer
         self.native = Native.load() if capture == "exact" else None
         if self.native is not None:
             calls = self._calls = self.native.counter(1)
             journal.share(self.native, calls)
             self._processes.forgotten = self.native.forget_thread
+        self._joiner = Joiner(self._calls, self._look_up, journal.count_guess, self._await)
         self.limits = PLAIN
 
     @property
@@ -123,11 +90,9 @@ class Monitor(Passthrough):
     @limits.setter
     def limits(self, limits: Limits) -> None:
         self._limits = limits
-        self._pieces = tuple(most - mmap.PAGESIZE for most in limits)  # at least, of a single buffer
-        least = min(self._pieces)
-        self._suspect = _COMMON + 1 if least > _COMMON else least // 2
+        self._joiner.limit(limits)
         if self.native is not None:
-            self.native.limit(self._suspect)
+            self.native.limit(self._joiner.suspect)
 
     def fault(self, operation: str, error: BaseException) -> None:
         self.journal.count_fault()
@@ -271,26 +236,18 @@ class Monitor(Passthrough):
             call, flags = next(self._calls), log.PAGE
             if self._waits_for_pages and op == log.READ and self._callers.advises(tid):
                 op = log.ADVISE
-        elif (
-            size < self._suspect and tid not in self._unfinished and handle.number << 32 | tid in self._single
-        ):
-            call = next(self._calls)
         else:
-            call, requested, flags = self._join(tid, op, handle.number, start, size, done)
+            call, requested, flags = self._joiner.join(tid, op, handle.number, start, size, done=done)
         self.journal.append(
             time.time_ns(), start, os.lseek(handle.fd, 0, os.SEEK_END), call, done, requested, handle.number,
             self._path_number(handle.path), process, tid, code, op, flags,
         )  # fmt: skip
-        if self.native is not None and exact and size < self._suspect and not flags:
+        if self.native is not None and exact and size < self._joiner.suspect and not flags:
             self._learn(self.native, handle, tid, process)
 
     def _learn(self, native: Native, handle: Handle, tid: int, process: int) -> None:
         """Let the compiled code answer what this thread asks of this file from now on, if that are whole calls."""
-        if (
-            native.knows(handle.number, tid)
-            or tid in self._unfinished
-            or handle.number << 32 | tid not in self._single
-        ):
+        if native.knows(handle.number, tid) or not self._joiner.asks_whole(tid, handle.number):
             return
         names = self._processes.names(tid)
         others = WRITES_FOR_OTHERS if self._serves_others else WRITES
@@ -303,37 +260,16 @@ class Monitor(Passthrough):
         """Give who is behind a request of the page cache; the kernel writes on its own, and reads for somebody."""
         return WRITEBACK if op == log.WRITE and not tid else self._processes.glimpse(tid)
 
-    def _join(self, tid: int, op: int, handle: int, start: int, size: int, done: int) -> tuple[int, int, int]:
-        """Find the call a request belongs to: (its number, bytes asked for and not counted before, flags)."""
-        before = self._unfinished.pop(tid, None)
-        cut = size % mmap.PAGESIZE != 0
-        if before and before.goes_on(op, handle, start, size):
-            wanted, call, flags, cut = before.remaining, before.call, log.CONTINUES, before.cut
-            requested = size if before.guessed else 0
-        else:
-            wanted, call, flags = self._wanted(tid, op, handle, start, size), next(self._calls), 0
-            requested = size if wanted == _UNKNOWN else wanted
-        if wanted >= _UNKNOWN // 2 and size < self._pieces[op]:  # the last of a call that is guessed
-            wanted = size
-        if done == size and wanted > size and size:
-            self._unfinished[tid] = _Open(call, op, handle, start + done, wanted - done, cut)
-            if self.native is not None:
-                self.native.forget_thread(tid)
-            flags |= log.MORE
-        return call, requested, flags
-
-    def _wanted(self, tid: int, op: int, handle: int, start: int, size: int) -> int:
-        """Tell how many bytes the call that begins with a request of this size wants."""
+    def _look_up(self, tid: int, op: int, handle: int, start: int, size: int) -> Wanted:
+        """Look up what the call wants that begins with a request."""
         self.direct_io.meet(handle, tid)
-        looked = self._callers.wanted(tid, start, size, writes=op == log.WRITE, whole=size < self._suspect)
-        if not looked.several:
-            if len(self._single) >= _REMEMBERED:
-                self._single.clear()
-            self._single.add(handle << 32 | tid)
-        if looked is DENIED and size >= self._pieces[op]:
-            self.journal.count_guess()
-            return _UNKNOWN
-        return max(looked.amount, size)
+        whole = size < self._joiner.suspect
+        return self._callers.wanted(tid, start, size, writes=op == log.WRITE, whole=whole)
+
+    def _await(self, tid: int) -> None:
+        """Take over from the compiled code what a thread asks: more of its call is to come."""
+        if self.native is not None:
+            self.native.forget_thread(tid)
 
     def _event(self, op: int, path: bytes, end: int, size: int, handle: int, code: int) -> None:
         process = self._processes.identify(self.caller.context.pid)
