@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from fmrw.explorer.explorer import explore as explore
     from fmrw.formats.perfetto import export_perfetto as export_perfetto
     from fmrw.recording.doctor import doctor as doctor
-    from fmrw.recording.mount import Mount as Mount
     from fmrw.recording.mount import mount as mount
+    from fmrw.recording.mounted import Mount as Mount
     from fmrw.recording.mounts import status as status
     from fmrw.recording.mounts import unmount as unmount
     from fmrw.recording.run import Run as Run
@@ -35,7 +35,7 @@ __version__ = VERSION
 
 _HOMES = {
     "FmrwError": "fmrw.errors",
-    "Mount": "fmrw.recording.mount",
+    "Mount": "fmrw.recording.mounted",
     "Run": "fmrw.recording.run",
     "Trace": "fmrw.session.trace",
     "browse": "fmrw.explorer.browse",

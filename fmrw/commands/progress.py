@@ -15,7 +15,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fmrw.recording.mount import Mount
+    from fmrw.recording.mounted import Mount
 
 _QUIET_S = 1.0  # commands shorter than this are not disturbed
 _TICK_S = 0.5

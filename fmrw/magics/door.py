@@ -22,12 +22,14 @@ from fmrw.commands.tables import mounted_text
 from fmrw.errors import FmrwError, NotMounted
 from fmrw.recording import mount as mounting
 from fmrw.recording import run as running
+from fmrw.recording.mounted import live
 from fmrw.recording.remarks import lacking
 from fmrw.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from fmrw.recording.mounted import Mount
     from fmrw.session.trace import Trace
 
 _GRACE_S = 2
@@ -69,7 +71,7 @@ class CellDoor(Door):
 
     def unmount(self, root: Path, *, force: bool, abort: bool) -> Outcome:
         """Unmount, whoever mounted; the trace of a mount of this kernel is its value."""
-        own = any(mounted.root == root for mounted in mounting.live())
+        own = any(mounted.root == root for mounted in live())
         outcome = super().unmount(root, force=force, abort=abort)
         if not own or outcome.value is not None:
             return outcome
@@ -78,7 +80,7 @@ class CellDoor(Door):
 
     def only_root(self) -> Path:
         """Give the only directory that this kernel monitors."""
-        roots = sorted(mounted.root for mounted in mounting.live())
+        roots = sorted(mounted.root for mounted in live())
         if not roots:
             raise NotMounted("this kernel monitors nothing; `fmrw unmount DIR` ends somebody else's mount.")
         if len(roots) > 1:
@@ -88,10 +90,10 @@ class CellDoor(Door):
 
     def traces(self) -> Mapping[Path, Trace]:
         """Give the recordings that grow, then those that have ended."""
-        growing = {mounted.root: mounted.trace for mounted in mounting.live()}
+        growing = {mounted.root: mounted.trace for mounted in live()}
         return {**growing, **{root: trace for root, trace in self.kept.items() if root not in growing}}
 
-    def _watch(self, _mounted: mounting.Mount, child: subprocess.Popen[bytes]) -> int:
+    def _watch(self, _mounted: Mount, child: subprocess.Popen[bytes]) -> int:
         try:
             return _forwarding(child)
         except KeyboardInterrupt:

@@ -32,7 +32,8 @@ from fmrw.errors import FmrwError
 from fmrw.magics.completion import offers
 from fmrw.magics.door import CellDoor
 from fmrw.magics.words import words
-from fmrw.recording import mount, run
+from fmrw.recording import run
+from fmrw.recording.mounted import live
 from fmrw.text import visible
 
 if TYPE_CHECKING:
@@ -288,7 +289,7 @@ def register(shell: InteractiveShell) -> None:
 
 def unregister(shell: InteractiveShell) -> None:
     """Take the magics back and end the mounts of this kernel, no others."""
-    for mounted in mount.live():
+    for mounted in live():
         mounted.unmount(force=True)
     magics = shell.magics_manager.magics
     for name, own in {"fmrw": fmrw_magic, **_Session.own}.items():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fmrw.capture.mounts import registry
 from fmrw.capture.mounts import unmount as unmounting
 from fmrw.errors import Busy, NotMounted, SessionError
-from fmrw.recording.mount import live
+from fmrw.recording.mounted import live
 from fmrw.recording.remarks import remarks
 from fmrw.text import visible
 

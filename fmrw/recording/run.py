@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fmrw.errors import SessionError
 from fmrw.recording.children import start_without_io_uring, started
 from fmrw.recording.grain import chosen
-from fmrw.recording.mount import Mount, mount
+from fmrw.recording.mount import mount
 
 if TYPE_CHECKING:
     import os
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from fmrw.recording.children import Start
     from fmrw.recording.mount import ReportMode
+    from fmrw.recording.mounted import Mount
     from fmrw.session.trace import Trace
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126  # exit statuses as a shell gives them

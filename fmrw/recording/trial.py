@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fmrw.capture.mounts import unmount as unmounting
 from fmrw.capture.system import trial
-from fmrw.capture.worker.serve import Settings
+from fmrw.capture.worker.settings import Settings
 from fmrw.errors import MountError
 from fmrw.recording.workers import InProcess
 

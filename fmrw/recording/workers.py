@@ -14,12 +14,14 @@ from fmrw.capture.system import libc
 from fmrw.capture.system.spawn import start_without_vfork
 from fmrw.capture.worker import start as starting
 from fmrw.capture.worker.own_code import code_below
-from fmrw.capture.worker.serve import FINISHED, Settings, Worker
+from fmrw.capture.worker.serve import FINISHED, Worker
 from fmrw.errors import MountError, NotMounted
 from fmrw.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from fmrw.capture.worker.settings import Settings
 
 END_S = 10
 """How long a worker may take to come up or to end."""

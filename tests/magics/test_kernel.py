@@ -128,7 +128,7 @@ def kernel(shared: Kernel, samples: Path) -> Iterator[Kernel]:
     shared.run(f"where = Path({str(samples)!r})")
     yield shared
     shared.run(
-        "from fmrw.recording import mount as mounting\nfor each in mounting.live(): each.unmount(force=True)"
+        "from fmrw.recording import mounted as mounting\nfor each in mounting.live(): each.unmount(force=True)"
     )
     assert shared.status == "ok"
 

@@ -23,7 +23,7 @@ from fmrw.capture.mounts import preflight, registry
 from fmrw.capture.mounts import unmount as unmounting
 from fmrw.errors import AlreadyMounted, Busy, FuseMissing, MountError, NotMounted, SessionError, SessionExists
 from fmrw.recording import feed
-from fmrw.recording import mount as mounting
+from fmrw.recording import mounted as mounting
 from fmrw.session import reports
 from fmrw.trace import store
 
@@ -357,7 +357,7 @@ def test_whoever_is_there_last_finishes_the_session(directory: Path, tmp_path: P
     """The interpreter waits for no worker here, so that each time one of the two is the last, seldom the same."""
     program = """
         import sys, fmrw
-        from fmrw.recording import mount as mounting
+        from fmrw.recording import mounted as mounting
         mounting.END_S = mounting.GRACE_S = 0
         mount = fmrw.mount(sys.argv[1], output=sys.argv[2] or None)
         open(sys.argv[1] + "/polyglot.pdf", "rb").read(5)

@@ -11,7 +11,7 @@ import pytest
 
 import fmrw
 from fmrw.capture.mounts.registry import mounted_at
-from fmrw.capture.worker.serve import Settings, options_of
+from fmrw.capture.worker.settings import Settings, options_of
 
 NAMES = [
     b"a,allow_other", b"-o", b"--help", b"new\nline", b"sp ace", b" edge ", b"back\\slash", b"\\040", b"100%s", b"\xff\xfe",

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import fcntl
 import functools
 import importlib
 import json
@@ -33,17 +32,16 @@ import select
 import signal
 import sys
 import threading
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmrw.capture.mounts.registry import NAME
-from fmrw.capture.recorder.calls import SYNCHRONOUS
 from fmrw.capture.recorder.journal import Journal
 from fmrw.capture.system.proc import call_itself
 from fmrw.capture.system.spawn import start_without_vfork
 from fmrw.capture.worker import auto_unmount
 from fmrw.capture.worker.own_code import code_below, look_beneath
+from fmrw.capture.worker.settings import Settings, hold, open_session, options_of
 from fmrw.errors import MountError
 
 if TYPE_CHECKING:
@@ -55,45 +53,9 @@ UNFINISHED = ".report-"
 """How names of reports begin that are being made in a session's folder."""
 FINISHED = 3
 """Exit status of an attached worker whose owner was gone or had left the session to it."""
-_READAHEAD = {"exact": 4096, "paged": 4096, "cached": None}
 _LOGGED = 1000
 _AGAIN_S = 0.5
 _M_ARENA_MAX = -8  # malloc.h
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the worker is told, as JSON on one line."""
-
-    root: str
-    session: str
-    capture: str = "exact"
-    grain: int = 0
-    reports: str = "beside"
-    read_only: bool = False
-    allow_other: bool = False
-    attached: bool = True
-    ephemeral: bool = False
-    ignored: list[int] = field(default_factory=list)
-    renderer: str = ""  # module with `makers(session, directory)` and `finish(session)`, imported at need
-
-
-def options_of(settings: Settings) -> list[str]:
-    """Give libfuse's mount options; constants and integers only, libfuse joins them with commas."""
-    options = [
-        "fsname=fmrw", "subtype=fmrw", "nonempty", "auto_unmount", "use_ino", "big_writes", "atomic_o_trunc",
-        "attr_timeout=0", "entry_timeout=0", "negative_timeout=0",
-    ]  # fmt: skip
-    if settings.capture in SYNCHRONOUS:
-        options.append("sync_read")
-    readahead = _READAHEAD[settings.capture]
-    if readahead is not None:
-        options.append(f"max_readahead={readahead:d}")
-    if settings.allow_other:  # never one without the other: any user could read root's files
-        options += ["allow_other", "default_permissions"]
-    if settings.read_only:
-        options.append("ro")
-    return options
 
 
 class Worker:
@@ -225,21 +187,6 @@ class Tidy:
             if name.startswith(UNFINISHED):
                 with contextlib.suppress(OSError):
                     os.unlink(name, dir_fd=self._session)
-
-
-def open_session(folder: str) -> int:
-    """Open a session's folder, above the descriptors that mean standard input and output."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
-    finally:
-        os.close(fd)
-
-
-def hold(session: int) -> None:
-    """Say by a lock that somebody records into a folder; it lasts until the last copy of the descriptor is closed."""
-    with contextlib.suppress(OSError):  # a file system without locks: nothing is swept there either
-        fcntl.flock(session, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 def _bounded_log() -> logging.Handler:

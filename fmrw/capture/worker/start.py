@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from fmrw.capture.mounts.registry import MODULE
 from fmrw.capture.mounts.unmount import readable
-from fmrw.capture.worker.serve import open_session
+from fmrw.capture.worker.settings import open_session
 from fmrw.errors import MountError, NotMounted
 from fmrw.text import visible
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import IO
 
-    from fmrw.capture.worker.serve import Settings
+    from fmrw.capture.worker.settings import Settings
 
 _START_S = 10
 
