@@ -4,37 +4,28 @@
 come waits until it is whole, or until its thread does something else. Records are decoded a segment at a time with
 numpy, so that reading costs memory for 65,536 events and one row per call that waits, whatever the session holds.
 
-While a journal grows, reading stops at the first place that is not filled yet. `flush` says that nothing more will come: places
-that were never filled are passed over then. What is missing or cannot be (a cut file, a flipped bit) is left out with
-a `DamagedWarning`; all else loads.
+While a journal grows, reading stops at the first place that is not filled yet (`fmrw.trace.records`); `flush` says that nothing more
+will come. What is missing or cannot be (a cut file, a flipped bit) is left out with a `DamagedWarning`; all else loads.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import warnings
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from fmrw.capture.recorder import journal as log
-from fmrw.errors import NewerSchema, SessionError
 from fmrw.trace import schema
-from fmrw.trace.foreign import DamagedWarning
-from fmrw.trace.names import Names, open_regular
+from fmrw.trace.names import Names
+from fmrw.trace.records import Segments, count, open_head, warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
-_NUMPY = {"q": "<i8", "I": "<u4", "i": "<i4", "H": "<u2", "B": "u1"}
-DTYPE = np.dtype([(name, _NUMPY[code]) for name, code in log.FIELDS])
 _MOST = np.iinfo(np.int64).max
-_Numbered: TypeAlias = "tuple[NDArray[np.intp], NDArray[np.void]]"
-"""Records and their places in the session."""
 _OPS = pl.Series("op", [*schema.OPS[: log.VOID], None, *schema.OPS[log.VOID :]], dtype=pl.Enum(schema.OPS))
 _FIDELITY = pl.Series("fidelity", schema.FIDELITIES, dtype=pl.Enum(schema.FIDELITIES))
 
@@ -60,13 +51,9 @@ class Follower:
 
     def __init__(self, directory: int) -> None:
         self._directory = directory
-        self.head = _open_head(directory)
+        self.head = open_head(directory)
         self.names = Names(directory)
-        self._number = 0
-        self._fd: int | None = None
-        self._place = 0
-        self._reached = 0
-        self._cut = False
+        self._segments = Segments(directory, self.head)
         self._parts = pl.DataFrame(schema=_PARTS)
         self.rows = 0
 
@@ -78,20 +65,20 @@ class Follower:
     def batches(self) -> Iterator[pl.DataFrame]:
         """Give the events since the last call, a frame per segment."""
         ended = bool(self.head.counter("closed"))
-        for seq, records in self._records():
+        for seq, records in self._segments.new():
             yield self._frame(seq, records)
         if ended:
             yield from self.flush()
 
     def flush(self) -> Iterator[pl.DataFrame]:
         """Give what stands behind unfilled places and the calls that waited for more: nothing more will come."""
-        for seq, records in self._remains():
+        for seq, records in self._segments.rest():
             yield self._frame(seq, records)
         if self._parts.height:
             whole, self._parts = _finished(self._parts), self._parts.clear()
             self.rows += whole.height
             yield whole
-        self._tell_cut()
+        self._segments.tell_cut()
 
     def count(self) -> int:
         """Count the records that are there, without decoding them."""
@@ -101,100 +88,7 @@ class Follower:
         """Close what was opened here; what was read stays."""
         self.head.keep()
         self.names.close()
-        self._shut()
-
-    # Records
-
-    def _records(self) -> Iterator[_Numbered]:
-        while self._fd is not None or self._open(self._number):
-            records = self._ready()
-            if not len(records):
-                return
-            yield self._advance(np.arange(len(records)), records, len(records))
-            if self._place < log.SEGMENT:
-                return
-            self._shut()
-            self._number += 1
-
-    def _ready(self) -> NDArray[np.void]:
-        """Read the records that are there from the present place on: up to the first without its mark.
-
-        A record may be written while it is copied, so that its mark is there and its beginning is not; what was marked
-        in a first copy is whole in a second.
-        """
-        unmarked = np.flatnonzero(self._copy(log.SEGMENT)["mark"] != log.MARK)
-        return self._copy(int(unmarked[0]) if len(unmarked) else log.SEGMENT)
-
-    def _remains(self) -> Iterator[_Numbered]:
-        """Read on behind what was never filled, cut off or lost; no more than what is there."""
-        for number in self._numbers():
-            if self._fd is None or number != self._number:
-                self._shut()
-                self._cut |= number != self._number
-                self._number = number
-                self._open(number)
-            records = self._copy(log.SEGMENT)
-            marked = records["mark"] == log.MARK
-            places = np.flatnonzero(marked)
-            self._examine(records, marked, places)
-            if len(places):
-                yield self._advance(places, records[places], int(places[-1]) + 1)
-            self._shut()
-            self._number += 1
-
-    def _numbers(self) -> list[int]:
-        """Give the numbers of the segments from the present one on, even where one between is missing."""
-        found = (re.fullmatch(r"(\d{6,12})\.events", name) for name in os.listdir(self._directory))  # noqa: PTH208 - a descriptor
-        return sorted(number for match in found if match and (number := int(match[1])) >= self._number)
-
-    def _examine(
-        self, records: NDArray[np.void], marked: NDArray[np.bool_], places: NDArray[np.intp]
-    ) -> None:
-        """Look for damage: a closed journal has no holes, a hole no content, and an open one whole segments."""
-        closed = self.head.counter("closed")
-        whole = self._place + len(records) == log.SEGMENT
-        holes = records[: places[-1]][~marked[: places[-1]]] if len(places) else records[:0]
-        self._cut |= not closed and not whole
-        if len(holes) and (closed or holes.view(np.uint8).any()):
-            _warn(f"{len(holes):,} records of the journal are damaged and left out")
-
-    def _tell_cut(self) -> None:
-        missing = self.head.counter("records") - self._reached if self.head.counter("closed") else 0
-        if missing > 0:
-            _warn(f"the journal is cut, its last {missing:,} records are missing; all before them is loaded")
-        elif self._cut:
-            _warn("the journal is cut; all that is there is loaded")
-
-    def _advance(self, places: NDArray[np.intp], records: NDArray[np.void], count: int) -> _Numbered:
-        base = self._number * log.SEGMENT + self._place
-        self._place += count
-        self._reached = base + count
-        return base + places, records
-
-    def _open(self, number: int) -> bool:
-        name = b"%06d.events" % number
-        try:
-            os.stat(name, dir_fd=self._directory, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        self._fd = open_regular(self._directory, name)
-        self._place = 0
-        return True
-
-    def _shut(self) -> None:
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
-
-    def _copy(self, most: int) -> NDArray[np.void]:
-        """Copy records from the present place on, `most` at most, not over the segment's end."""
-        if self._fd is None:
-            return np.empty(0, DTYPE)
-        count = min(most, log.SEGMENT - self._place)
-        data = os.pread(self._fd, count * log.RECORD.size, self._place * log.RECORD.size)
-        return np.frombuffer(data, DTYPE, len(data) // log.RECORD.size)
-
-    # Events
+        self._segments.close()
 
     def _frame(self, seq: NDArray[np.intp], records: NDArray[np.void]) -> pl.DataFrame:
         self.names.refresh()
@@ -258,7 +152,7 @@ def _possible(
     known = records["op"] < len(_OPS)
     damaged = np.count_nonzero(~(fits & known))
     if damaged:
-        _warn(f"{damaged:,} records of the journal are damaged and left out")
+        warn(f"{damaged:,} records of the journal are damaged and left out")
     kept = fits & known & (records["op"] != log.VOID)
     return seq[kept], records[kept]
 
@@ -307,48 +201,3 @@ def _folded(parts: pl.DataFrame) -> pl.DataFrame:
 
 def _finished(calls: pl.DataFrame) -> pl.DataFrame:
     return calls.select(schema.EVENTS.names())
-
-
-def _warn(what: str) -> None:
-    warnings.warn(f"{what}.", DamagedWarning, stacklevel=4)
-
-
-def count(directory: int) -> int:
-    """Count the records of a journal without decoding them.
-
-    Parameters
-    ----------
-    directory : int
-        Descriptor of the journal's folder.
-    """
-    names = list(log.segments(directory))
-    if not names:
-        return 0
-    fd = open_regular(directory, names[-1])
-    try:
-        data = os.pread(fd, log.SEGMENT_BYTES, 0)
-    finally:
-        os.close(fd)
-    last = np.frombuffer(data, DTYPE, len(data) // log.RECORD.size)
-    return (len(names) - 1) * log.SEGMENT + int(np.count_nonzero(last["mark"] == log.MARK))
-
-
-def _open_head(directory: int) -> log.Head:
-    """Map the head: writable where that is possible, so that the bell can be armed."""
-    try:
-        fd, writable = open_regular(directory, "head", os.O_RDWR), True
-    except SessionError:
-        fd, writable = open_regular(directory, "head"), False
-    try:
-        if os.fstat(fd).st_size != log.HEAD_BYTES:
-            raise SessionError(
-                "the head of the journal is damaged; its size is not one page. Restore it from a copy."
-            )
-        head = log.Head(fd, writable=writable)
-    finally:
-        os.close(fd)
-    if head.counter("magic") != log.MAGIC:
-        raise SessionError("this is no journal of fmrw; give the folder that fmrw recorded into.")
-    if head.counter("version") > log.VERSION:
-        raise NewerSchema("this journal was written by a newer fmrw; `pip install --upgrade fmrw` reads it.")
-    return head

@@ -22,7 +22,7 @@ import psutil
 
 from fmrw.capture.recorder import journal as log
 from fmrw.trace import store
-from fmrw.trace.follow import DTYPE
+from fmrw.trace.records import DTYPE
 
 SEAL = """
 import resource, sys, time

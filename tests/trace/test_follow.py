@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from fmrw.capture.recorder import journal as log
 from fmrw.errors import FmrwError, NewerSchema, SessionError
-from fmrw.trace import follow, schema
-from fmrw.trace.follow import Follower, count
+from fmrw.trace import records, schema
+from fmrw.trace.follow import Follower
 from fmrw.trace.foreign import DamagedWarning
+from fmrw.trace.records import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -428,14 +429,14 @@ def test_a_journal_that_may_only_be_read_is_read(
     recording: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recording.add(1)
-    opened = follow.open_regular
+    opened = records.open_regular
 
     def refuse(directory: int, name: str | bytes, flags: int = os.O_RDONLY) -> int:
         if flags != os.O_RDONLY:
             raise SessionError("head: Read-only file system")
         return opened(directory, name, flags)
 
-    monkeypatch.setattr(follow, "open_regular", refuse)
+    monkeypatch.setattr(records, "open_regular", refuse)
     assert recording.starts() == [1]
 
 
