@@ -7,9 +7,7 @@ events and a CSV file are used alike. Questions about one file are answered in `
 
 from __future__ import annotations
 
-import difflib
 import os
-import stat
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,16 +15,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from fmrw.analysis import compare, ranges, summary
-from fmrw.capture.mounts import registry
 from fmrw.errors import UnknownPath
 from fmrw.offsets import Annotation
 from fmrw.session import annotations as notes
-from fmrw.session import questions
+from fmrw.session import paths, programs, questions, saving
 from fmrw.session.only import Only
 from fmrw.session.sources import merged_ranges, rows
-from fmrw.text import path_bytes, path_text, visible
-from fmrw.trace import schema, store
-from fmrw.trace.version import SCHEMA
+from fmrw.text import path_bytes, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +34,6 @@ if TYPE_CHECKING:
     from fmrw.session.sources import Source
 
 _NAMED = 3  # files a message names
-_MOST_NAMED = 12  # processes
 
 
 class Trace:
@@ -67,10 +61,7 @@ class Trace:
             No process of that name is recorded; the message lists those that are.
         """
         part = Trace(Only(self._source, process))
-        if not rows(part._source, columns=["path"], most=1).height:
-            known = merged_ranges(self._source).filter(pl.col("process") != "")["process"].unique().sort()
-            shown = ", ".join(visible(name) for name in known.head(_MOST_NAMED)) or "nobody"
-            raise UnknownPath(f"{visible(process)} did nothing in {self._name}; these did: {shown}.")
+        programs.require(self._source, part._source, process, self._name)
         part._whole = self
         return part
 
@@ -140,23 +131,7 @@ class Trace:
             Nothing is recorded under that name; the message lists the nearest ones. While a directory is monitored, files that
             nobody has touched yet have names as well.
         """
-        text = os.fspath(path)
-        called = path_text(os.fsencode(text))
-        for candidate in dict.fromkeys((text, self._relative(text), called, self._relative(called))):
-            if rows(self._source, pl.col("path") == candidate, ["path"], most=1).height:
-                return candidate
-        if self._size_now(name := self._relative(called)) is not None:
-            return name
-        known = merged_ranges(self._source)["path"].unique().to_list()
-        nearest = difflib.get_close_matches(text, known, n=3, cutoff=0.3) or sorted(known)[:3]
-        shown = ", ".join(visible(name) for name in nearest) or "nothing"
-        raise UnknownPath(f"{visible(text)} is not in this session; recorded near it: {shown}.")
-
-    def _relative(self, text: str) -> str:
-        normal = os.path.normpath(text)
-        if self.root is not None and os.path.isabs(normal):  # noqa: PTH117 - text, with escapes
-            return os.path.relpath(registry.resolved(normal), self.root)
-        return normal
+        return paths.resolve(self._source, self.root, path)
 
     def of(self, path: str | os.PathLike[str]) -> pl.DataFrame:
         """Give the events of one file."""
@@ -169,18 +144,11 @@ class Trace:
             return self._whole.size(path)
         name = self.resolve(path)
         found = self.ranges(name)
-        return int(summary.of_merged(found)["size"][0]) if found.height else self._size_now(name) or 0
-
-    def _size_now(self, name: str) -> int | None:
-        """Look at a file of a live recording, which adds no event; None where there is none."""
-        fd = self._source.open(path_bytes(name)) if self.live else None
-        if fd is None:
-            return None
-        try:
-            status = os.fstat(fd)
-        finally:
-            os.close(fd)
-        return status.st_size if stat.S_ISREG(status.st_mode) else None
+        return (
+            int(summary.of_merged(found)["size"][0])
+            if found.height
+            else paths.size_now(self._source, name) or 0
+        )
 
     def coverage(self, path: str | os.PathLike[str]) -> pl.DataFrame:
         """Give the ranges of a file that were read: `start`, `end`, sorted, not touching each other."""
@@ -292,25 +260,16 @@ class Trace:
         UnknownPath
             No such process, or it read several files: `trace.runs(PATH)` chooses one.
         """
-        read = self._source.lazy().filter(pl.col("op") == "read", pl.col("end") > pl.col("start"))
-        pairs = read.select("process", "path").unique().collect()
-        paths = pairs.filter(pl.col("process") == process)["path"].to_list()
-        if not paths:
-            known = ", ".join(visible(name) for name in sorted(set(pairs["process"]))) or "nobody"
-            raise UnknownPath(f"{visible(process)} read nothing in this session; {known} did.")
-        if len(paths) > 1:
-            raise UnknownPath(
-                f"{visible(process)} read {len(paths)} files; choose one with `trace.runs(PATH)[{visible(process)!r}]`."
-            )
-        events = self.of(paths[0]).filter(pl.col("process") == process)
-        return compare.Run.of(events, process, self.size(paths[0]))
+        path = programs.only_file(self._source, process)
+        events = self.of(path).filter(pl.col("process") == process)
+        return compare.Run.of(events, process, self.size(path))
 
     def content(self, path: str | os.PathLike[str]) -> int | None:
         """Open the content of a file without adding events; the caller closes the descriptor."""
         try:
             name = self.resolve(path)
         except UnknownPath:  # nothing touched it yet
-            name = self._relative(os.fspath(path))
+            name = paths.relative(os.fspath(path), self.root)
         return self._source.open(path_bytes(name))
 
     def chart(self, path: str | os.PathLike[str], name: str = "heatmap", **options: Any) -> LayerChart:  # noqa: ANN401 - the chart's own
@@ -365,16 +324,8 @@ class Trace:
             The folder holds something already, or cannot be written.
         """
         target = Path(folder)
-        store.create(target, {})
-        known = {name: value for name, value in self.facts.items() if name != "ranges"}
-        bound = store.write_events(
-            target / store.EVENTS, iter([schema.empty(), self.events.select(schema.EVENTS.names())]), target
-        )
-        store.write_processes(target, self.processes)
-        write = {**store.read_facts(target), **known, "schema": SCHEMA, "ephemeral": False, **bound}
-        store.write_facts(target, write)
-        for path, marked in {**notes.everything(self.folder), **self._marked}.items():
-            notes.write(target, path, marked)
+        marked = {**notes.everything(self.folder), **self._marked}
+        saving.save(target, self.events, self.processes, self.facts, marked)
         return target
 
     def __repr__(self) -> str:

@@ -1,0 +1,55 @@
+"""Paths: the name under which a file stands in a recording, for what somebody calls it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import stat
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from fmrw.capture.mounts import registry
+from fmrw.errors import UnknownPath
+from fmrw.session.sources import merged_ranges, rows
+from fmrw.text import path_bytes, path_text, visible
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fmrw.session.sources import Source
+
+
+def resolve(source: Source, root: Path | None, path: str | os.PathLike[str]) -> str:
+    """Give the name under which a file stands in the events; see `Trace.resolve`."""
+    text = os.fspath(path)
+    called = path_text(os.fsencode(text))
+    for candidate in dict.fromkeys((text, relative(text, root), called, relative(called, root))):
+        if rows(source, pl.col("path") == candidate, ["path"], most=1).height:
+            return candidate
+    if size_now(source, name := relative(called, root)) is not None:
+        return name
+    known = merged_ranges(source)["path"].unique().to_list()
+    nearest = difflib.get_close_matches(text, known, n=3, cutoff=0.3) or sorted(known)[:3]
+    shown = ", ".join(visible(name) for name in nearest) or "nothing"
+    raise UnknownPath(f"{visible(text)} is not in this session; recorded near it: {shown}.")
+
+
+def relative(text: str, root: Path | None) -> str:
+    """Give a name as it is below the directory that was monitored."""
+    normal = os.path.normpath(text)
+    if root is not None and os.path.isabs(normal):  # noqa: PTH117 - text, with escapes
+        return os.path.relpath(registry.resolved(normal), root)
+    return normal
+
+
+def size_now(source: Source, name: str) -> int | None:
+    """Look at a file of a live recording, which adds no event; None where there is none."""
+    fd = source.open(path_bytes(name)) if source.active else None
+    if fd is None:
+        return None
+    try:
+        status = os.fstat(fd)
+    finally:
+        os.close(fd)
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
