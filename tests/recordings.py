@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fmrw.explorer.explorer import Explorer
 
 BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOSTILE = "<img src=x onerror=window.hacked=1>.zip"
 
 
 def events(

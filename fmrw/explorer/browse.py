@@ -17,6 +17,7 @@ from fmrw.explorer import mimebundle
 from fmrw.explorer.explorer import Explorer
 from fmrw.explorer.hexview import escaped
 from fmrw.explorer.sparklines import sparklines
+from fmrw.figures.frontend import in_terminal
 from fmrw.figures.theme import LIGHT
 from fmrw.offsets import human_size
 from fmrw.text import visible
@@ -145,7 +146,7 @@ class Browser(traitlets.HasTraits):
 
     def _repr_mimebundle_(self, **options: Any) -> Any:  # noqa: ANN401 - as IPython has it
         """Give the widget, and beside it the page as a table for where no kernel runs."""
-        if mimebundle.in_terminal():
+        if in_terminal():
             return {"text/plain": f"{self.text()}\n{mimebundle.TERMINAL}"}
         shown = mimebundle.beside(self.text(), lambda: self.widget._repr_mimebundle_(**options))
         return {**shown, "text/html": self.html()}

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 
 from fmrw.figures import marks, page
+from fmrw.figures.chart import NotebookChart
 from fmrw.text import visible
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def chart(canvas: Canvas, about: About, description: str, *, live: bool = False)
     """
     look = canvas.look
     layers = [_rects(canvas), _lines(canvas), _texts(canvas)]
-    drawn = alt.layer(*layers, *([_band(canvas)] if live else [])).properties(
+    drawn = NotebookChart(layer=[*layers, *([_band(canvas)] if live else [])]).properties(
         width=look.width,
         height=look.height,
         padding=0,

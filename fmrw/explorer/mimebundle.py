@@ -10,6 +10,7 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 from fmrw.explorer import raster
+from fmrw.figures.frontend import in_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,13 +36,3 @@ def beside(text: str, widget: Callable[[], Mapping[str, Any]]) -> dict[str, Any]
         return {**widget(), "text/plain": text}
     except ImportError:
         return {"text/plain": f"{text}\n{INSTALL}"}
-
-
-def in_terminal() -> bool:
-    """Tell whether IPython runs, and in a terminal, which shows text only."""
-    try:
-        from IPython.core.getipython import get_ipython  # noqa: PLC0415 - may be missing
-    except ImportError:
-        return False
-    shell = get_ipython()
-    return shell is not None and getattr(shell, "kernel", None) is None

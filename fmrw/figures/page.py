@@ -12,11 +12,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import altair as alt
 import polars as pl
 
 from fmrw.analysis import exactness
 from fmrw.figures.captions import Box, Captions, shorten, wrap
+from fmrw.figures.chart import NotebookChart
 from fmrw.offsets import human_size
 from fmrw.text import visible
 from fmrw.trace.schema import transfers
@@ -25,6 +25,8 @@ from fmrw.trace.version import VERSION
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    import altair as alt
 
     from fmrw.figures.theme import Look
 
@@ -282,7 +284,7 @@ def assemble(
         "right": look.width - left - width,
         "bottom": look.height - top - height,
     }
-    chart = alt.layer(*layers, *captions.layers(box)).properties(
+    chart = NotebookChart(layer=[*layers, *captions.layers(box)]).properties(
         width=width,
         height=height,
         padding={side: round(room, 2) for side, room in padding.items()},

@@ -116,6 +116,12 @@ def picture(spec: Mapping[str, Any], scale: float) -> Image.Image:
         return pixels.convert("RGB")
 
 
+def pixels(drawn: bytes) -> tuple[int, int]:
+    """Give width and height of a PNG, in pixels."""
+    with Image.open(io.BytesIO(drawn)) as known:
+        return known.size
+
+
 def html(chart: Chart) -> bytes:
     """Make one HTML file that needs no network and stays interactive."""
     spec = specification(chart)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from recordings import events, trace
+from recordings import HOSTILE, events, trace
 
 from fmrw.explorer.explorer import Explorer, explore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    import lab
     from recordings import LiveTrace
 
 __all__ = ["trace"]
+
+DATA = Path(__file__).parents[2] / "data"
 
 
 @pytest.fixture
@@ -30,3 +35,23 @@ def view(trace: Callable[..., LiveTrace]) -> Explorer:
         ]
     )
     return explore(trace(frame), "sample.bin")
+
+
+@pytest.fixture(scope="module")
+def new_page() -> Iterator[lab.NewPage]:
+    """Start a browser for the tests of one module."""
+    from lab import browser  # noqa: PLC0415 - playwright is needed by few
+
+    with browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A folder for a notebook, with samples to watch."""
+    folder = tmp_path / "work"
+    (folder / "samples").mkdir(parents=True)
+    (tmp_path / "home").mkdir()
+    for name in ("cavity.zip", HOSTILE):
+        shutil.copy(DATA / "cavity.zip", folder / "samples" / name)
+    return folder

@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -24,10 +25,11 @@ from urllib.parse import urlsplit
 from playwright.sync_api import sync_playwright
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from playwright.sync_api import Page, Request
 
+NewPage = Callable[[], "Page"]
 CHROMIUM = "/usr/bin/chromium"
 ARTIFACTS = Path(__file__).parents[2] / ".artifacts"
 _ARGUMENTS = [
@@ -117,7 +119,7 @@ def _answers(url: str, running: subprocess.Popen[bytes]) -> bool:
 
 
 @contextlib.contextmanager
-def browser() -> Iterator[Callable[[], Page]]:
+def browser() -> Iterator[NewPage]:
     """Start a browser; give what opens a page that notes requests to anywhere else and refuses them."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS, timeout=_WAIT_MS)
@@ -172,6 +174,10 @@ class Notebook:
     def output(self, cell: int) -> str:
         """Give the text a cell has put out; cells count from 1."""
         return self.page.locator(".jp-CodeCell").nth(cell - 1).locator(".jp-OutputArea").first.inner_text()
+
+    def save(self) -> None:
+        """Save the notebook, and wait until it is."""
+        self.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
 
     def picture(self, name: str) -> Path:
         """Keep a screenshot where people can look at it."""

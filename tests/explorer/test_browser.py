@@ -5,22 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import lab
 import pytest
 from playwright.sync_api import TimeoutError  # noqa: A004 - its own
+from recordings import HOSTILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Locator
 
-DATA = Path(__file__).parents[2] / "data"
 SIZE = 41_260
-HOSTILE = "<img src=x onerror=window.hacked=1>.zip"
 
 pytestmark = [pytest.mark.browser, pytest.mark.mount]
 
@@ -45,23 +43,6 @@ def state(view):
     return ipywidgets.HBox([seen, followed])
 """
 TOLD = "print(view.window, view.processes, view.events().height, view.problem, sep='|')"
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Callable[[], Page]]:
-    with lab.browser() as new_page:
-        yield new_page
-
-
-@pytest.fixture
-def work(tmp_path: Path) -> Path:
-    """A folder for a notebook, with samples to watch."""
-    folder = tmp_path / "work"
-    (folder / "samples").mkdir(parents=True)
-    (tmp_path / "home").mkdir()
-    for name in ("cavity.zip", HOSTILE):
-        shutil.copy(DATA / "cavity.zip", folder / "samples" / name)
-    return folder
 
 
 class Explored:
@@ -126,12 +107,12 @@ class Explored:
 
 @pytest.fixture
 def notebook(
-    work: Path, page: Callable[[], Page], request: pytest.FixtureRequest
+    work: Path, new_page: lab.NewPage, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., lab.Notebook]]:
     opened = []
 
     def book(*cells: str, **options: str) -> lab.Notebook:
-        opened.append(lab.Notebook(page(), url, work / "book.ipynb", cells, **options))
+        opened.append(lab.Notebook(new_page(), url, work / "book.ipynb", cells, **options))
         return opened[-1]
 
     with lab.server(work, work.parent / "home") as url:
@@ -261,10 +242,10 @@ def test_hostile_names_are_text_wherever_they_stand(notebook: Callable[..., lab.
     assert (book.foreign, book.errors) == ([], [])
 
 
-def test_the_widget_loads_in_notebook_7(work: Path, page: Callable[[], Page]) -> None:
+def test_the_widget_loads_in_notebook_7(work: Path, new_page: lab.NewPage) -> None:
     with lab.server(work, work.parent / "home", ("notebook",)) as url:
         cells = (BEGIN, "listed('cavity.zip')", "explore(mounted.trace, 'cavity.zip')", "mounted.unmount()")
-        book = lab.Notebook(page(), url, work / "book.ipynb", cells, frontend="notebooks")
+        book = lab.Notebook(new_page(), url, work / "book.ipynb", cells, frontend="notebooks")
         book.run(3)
         Explored(book)
         book.picture("notebook-7")
@@ -272,7 +253,7 @@ def test_the_widget_loads_in_notebook_7(work: Path, page: Callable[[], Page]) ->
         assert book.foreign == []
 
 
-def test_the_widget_loads_in_voila(work: Path, page: Callable[[], Page]) -> None:
+def test_the_widget_loads_in_voila(work: Path, new_page: lab.NewPage) -> None:
     path = work / "book.ipynb"
     path.write_text(
         json.dumps(
@@ -285,7 +266,7 @@ def test_the_widget_loads_in_voila(work: Path, page: Callable[[], Page]) -> None
         )
     )
     with lab.server(work, work.parent / "home", ("voila", path.name), ready="voila/static/voila.js") as url:
-        shown = page()
+        shown = new_page()
         shown.goto(url)
         shown.locator(".fmrw-explorer canvas").wait_for()
         shown.locator(".fmrw-explorer").screenshot(path=lab.ARTIFACTS / "voila.png")
