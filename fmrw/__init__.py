@@ -13,6 +13,7 @@ from fmrw.trace.version import VERSION
 
 if TYPE_CHECKING:
     from fmrw.errors import FmrwError as FmrwError
+    from fmrw.experiments.runs import Runs as Runs
     from fmrw.explorer.browse import browse as browse
     from fmrw.explorer.explorer import explore as explore
     from fmrw.formats.perfetto import export_perfetto as export_perfetto
@@ -37,6 +38,7 @@ _HOMES = {
     "FmrwError": "fmrw.errors",
     "Mount": "fmrw.recording.mounted",
     "Run": "fmrw.recording.run",
+    "Runs": "fmrw.experiments.runs",
     "Trace": "fmrw.session.trace",
     "browse": "fmrw.explorer.browse",
     "coverage": "fmrw.session.verbs",

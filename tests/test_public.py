@@ -17,6 +17,7 @@ NAMES = [
     "FmrwError",
     "Mount",
     "Run",
+    "Runs",
     "Trace",
     "browse",
     "coverage",

@@ -228,3 +228,32 @@ def mount_table() -> list[str]:
     """Give the lines of this process's mount table, `/proc/self/mountinfo` (proc(5))."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:  # noqa: PTH123
         return table.readlines()
+
+
+def mount_points() -> list[str]:
+    """Give where something is mounted, as this process sees it."""
+    escaped = re.compile(r"\\([0-7]{3})")
+    return [escaped.sub(lambda found: chr(int(found[1], 8)), line.split(" ")[4]) for line in mount_table()]
+
+
+def namespace_path(pid: int, kind: str) -> str:
+    """Name a namespace (`mnt`, `user`) of a process, to be opened and entered (setns(2))."""
+    return f"/proc/{pid}/ns/{kind}"
+
+
+def keep_own_ids(uid: int, gid: int) -> None:
+    """Keep user and group in a user namespace that this process has just made (user_namespaces(7))."""
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:  # noqa: PTH123
+            file.write(text)
+
+
+def processes_here() -> str:
+    """Name where proc(5) is mounted."""
+    return "/proc"
+
+
+def number_next_process(number: int) -> None:
+    """Let the next process of this namespace of processes have a number, if it is free."""
+    with open("/proc/sys/kernel/ns_last_pid", "w", encoding="ascii") as file:  # noqa: PTH123
+        file.write(str(number - 1))

@@ -1,0 +1,419 @@
+"""The engine: what runs see, what is known of them, and that nothing is left."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from fmrw.errors import MountError
+from fmrw.experiments import patches
+from fmrw.experiments.jobs import Job, Limits
+from fmrw.experiments.runs import Runs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fmrw.experiments.observation import Observation
+
+WRITTEN = "/tmp/fmrw-written"  # noqa: S108 - in an overlay
+pytestmark = [pytest.mark.mount, pytest.mark.root("mounts in a namespace of its own")]
+
+CONTENT = bytes(range(256)) * 40
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    folder = tmp_path / "watched"
+    folder.mkdir()
+    path = folder / "a file.bin"
+    path.write_bytes(CONTENT)
+    return path
+
+
+@pytest.fixture
+def runs(file: Path) -> Iterator[Runs]:
+    with Runs(file.parent, slots=2, folder=file.parent) as made:
+        yield made
+
+
+def python(runs: Runs, code: str, *arguments: str, **options: object) -> Observation:
+    return runs.run([sys.executable, "-c", textwrap.dedent(code), *arguments], **options)  # type: ignore[arg-type]
+
+
+# What runs see
+
+
+def test_every_slot_shows_the_directory_at_its_real_path(runs: Runs, file: Path) -> None:
+    command = ["sh", "-c", f"pwd; ls -i; sha256sum '{file}'; stat -c '%s %Y %i' '{file}'"]
+    plain = subprocess.run(
+        command,
+        cwd=file.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+    )
+    seen = [observation.stdout.text for _job, observation in runs.map([Job(command)] * 6)]
+    assert seen == [plain.stdout] * 6
+
+
+def test_bytes_are_altered_as_they_are_read_and_the_file_is_not(runs: Runs, file: Path) -> None:
+    before = file.stat()
+    seen = runs.run(
+        ["xxd", "-p", "-l", "8", str(file)],
+        file=file,
+        patches=[patches.xor(1, 2, 0xFF), *patches.data(4, b"ab")],
+    )
+    assert seen.stdout.text == "00fe020361620607\n"
+    assert runs.run(["xxd", "-p", "-l", "8", str(file)], file=file).stdout.text == "0001020304050607\n"
+    after = file.stat()
+    assert file.read_bytes() == CONTENT
+    assert (before.st_mtime_ns, before.st_ctime_ns, before.st_atime_ns) == (
+        after.st_mtime_ns,
+        after.st_ctime_ns,
+        after.st_atime_ns,
+    )
+
+
+def test_patches_are_about_one_file_by_whatever_name(runs: Runs, file: Path) -> None:
+    os.link(file, file.parent / "other name")
+    shutil.copy(file, file.parent / "copy")
+    command = ["sh", "-c", "xxd -p -l 1 'other name'; xxd -p -l 1 copy"]
+    assert runs.run(command, file=file, patches=[patches.fill(0, 1, 0x77)]).stdout.text == "77\n00\n"
+
+
+@pytest.mark.parametrize("how", ["MAP_PRIVATE", "MAP_SHARED"])
+def test_mapped_files_are_altered_too_and_afresh_in_each_run(runs: Runs, file: Path, how: str) -> None:
+    code = f"""
+        import mmap, sys
+        with open(sys.argv[1], "rb") as f:
+            print(mmap.mmap(f.fileno(), 0, flags=mmap.{how}, prot=mmap.PROT_READ)[5000:5003].hex())
+    """
+    seen = [
+        python(runs, code, str(file), file=file, patches=[patches.fill(5001, 5002, value)])
+        for value in range(12)
+    ]
+    assert [each.stdout.text for each in seen] == [f"88{value:02x}8a\n" for value in range(12)]
+    assert all(access.page for each in seen for access in each.accesses if access.op == "read")
+
+
+def test_a_file_may_seem_shorter(runs: Runs, file: Path) -> None:
+    assert (
+        runs.run(["sh", "-c", f"wc -c < '{file}'; cat '{file}' | wc -c"], file=file, cut=100).stdout.text
+        == "100\n100\n"
+    )
+
+
+def test_accesses_are_what_strace_sees(runs: Runs, file: Path, tmp_path: Path) -> None:
+    code = "import os; f = os.open('a file.bin', 0); os.pread(f, 10, 5); os.read(f, 700); os.pread(f, 50, len(os.read(f, 1)) + 10230)"
+    seen = python(runs, code)
+    log = tmp_path / "log"
+    subprocess.run(
+        ["strace", "-o", log, "-e", "trace=read,pread64", "-P", file, sys.executable, "-c", code],
+        check=True,
+        cwd=file.parent,
+    )
+    lengths = [int(length) for length in re.findall(r"= (\d+)$", log.read_text(), re.MULTILINE)]
+    reads = [access for access in seen.accesses.of(b"a file.bin") if access.op == "read"]
+    assert [access.end - access.start for access in reads] == lengths == [10, 700, 1, 9]
+    assert [access.start for access in reads] == [5, 0, 700, 10231]
+    assert seen.accesses.extents(b"a file.bin") == [(0, 701), (10231, 10240)]
+
+
+def test_runs_are_alike_in_number_of_process_addresses_and_variables(runs: Runs) -> None:
+    code = "import os, time; print(os.getpid(), os.getppid(), open('/proc/self/maps').read().splitlines()[-3:], hash('a'), time.tzname)"
+    assert (
+        len(
+            {
+                observation.stdout.text
+                for _job, observation in runs.map([Job([sys.executable, "-c", code])] * 6)
+            }
+        )
+        == 1
+    )
+
+
+def test_there_is_no_network_no_input_and_no_terminal(runs: Runs) -> None:
+    code = """
+        import os, socket, sys
+        print(repr(sys.stdin.read()))
+        try:
+            socket.create_connection(("127.0.0.1", 9), 1)
+        except OSError as error:
+            print(error.errno)
+        try:
+            os.open("/dev/tty", os.O_RDWR)
+        except OSError as error:
+            print(error.errno)
+    """
+    assert python(runs, code).stdout.text == "''\n101\n6\n"
+
+
+# What is known of them
+
+
+@pytest.mark.parametrize(
+    ("code", "ending"),
+    [
+        ("exit 3", "status 3"),
+        ("kill -SEGV $$", "signal 11"),
+        ("kill -9 $$", "signal 9"),
+        ("true", "status 0"),
+    ],
+)
+def test_the_ending_is_told(runs: Runs, code: str, ending: str) -> None:
+    assert runs.run(["sh", "-c", code]).ending == ending
+
+
+def test_a_command_that_cannot_be_started_says_why(runs: Runs, file: Path) -> None:
+    assert "No such file" in runs.run(["there-is-no-such-program"]).error
+    assert "ermission" in runs.run([str(file)]).error
+    assert "No such file" in runs.run(["true"], file=file.parent / "gone").error
+    assert runs.run(["true"]).ok
+
+
+def test_outputs_are_whole_and_apart(runs: Runs) -> None:
+    seen = python(runs, "import sys; sys.stdout.write('x' * 3_000_000); sys.stderr.write('y' * 5)")
+    assert (seen.stdout.size, seen.stdout.digest) == (
+        3_000_000,
+        hashlib.blake2b(b"x" * 3_000_000, digest_size=16).digest(),
+    )
+    assert seen.stderr.head == b"y" * 5
+    assert runs.run(["true"]).stdout.size == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "limits", "over"),
+    [
+        ("while True: pass", Limits(cpu=0.2), "cpu"),
+        ("import time; time.sleep(1000)", Limits(seconds=0.3), "time"),
+        (
+            "import signal, time; signal.pthread_sigmask(0, range(1, 60)); time.sleep(1000)",
+            Limits(seconds=0.3),
+            "time",
+        ),
+    ],
+)
+def test_who_goes_over_a_limit_is_killed(runs: Runs, code: str, limits: Limits, over: str) -> None:
+    assert python(runs, code, limits=limits).timeout == over
+    assert runs.run(["true"]).ok
+
+
+def test_memory_and_outputs_are_bounded(runs: Runs) -> None:
+    hungry = python(runs, "x = bytearray(600 << 20); print('had it')", limits=Limits(memory=300 << 20))
+    assert "MemoryError" in hungry.stderr.text
+    talkative = python(
+        runs, "import os\nwhile True: os.write(1, b'x' * 65536)", limits=Limits(output=1 << 20)
+    )
+    assert "File too large" in talkative.stderr.text
+    assert talkative.stdout.size == 1 << 20
+
+
+def test_a_full_disk_is_the_runs_own(runs: Runs) -> None:
+    code = "import os\nwith open('/tmp/big', 'wb') as f:\n  while True: f.write(b'x' * (1 << 20))"
+    with Runs(runs.directory, slots=1, most_written=4 << 20, folder=runs.directory) as small:
+        assert "No space left" in python(small, code).stderr.text
+        assert python(small, "open('/tmp/small', 'w').write('x')").ok
+
+
+def test_what_is_left_behind_is_ended_before_the_next_run(runs: Runs) -> None:
+    seen = python(
+        runs,
+        """
+        import os, time
+        for _ in range(3):
+            if not os.fork():
+                os.setsid()
+                if os.fork():
+                    os._exit(0)
+                os.closerange(0, 100)
+                time.sleep(1000)
+        """,
+    )
+    assert seen.ok
+    assert seen.left >= 3
+    assert runs.run(["sh", "-c", "ps ax -o args | grep -c '[t]ime.sleep(1000)'"]).stdout.text == "0\n"
+
+
+# Nothing is changed
+
+
+def test_what_is_written_is_told_and_gone(runs: Runs, file: Path) -> None:
+    command = [
+        "sh",
+        "-c",
+        f"echo new > out; echo x >> '{file}'; mkdir -p deep/er; echo y > {WRITTEN}; ln -s target link; cat out {WRITTEN}",
+    ]
+    for seen in [observation for _job, observation in runs.map([Job(command)] * 4)]:
+        assert seen.stdout.text == "new\ny\n"
+        found = {os.fsdecode(each.path): (each.kind, each.size) for each in seen.written}
+        folder = str(file.parent)
+        assert found == {
+            f"{folder}/out": ("file", 4), str(file): ("file", len(CONTENT) + 2), f"{folder}/deep/er": ("directory", 0),
+            f"{folder}/link": ("link", 6), WRITTEN: ("file", 2),
+        }  # fmt: skip
+    assert sorted(file.parent.iterdir()) == [file]
+    assert file.read_bytes() == CONTENT
+    assert not Path(WRITTEN).exists()
+
+
+def test_removals_are_told_and_undone(runs: Runs, file: Path) -> None:
+    seen = runs.run(["rm", str(file)])
+    assert [(os.fsdecode(each.path), each.kind) for each in seen.written] == [(str(file), "removed")]
+    assert file.read_bytes() == CONTENT
+
+
+def test_without_an_overlay_the_directory_is_read_only(file: Path) -> None:
+    with Runs(file.parent, slots=1, writable=False, folder=file.parent) as runs:
+        seen = runs.run(["sh", "-c", "echo x > new; rm *; chmod 777 *; mv * other; echo x >> *"])
+        assert seen.stderr.text.count("Read-only file system") == 5
+        assert seen.refused >= 5
+
+
+def test_elsewhere_nobody_may_write(runs: Runs) -> None:
+    assert "Read-only" in runs.run(["sh", "-c", "touch /usr/fmrw-test /etc/fmrw-test"]).stderr.text
+
+
+# How it ends
+
+
+def test_jobs_come_in_order_where_that_is_wanted(runs: Runs) -> None:
+    jobs = [Job(["sh", "-c", f"sleep 0.0{9 - number}; echo {number}"]) for number in range(10)]
+    assert [observation.stdout.text.strip() for _job, observation in runs.map(jobs, ordered=True)] == [
+        str(n) for n in range(10)
+    ]
+
+
+def test_who_stops_listening_stops_the_runs(runs: Runs) -> None:
+    for _job, observation in runs.map([Job(["true"]), *[Job(["sleep", "1000"])] * 3]):
+        assert observation.ok
+        break
+    assert runs.run(["sh", "-c", "ps ax | grep -c '[s]leep 1000'"]).stdout.text == "0\n"
+
+
+def test_two_directories_at_once_and_one_within_another(runs: Runs, file: Path, tmp_path: Path) -> None:
+    with Runs(tmp_path, slots=1) as outer:
+        for each in (runs, outer):
+            assert (
+                each.run(
+                    ["xxd", "-p", "-l", "1", str(file)], file=file, patches=[patches.fill(0, 1, 9)]
+                ).stdout.text
+                == "09\n"
+            )
+
+
+def test_what_is_no_directory_is_refused(file: Path) -> None:
+    with pytest.raises(MountError, match="no directory"):
+        Runs(file)
+    with pytest.raises(MountError, match="folder of its own"):
+        Runs("/")
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_nothing_is_left_when_the_driver_is_killed(file: Path, how: signal.Signals) -> None:
+    code = f"""
+        from fmrw.experiments.runs import Runs, Job
+        with Runs({str(file.parent)!r}, slots=2) as runs:
+            print(runs.server, flush=True)
+            list(runs.map([Job(["sh", "-c", "setsid sleep 1000 & exec sleep 1000"])] * 2))
+    """
+    driver = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert driver.stdout is not None
+    driver.stdout.readline()
+    family = _family(psutil.Process(driver.pid), "sleep", 4)
+    driver.send_signal(how)
+    driver.wait()
+    driver.stdout.close()
+    _gone, alive = psutil.wait_procs(family, timeout=60)
+    assert alive == []
+
+
+def _family(process: psutil.Process, name: str, count: int) -> list[psutil.Process]:
+    """Give all descendants as soon as `count` of them have a name."""
+    while True:
+        found = process.children(recursive=True)
+        if sum(_named(each) == name for each in found) >= count:
+            return found
+
+
+def _named(process: psutil.Process) -> str:
+    try:
+        return process.name()
+    except psutil.Error:
+        return ""
+
+
+def test_a_slot_that_dies_is_made_anew(runs: Runs) -> None:
+    jobs = [Job(["sh", "-c", "kill -9 1; sleep 0.1; echo alive"]), Job(["true"])]
+    assert all(observation.ok for _job, observation in runs.map(jobs)), (
+        "who is not init's parent cannot kill it"
+    )
+    runner = psutil.Process(runs._lanes[0]._child.pid)
+    runner.kill()
+    runner.wait()
+    found = [observation.ending for _job, observation in runs.map([Job(["true"])] * 6)]
+    assert found.count("status 0") == 5
+    assert sum("slot" in each for each in found) == 1
+
+
+SYSTEM_PYTHON = Path("/usr/bin/python3")
+
+
+@pytest.mark.skipif(
+    not SYSTEM_PYTHON.exists() or platform.python_version_tuple()[:2] != ("3", "11"),
+    reason="needs a Python that every user may start, of the same version as the packages",
+)
+def test_who_is_not_root_gets_a_user_namespace(own_folders: Path) -> None:
+    packages = Path(patches.__file__).parents[2], Path(psutil.__file__).parents[1]
+    if any(
+        not folder.stat().st_mode & 0o001 for package in packages for folder in (package, *package.parents)
+    ):
+        pytest.skip("the packages lie where only their owner may go")
+    with tempfile.TemporaryDirectory(dir=own_folders) as made:
+        place = Path(made)
+        place.chmod(0o777)
+        done = _as_nobody(place, packages)
+    if "forbidden here" in done.stderr:
+        pytest.skip("this system forbids user namespaces")
+    assert done.stdout.split() == ["65534", "55", "2"], done.stderr
+
+
+def _as_nobody(place: Path, packages: tuple[Path, ...]) -> subprocess.CompletedProcess[str]:
+    watched = place / "watched"
+    watched.mkdir()
+    watched.chmod(0o777)
+    file = watched / "file"
+    file.write_bytes(CONTENT)
+    code = f"""
+        from fmrw.experiments.runs import Runs
+        from fmrw.experiments import patches
+        with Runs({str(watched)!r}, slots=1, folder={str(watched)!r}) as runs:
+            print(runs.run(["sh", "-c", "id -u; xxd -p -l 1 *; echo > new; ls | wc -l"], file={str(file)!r},
+                           patches=[patches.fill(0, 1, 0x55)]).stdout.text)
+    """
+    script = place / "script.py"
+    script.write_text(textwrap.dedent(code))
+    device = place / "fuse"
+    os.mknod(device, 0o20666, os.makedev(10, 229))
+    device.chmod(0o666)
+    who = f"setpriv --reuid 65534 --regid 65534 --clear-groups {SYSTEM_PYTHON} {script}"
+    return subprocess.run(
+        ["unshare", "-m", "sh", "-c", f"mount --bind {device} /dev/fuse && exec {who}"], capture_output=True, text=True,
+        check=False, cwd="/",
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": ":".join(map(str, packages)), "TMPDIR": os.environ["TMPDIR"]},
+    )  # fmt: skip
