@@ -84,8 +84,11 @@ class FolderSource:
     """A session on disk, sealed or not."""
 
     def __init__(self, folder: Path) -> None:
+        sealed = store.is_sealed(folder)
         self._facts = store.read_facts(folder)
-        self._growing = None if store.is_sealed(folder) else Growing(folder)
+        self._growing = None if sealed else _growing(folder)
+        if self._growing is None and not sealed:  # since; what it says of itself has been completed, too
+            self._facts = store.read_facts(folder)
         self.session = folder if self._growing is None else self._growing.folder
         self.sealed = None if self._growing is not None else Sealed(folder, self._facts)
         self.facts()  # what nobody records into any more is read once, and lets its descriptors go
@@ -204,6 +207,16 @@ class Growing:
         rest = store.scan(self._path).join(known, on="seq", how="anti").collect()
         self._events.extend([rest.sort("seq")])
         self._processes, self._counts = store.processes(self._path), store.read_facts(self._path)
+
+
+def _growing(folder: Path) -> Growing | None:
+    """Open a session that is not sealed; None if it is by now, so that its journal is gone."""
+    try:
+        return Growing(folder)
+    except SessionError:
+        if store.is_sealed(folder):
+            return None
+        raise
 
 
 def _directory(path: Path, shown: Path | None = None) -> int:

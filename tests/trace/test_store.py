@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
+import fmrw
 from fmrw.capture.recorder import journal as log
 from fmrw.errors import FmrwError, NewerSchema, SessionError, SessionExists
+from fmrw.session import sources
 from fmrw.trace import schema, store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from fmrw.trace.follow import Follower
 
 
 def recorded(folder: Path, events: int = 10, **facts: object) -> Path:
@@ -120,6 +124,63 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_ours(tmp_path: Path) -> Non
     (tmp_path / "file").touch()
     with pytest.raises(SessionError, match="choose a folder"):
         store.create(tmp_path / "file" / "s", {})
+
+
+# Sealed while it is read
+
+
+def sealed_first(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> None:  # noqa: ANN401 - a module
+    """Let somebody else seal a session right before it is opened as one that is not sealed."""
+    opened = getattr(module, name)
+
+    def meanwhile(folder: Path) -> object:
+        monkeypatch.setattr(module, name, opened)  # sealing opens it too
+        store.seal(folder)
+        return opened(folder)
+
+    monkeypatch.setattr(module, name, meanwhile)
+
+
+def test_a_session_that_is_sealed_before_its_journal_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = recorded(tmp_path / "s")
+    sealed_first(monkeypatch, store, "following")
+    assert store.scan(session).collect()["start"].to_list() == list(range(10))
+    assert store.is_sealed(session)
+    damaged = recorded(tmp_path / "damaged")
+    (damaged / store.JOURNAL).rename(tmp_path / "elsewhere")
+    with pytest.raises(SessionError, match="journal: No such file"):
+        store.scan(damaged)
+
+
+def test_a_session_that_is_sealed_while_its_journal_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = recorded(tmp_path / "s", events=log.SEGMENT + 7)
+    every = store._all
+
+    def meanwhile(follower: Follower) -> Iterator[pl.DataFrame]:
+        frames = every(follower)
+        yield next(frames)
+        yield next(frames)  # the first segment; the second is removed before it is opened
+        monkeypatch.setattr(store, "_all", every)
+        store.seal(session)
+        yield from frames
+
+    monkeypatch.setattr(store, "_all", meanwhile)
+    assert store.scan(session).collect().height == log.SEGMENT + 7
+
+
+def test_a_trace_of_a_session_that_is_sealed_while_it_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = recorded(tmp_path / "s")
+    sealed_first(monkeypatch, sources, "Growing")
+    trace = fmrw.load(session)
+    assert trace.events["start"].to_list() == list(range(10))
+    assert trace.facts["events"] == 10
+    assert trace.processes["name"].to_list() == ["cat"]
 
 
 # From strangers
