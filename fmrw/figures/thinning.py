@@ -136,7 +136,9 @@ def tiles_of(moved: pl.DataFrame, size: int, last: float, times: int, offsets: i
     What lies past the end of the file is not on the plane.
     """
     wide, high = (last or 1) / times, -(-size // offsets) or 1
-    codes = _codes(_touched(moved, wide, high, (times, offsets)))
+    codes = _codes(
+        _touched(moved.lazy().filter(pl.col("start") < size), _kinds(moved), (wide, high), (times, offsets))
+    )
     op, column, low, top = _stretches(codes)
     code = codes[op, column, low] - 1
     middle = (column + 0.5) * wide
@@ -158,11 +160,12 @@ def tiles_of(moved: pl.DataFrame, size: int, last: float, times: int, offsets: i
     )
 
 
-def _touched(moved: pl.DataFrame, wide: float, high: int, plane: tuple[int, int]) -> NDArray[np.bool_]:
+def _touched(
+    inside: pl.LazyFrame, named: list[str], tile: tuple[float, int], plane: tuple[int, int]
+) -> NDArray[np.bool_]:
     """Say of each operation, kind, fidelity, column and tile whether it was touched: where more begin than end."""
-    times, offsets = plane
-    kinds = len(_kinds(moved))
-    inside = moved.lazy().filter(pl.col("start") < offsets * high)
+    (wide, high), (times, offsets) = tile, plane
+    kinds = len(named)
     op, page, kind = pl.col("op") == _OPS[1], pl.col("fidelity") == "page", pl.col("kind").to_physical()
     look = (op.cast(pl.Int64) * kinds + kind) * 2 + page.cast(pl.Int64)
     column = (pl.col("t") / wide).floor().cast(pl.Int64).clip(0, times - 1)

@@ -99,6 +99,13 @@ def test_tiles_equal_looking_at_every_access(log: list[Access]) -> None:
     assert set(marked) == tiled(log, last)
 
 
+def test_the_last_tile_ends_with_the_file() -> None:
+    """103 bytes in five tiles of 21: what is drawn of the last ends at 103, and what lies behind the file is not drawn."""
+    log: list[Access] = [((80, 120), "read", "a", False, 1), ((103, 110), "write", "a", False, 1)]
+    found = tiles_of(frame(log), 103, 1, 1, 5)
+    assert found.select("op", "start", "end").rows() == [("read", 63, 103)]
+
+
 @pytest.mark.parametrize("other", [2, 10**9])
 def test_handles_are_told_apart_however_large_their_numbers(other: int) -> None:
     log: list[Access] = [((n, n + 1), "read", "a", False, handle) for n in range(40) for handle in (1, other)]
