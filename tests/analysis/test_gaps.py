@@ -218,6 +218,10 @@ def test_rank_puts_formats_before_content_and_content_before_fillers(tmp_path: P
         (b"a" * 501 + b"\xff" * 100, (501, 601), "padding: 100 bytes of 0xff up to the end of the file"),
         (b"a" * 500 + bytes(1000) + b"b", (500, 1500), "a hole: 1,000 bytes of 0x00"),
         (b"a" * 98 + b"\0" + b"b", (98, 99), "a hole: 1 byte of 0x00"),
+        (b"a" * 1024 + bytes(512) + b"b" * 500, (1024, 1536), "a hole: 512 bytes of 0x00"),
+        (b"a" * 1025 + bytes(511) + b"b" * 500, (1025, 1536), "padding: 511 bytes of 0x00 up to a multiple of 512"),
+        (b"a" * 9 + bytes(3) + b"b" * 500, (9, 12), "padding: 3 bytes of 0x00 up to a multiple of 4"),
+        (b"a" * 9 + bytes(1) + b"b" * 500, (9, 10), "a hole: 1 byte of 0x00"),
         (NOISE, (5, 65535), "65,530 bytes that look compressed or encrypted (8.00 bits per byte)"),
         (b"To be, or not\n" * 9, (3, 126), "123 bytes of text that nothing reads, beginning"),
         (b"To be, or not\n" * 9, (3, 126), "after the last byte read"),
@@ -274,6 +278,32 @@ def test_what_exceeds_the_limit_says_so(tmp_path: Path) -> None:
     assert "not examined" in table["note"][0]
     assert table["note"][1] == "only the first 20,000 bytes examined"
     assert table["entropy"].is_null().to_list() == [True, False]
+
+
+def test_a_file_that_nobody_reads_at_all_has_no_last_byte_read(tmp_path: Path) -> None:
+    content = b"To be, or not\n" * 9
+    (said,) = verdicts(tmp_path, content, (0, 126))
+    assert said == "126 bytes of text that nothing reads, beginning 'To be, or not.To be, or not.To b'"
+    (said,) = verdicts(tmp_path, content, (1, 126))
+    assert said.endswith(", after the last byte read")
+    assert report(frame((0, 126)), 126)["verdict"].to_list() == ["126 bytes that nothing reads"]
+    assert report(frame((1, 126)), 126)["verdict"].to_list() == [
+        "125 bytes that nothing reads, after the last byte read"
+    ]
+
+
+def test_tiny_gaps_use_the_limit_up_too_and_those_beyond_it_say_so(tmp_path: Path) -> None:
+    content = b"ab" * 50
+    gaps_of_one = frame((10, 12), (20, 21), (30, 31), (40, 41))
+    table = report(gaps_of_one, 100, written(tmp_path, content), most=3 * 4096).sort("start")
+    assert table["byte_class"].to_list() == ["text", "text", "text", None]
+    assert table["note"].to_list() == [
+        None,
+        None,
+        None,
+        "content not examined: the limit of the report is used up by larger gaps",
+    ]
+    assert table["verdict"].to_list()[3] == "1 byte that nothing reads"
 
 
 # --- numbers

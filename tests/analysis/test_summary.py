@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -70,6 +71,16 @@ def test_the_size_is_the_last_one_told() -> None:
         ]
     )
     assert files(rows)["size"].to_list() == [12]
+
+
+@pytest.mark.parametrize("last", ["unlink", "rename"])
+def test_a_name_that_goes_does_not_change_the_size(last: str) -> None:
+    gone = frame([("a", "read", 0, 0)], 0).with_columns(
+        seq=pl.lit(1, pl.Int64), op=pl.lit(last, schema.EVENTS["op"])
+    )
+    assert files(pl.concat([frame([("a", "read", 0, 4)], 10), gone])).select(
+        "size", "bytes_read", "largest_gap"
+    ).rows() == [(10, 4, 6)]
 
 
 def test_who_it_was_by_name_and_number() -> None:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -26,6 +27,9 @@ from fmrw.analysis.index.tiles import (
 )
 from fmrw.errors import BadInput, BadRange
 from fmrw.trace.schema import EVENTS, transfers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 UNIVERSE = 40
 HUGE = 2**62
@@ -203,6 +207,43 @@ def test_a_filter_equals_filtering_before(name: str, log: list[Event], edges: li
     index.bins(np.array(edges), **options)
     index.extend(events[len(log) // 2 :])
     assert index.bins(np.array(edges), **options).rows() == brute(events.filter(condition), edges)
+
+
+@pytest.fixture
+def far_from_greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Stand where local time is ten hours behind UTC."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "XXX+10")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_from_greenwich")
+def test_a_time_without_a_zone_is_utc_wherever_one_is() -> None:
+    index = Index.build(frame([(0, 4, "read", 0), (4, 8, "read", 0), (8, 12, "read", 0)]))
+    second = (EPOCH + timedelta(seconds=1)).replace(tzinfo=None)
+    assert index.bins((0, 12, 3), since=second)["accesses"].to_list() == [0, 1, 1]
+    assert index.bins((0, 12, 3), until=second)["accesses"].to_list() == [1, 0, 0]
+
+
+def test_events_of_one_frame_out_of_order_are_told_in_the_order_they_happened() -> None:
+    late = frame([(0, 8, "read", 0), (0, 4, "read", 1), (4, 8, "read", 2)]).reverse()
+    found = Index.build(late).bins(np.array([0, 4, 8]))
+    assert found["first_touch"].to_list() == [0, 0]
+    assert found["first_time"].to_list() == [EPOCH, EPOCH]
+    assert Index.build(late).bins(np.array([0, 4, 8]), handles=[2, 3])["first_touch"].to_list() == [2, 4]
+
+
+def test_an_extent_that_ends_where_a_bin_begins_is_not_in_it() -> None:
+    events = frame([(0, 4, "read", 0), (8, 12, "read", 0)])
+    edges = np.array([0, 4, 8, 12])
+    assert accesses(events, edges).tolist() == [1, 0, 1]
+    found = Index.build(events).bins(edges)
+    assert found["accesses"].to_list() == [1, 0, 1]
+    assert found["bytes"].to_list() == found["distinct"].to_list() == [4, 0, 4]
+    assert found["first_touch"].to_list() == [0, None, 2]
+    assert repeats(events, edges).tolist() == Index.build(events).repeats(edges).tolist() == [1, 0, 1]
 
 
 @pytest.mark.parametrize("longest", [6, 300])

@@ -74,6 +74,12 @@ def test_strip_draws_gaps_where_they_are(events: Make, pixels: Pixels) -> None:
     assert spans(chart, "never read") == ["0xfa-0x258"]
 
 
+def test_what_is_only_written_is_never_read(events: Make) -> None:
+    chart = strip(events(("read", 0, 250), ("write", 200, 700), ("write", 900, 1000)), ABOUT)
+    assert spans(chart, "never read") == ["0xfa-0x3e8"]
+    assert spans(chart, "write 1") == ["0xc8-0x2bc", "0x384-0x3e8"]
+
+
 def kinds_of(chart: alt.LayerChart) -> set[str]:
     return {row["kind"] for row in rows(chart) if "kind" in row}
 

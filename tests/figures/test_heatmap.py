@@ -12,7 +12,7 @@ import pytest
 from fmrw.analysis.index.tiles import Index, hilbert
 from fmrw.errors import BadRange, FigureError
 from fmrw.figures import render
-from fmrw.figures.grid import Square, outline, runs
+from fmrw.figures.grid import Square, bytes_of, outline, runs
 from fmrw.figures.heatmap import MOST_MARKS, heatmap, heatmap_pdf
 from fmrw.figures.page import About
 from fmrw.figures.theme import LIGHT, PRESETS
@@ -272,6 +272,21 @@ def test_runs_cover_the_cells_of_their_look_exactly_once() -> None:
         for row, first, last, look in runs(square, looks):
             drawn[row, first:last] += look
         assert (drawn == looks[square.order]).all()
+
+
+def test_a_run_of_hilberts_curve_may_go_from_right_to_left() -> None:
+    square = Square.of(16, 16, "hilbert")
+    assert square.order.tolist() == [[0, 1, 14, 15], [3, 2, 13, 12], [4, 7, 8, 11], [5, 6, 9, 10]]
+    held = [
+        (row, first, last, bytes_of(square, row, first, last, square.order))
+        for row, first, last, _ in runs(square, np.ones(16, int))
+    ]
+    assert held == [
+        (0, 0, 2, (0, 2)), (0, 2, 4, (14, 16)),
+        (1, 0, 2, (2, 4)), (1, 2, 4, (12, 14)),
+        (2, 0, 1, (4, 5)), (2, 1, 3, (7, 9)), (2, 3, 4, (11, 12)),
+        (3, 0, 2, (5, 7)), (3, 2, 4, (9, 11)),
+    ]  # fmt: skip
 
 
 def test_an_outline_parts_inside_from_outside() -> None:

@@ -122,6 +122,32 @@ def test_sparse_archives(tmp_path: Path, look: Callable[..., Found], tool: Calla
         assert found.formats == ["tar"]
 
 
+@pytest.mark.parametrize(("pieces", "blocks"), [(4, 0), (5, 1), (25, 1), (26, 2), (46, 2), (47, 3)])
+def test_blocks_that_list_the_pieces_of_a_sparse_file(
+    pieces: int, blocks: int, look: Callable[..., Found]
+) -> None:
+    """A header of old GNU tar has room for 4 pieces, a block that extends it for 21; each says whether another follows."""
+    entries = [b"%011o\0%011o\0" % (10 * number, 1) for number in range(pieces)]
+    block = bytearray(header(b"holes", pieces, b"S"))
+    block[257:265] = b"ustar  \0"
+    block[386:482] = b"".join(entries[:4]).ljust(96, b"\0")
+    block[482:483] = b"\1" if pieces > 4 else b"\0"
+    block[483:495] = b"%011o\0" % (10 * pieces)
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    content = bytes(block)
+    for first in range(4, pieces, 21):
+        listed = b"".join(entries[first : first + 21]).ljust(504, b"\0")
+        content += listed + (b"\1" if first + 21 < pieces else b"\0") + bytes(7)
+    assert len(content) == 512 * (1 + blocks)
+    found = look(content + padded(b"x" * pieces) + FILE + END)
+    assert found.named("header", 2)["header"][0] == (0, len(content))
+    assert found.named("data", 2)["data"][0] == (len(content), len(content) + pieces)
+    with tarfile.open(fileobj=io.BytesIO(found.content)) as archive:
+        assert [member.offset_data for member in archive] == [len(content), len(content) + 1024]
+    assert [name for _, name in members(found)] == ["holes", "b.txt"]
+
+
 def test_a_broken_header_is_skipped(look: Callable[..., Found]) -> None:
     content = header(b"a", 2, b"0") + padded(b"aa") + b"j" * 1024 + FILE + END
     found = look(content)

@@ -52,6 +52,20 @@ def test_files_of_ffmpeg(
     assert found.formats == ["RIFF"]
 
 
+def test_a_list_that_is_longer_than_its_form_ends_with_it(look: Callable[..., Found]) -> None:
+    """What lies behind the form is a form of its own, and not in the list."""
+    listed = b"LIST" + struct.pack("<I", 4000) + b"INFO" + chunk(b"ICMT", b"hi")
+    first = b"RIFF" + struct.pack("<I", 4 + len(listed)) + b"AVI " + listed
+    second = b"RIFF" + struct.pack("<I", 4 + 8) + b"AVIX" + chunk(b"JUNK", b"")
+    found = look(first + second)
+    assert found.named("RIFF", 1) == {
+        "RIFF AVI ": [(0, len(first))],
+        "RIFF AVIX": [(len(first), len(first + second))],
+    }
+    assert found.named("chunk", 3) == {"chunk ICMT": [(len(first) - 10, len(first))]}
+    assert found.named("chunk", 2) == {"chunk JUNK": [(len(first) + 12, len(first + second))]}
+
+
 def test_a_cut_form_is_said_to_be_damaged(look: Callable[..., Found]) -> None:
     content = b"RIFF" + struct.pack("<I", 4000) + b"WAVE" + chunk(b"data", bytes(4000))
     assert "damaged" in look(content[:1000]).formats[0]
