@@ -459,6 +459,43 @@ def test_times_cross_midnight_and_end_on_the_day_of_the_log(tmp_path: Path) -> N
     assert local == [dt.datetime(2024, 3, 1, 23, 59, 59, 750000), dt.datetime(2024, 3, 2, 0, 0, 1, 250001)]  # noqa: DTZ001
 
 
+def test_a_step_back_of_some_milliseconds_is_no_new_day(tmp_path: Path) -> None:
+    """Lines of several threads stand in the order in which they were finished, or a clock was set; a day is twelve hours back."""
+    clocks = ("12:00:00.500000", "12:00:00.495000", "12:00:00.510000")
+    path = log(tmp_path, *(f'7 {time} read(3</w/f>, "a", 1) = 1' for time in clocks))
+    os.utime(path, (dt.datetime(2024, 3, 2, 13).timestamp(),) * 2)  # noqa: DTZ001 - this machine's day
+    times = read_strace(path, "/w")["time"]
+    assert times.diff().drop_nulls().to_list() == [dt.timedelta(0), dt.timedelta(milliseconds=10)]
+
+
+def test_the_time_a_resumed_call_took_is_not_added_to_its_end(tmp_path: Path) -> None:
+    """The line of an unbroken call has the time of its begin, that of a resumed one the time of its end."""
+    path = log(
+        tmp_path,
+        "7 100000000.000000 read(3</w/f>,  <unfinished ...>",
+        '8 100000000.200000 read(4</w/g>, "a", 1) = 1 <0.100000>',
+        '7 100000002.000000 <... read resumed>"a", 1) = 1 <2.000000>',
+    )
+    got = read_strace(path, "/w").filter(op="read").select("path", pl.col("time").dt.epoch("ms"))
+    assert got.rows() == [("g", 100000000300), ("f", 100000002000)]
+
+
+def test_allocating_beyond_the_end_grows_a_file_unless_its_size_is_kept(tmp_path: Path) -> None:
+    made = '7 openat(AT_FDCWD, "/w/{}", O_RDWR|O_CREAT|O_EXCL, 0600) = 3</w/{}>'
+    path = log(
+        tmp_path,
+        made.format("kept", "kept"),
+        "7 fallocate(3</w/kept>, FALLOC_FL_KEEP_SIZE, 0, 1000) = 0",
+        '7 pwrite64(3</w/kept>, "ab", 2, 0) = 2',
+        "7 close(3</w/kept>) = 0",
+        made.format("grown", "grown"),
+        "7 fallocate(3</w/grown>, 0, 24, 1000) = 0",
+        '7 pwrite64(3</w/grown>, "ab", 2, 0) = 2',
+    )
+    written = read_strace(path, "/w").filter(op="write")
+    assert written.select("path", "size").rows() == [("kept", 2), ("grown", 1024)]
+
+
 def test_unix_times_are_exact(tmp_path: Path) -> None:
     path = log(tmp_path, '7 1700000000.123456 read(3</w/f>, "a", 1) = 1')
     assert read_strace(path)["time"].item() == dt.datetime(2023, 11, 14, 22, 13, 20, 123456, tzinfo=dt.UTC)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
 PIECE = 32 * 4096
 
 
@@ -226,6 +229,26 @@ def test_a_record_is_read_whole_when_it_is_filled_late(recording: Recording) -> 
     record = log.RECORD.pack(1000, 1, 9, 7, 4, 4, 0, 0, 0, 5, 0, log.READ, 0, 0, log.MARK)
     recording.patch(place, 0, record)
     assert follower.read()["start"].to_list() == [1, 2]
+    follower.close()
+
+
+def test_a_record_that_was_copied_while_it_was_written_is_copied_again(recording: Recording) -> None:
+    """A copy may hold the mark, which comes last, of a record and not yet its beginning."""
+    place = next(recording.journal._segment.places)
+    half = log.RECORD.pack(0, 0, 0, 7, 0, 4, 0, 0, 0, 5, 0, log.READ, 0, 0, log.MARK)
+    whole = log.RECORD.pack(1000, 40, 99, 7, 4, 4, 0, 0, 0, 5, 0, log.READ, 0, 0, log.MARK)
+    recording.patch(place, 0, half)
+    recording.add(2)
+    follower = recording.follower()
+    copy = follower._copy
+
+    def meanwhile(most: int) -> NDArray[np.void]:
+        copied = copy(most)
+        recording.patch(place, 0, whole)
+        return copied
+
+    follower._copy = meanwhile  # type: ignore[method-assign] # the writer goes on after the first copy
+    assert follower.read().select("start", "end", "size").rows() == [(40, 44, 99), (2, 6, 1 << 40)]
     follower.close()
 
 
