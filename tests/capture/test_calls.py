@@ -134,6 +134,20 @@ def test_pieces_are_joined_where_nobody_may_look(
     assert mount.trace.facts["guessed_calls"] > 0
 
 
+@pytest.mark.parametrize(("size", "guesses"), [(MiB - 8192, 0), (MiB - 4096, 1), (MiB, 1)])
+def test_a_piece_is_full_but_for_a_page_where_nobody_may_look(
+    size: int, guesses: int, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A buffer that does not begin with a page loses up to one; what lacks more is whole, and no guess."""
+    monkeypatch.setattr(calls.Calls, "_line", lambda _self, _tid: b"")
+    program = f"os.preadv(f, [page[:{size}]], 0); os.preadv(f, [page[:300_000]], {size})"
+    with fmrw.mount(directory, worker="thread") as mount:
+        subprocess.run([sys.executable, "-c", textwrap.dedent(ALIGNED) + program], cwd=directory, check=True)
+    assert mount.trace.facts["guessed_calls"] == guesses
+    joined = [(0, size + 300_000)] if guesses else [(0, size), (size, size + 300_000)]
+    assert [(start, end) for _op, start, end, _requested in moved(mount.trace)] == joined
+
+
 def test_a_call_that_is_not_known_is_no_guess(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     line = b"9999 0x3 0x7f0000000000 0x1 0x0 0x0 0x0 0x7ffe10000000 0x7f0012000000\n"
     monkeypatch.setattr(calls.Calls, "_line", lambda _self, _tid: line)

@@ -34,14 +34,15 @@ class Bench:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.armed: dict[str, type[BaseException]] = {}
+        self.armed: dict[str, Callable[[], BaseException]] = {}
         self.raised = self.unforeseen = 0
 
     def strike(self, name: str) -> None:
         if name in self.armed:
             self.raised += 1
-            self.unforeseen += self.armed[name] is not OSError
-            raise self.armed[name]  # anew, since an exception keeps the frames it passed
+            error = self.armed[name]()  # anew, since an exception keeps the frames it passed
+            self.unforeseen += not isinstance(error, OSError)
+            raise error
 
     def wrap(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever it takes and gives
@@ -142,6 +143,16 @@ def test_the_program_sees_an_error_and_nothing_else(name: str, bench: Bench) -> 
         assert seen.value.errno == errno.EIO
     assert bench.raised >= len(RAISED)
     assert _tree(bench.root) == before
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_the_program_sees_the_errno_that_was_met(name: str, bench: Bench) -> None:
+    for code in (errno.EACCES, errno.ENOSPC, errno.EDQUOT):
+        bench.armed[name] = lambda code=code: OSError(code, os.strerror(code))
+        with pytest.raises(OSError, match=os.strerror(code)) as seen:
+            ACTIONS[name](bench.root)
+        bench.armed.clear()
+        assert seen.value.errno == code
 
 
 def _tree(root: Path) -> list[tuple[str, int, bytes]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import shutil
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -254,6 +256,26 @@ def test_threads_that_are_gone_make_room_before_those_that_live(
         short.end()
     assert [notes.processes.identify(process.pid) for process in alive] == numbers
     assert len(notes.processes._known) <= 4
+
+
+def test_a_thread_that_takes_another_name_leaves_no_descriptor() -> None:
+    def told() -> int:
+        links = [Path("/proc/self/fd") / name for name in os.listdir("/proc/self/fd")]  # noqa: PTH208 - names
+        return sum(str(link.readlink()).endswith("/comm") for link in links if link.is_symlink())
+
+    notes, counts, names = Notes(), [], []
+
+    def work() -> None:
+        for number in range(5):
+            ctypes.CDLL(None).prctl(15, b"name %d" % number, 0, 0, 0)  # PR_SET_NAME
+            names.append(notes.of(threading.get_native_id()).thread)
+            counts.append(told())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert names == [f"name {number}" for number in range(5)]
+    assert counts == [counts[0]] * 5, "one on the thread's name and one on its process's"
 
 
 def test_fmrw_itself_never_appears(directory: Path) -> None:

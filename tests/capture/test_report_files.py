@@ -244,6 +244,32 @@ def test_aside_they_have_a_folder_of_their_own(directory: Path) -> None:
     assert not (directory / ".fmrw").exists()
 
 
+def test_a_name_that_only_begins_as_their_folder_is_another(directory: Path) -> None:
+    (directory / "x").mkdir()
+    (directory / "x" / FILE).write_bytes(b"1234")
+    with fmrw.mount(directory, reports="aside"):
+        assert (directory / ".fmrw" / "x" / CSV).exists()
+        for other in (".fmrwx", f".fmrwx/{CSV}", f".fmrw{CSV}", f".fmrw-/x/{CSV}"):
+            assert not (directory / other).exists()
+        (directory / ".fmrwx").mkdir()
+        assert os.listdir(directory / ".fmrwx") == []  # noqa: PTH208 - names
+        assert not (directory / ".fmrwx" / CSV).exists()
+    assert (directory / ".fmrwx").is_dir()
+
+
+def test_reports_whose_names_would_be_too_long_are_not_listed(directory: Path) -> None:
+    fits, over = "a" * (255 - len(".csv")), "b" * (256 - len(".csv"))
+    for name in (fits, over):
+        (directory / name).write_bytes(b"1234")
+    with fmrw.mount(directory):
+        listed = os.listdir(directory)  # noqa: PTH208 - names
+        assert sorted(name for name in listed if name[:2] in ("aa", "bb")) == [fits, f"{fits}.csv", over]
+        assert len(f"{fits}.csv") == 255
+        assert len(rows(directory / f"{fits}.csv")) == 0
+        with pytest.raises(OSError, match="File name too long"):
+            (directory / f"{over}.csv").read_bytes()
+
+
 def test_off_there_are_none(directory: Path) -> None:
     with fmrw.mount(directory, reports="off"):
         assert not (directory / CSV).exists()

@@ -302,6 +302,21 @@ def test_somebody_else_unmounts(directory: Path) -> None:
     assert mount.session is None
 
 
+def test_somebody_else_unmounts_at_the_same_moment(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mount, ours = fmrw.mount(directory), unmounting._fusermount_u
+
+    def second(root: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+        assert ours(root).returncode == 0, "theirs"
+        late = ours(root, *flags)
+        assert late.returncode != 0, "it is gone"
+        return late
+
+    monkeypatch.setattr(unmounting, "_fusermount_u", second)
+    read(directory)
+    assert mount.unmount().events["op"].to_list() == ["open", "read", "close"]
+    assert not mount.active
+
+
 def test_somebody_else_unmounts_a_kept_session(directory: Path, tmp_path: Path) -> None:
     mount = fmrw.mount(directory, output=tmp_path / "out")
     read(directory)
