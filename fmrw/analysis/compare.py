@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from fmrw.analysis import ranges
+from fmrw.analysis import places, ranges
 from fmrw.errors import BadInput
 from fmrw.text import visible
 
@@ -201,7 +201,7 @@ def differential(runs: Mapping[str, Run] | Sequence[Run]) -> pl.DataFrame:
     named = _named(runs)
     size = max(run.size for run in named.values())
     extents = {name: run.below(size) for name, run in named.items()}
-    edges = ranges.distinct(np.array([0, size]), *map(_edges, extents.values()))
+    edges = places.distinct(np.array([0, size]), *map(_edges, extents.values()))
     held = {name: _holds(each, edges[:-1]) for name, each in extents.items()}
     changes = np.zeros(len(edges) - 1, bool)
     for column in held.values():
@@ -243,10 +243,10 @@ def _edges(extents: pl.DataFrame) -> NDArray[np.int64]:
     return np.concatenate([extents["start"].to_numpy(), extents["end"].to_numpy()])
 
 
-def _holds(extents: pl.DataFrame, places: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _holds(extents: pl.DataFrame, offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Tell for each offset whether the extents hold it."""
-    begun = np.searchsorted(extents["start"].to_numpy(), places, side="right")
-    ended = np.searchsorted(extents["end"].to_numpy(), places, side="right")
+    begun = np.searchsorted(extents["start"].to_numpy(), offsets, side="right")
+    ended = np.searchsorted(extents["end"].to_numpy(), offsets, side="right")
     return begun > ended
 
 
@@ -296,7 +296,7 @@ def order_differences(a: Run, b: Run) -> pl.DataFrame:
     """
     start, in_a, in_b = _common_pieces(_touches(a), _touches(b))
     order = np.lexsort((in_b, in_a))
-    second = np.searchsorted(ranges.distinct(in_b), in_b[order])
+    second = np.searchsorted(places.distinct(in_b), in_b[order])
     earliest_after = np.minimum.accumulate(second[::-1])[::-1]
     parted = order[second > earliest_after]
     inversions, pairs = _inversions(second), len(second) * (len(second) - 1) // 2
@@ -313,7 +313,7 @@ def _touches(run: Run) -> pl.DataFrame:
 
 def _common_pieces(one: pl.DataFrame, two: pl.DataFrame) -> tuple[Places, Places, Places]:
     """Cut the bytes both touched: where each piece starts, and the event that touched it first in either run."""
-    starts = ranges.distinct(_edges(one), _edges(two))[:-1]
+    starts = places.distinct(_edges(one), _edges(two))[:-1]
     starts = starts[_holds(one, starts) & _holds(two, starts)]
     firsts = [
         each["seq"].to_numpy()[np.searchsorted(each["start"].to_numpy(), starts, side="right") - 1]

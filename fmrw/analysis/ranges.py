@@ -24,16 +24,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
 import polars as pl
 
-from fmrw.analysis.minima import NOBODY, paint
 from fmrw.errors import BadInput, BadRange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from numpy.typing import NDArray
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 AnyFrame = pl.DataFrame | pl.LazyFrame
@@ -123,9 +119,11 @@ def covered(regions: Frame, extents: AnyFrame) -> Frame:
 
     bioframe's `coverage`. Every region stays, in its place; one without bytes has 0.
     """
+    from fmrw.analysis import places  # noqa: PLC0415 - numpy
+
     _check_columns(regions)
     schema = pl.Schema({**regions.lazy().collect_schema(), "covered": pl.Int64()})
-    measure = partial(_covered, merged=_merge(extents))
+    measure = partial(places.covered, merged=_merge(extents))
     return _as(regions, _numpy(regions.lazy(), measure, schema))
 
 
@@ -180,8 +178,11 @@ def first_touch(events: Frame) -> Frame:
         Sorted ranges whose bytes the event `seq` touched before any other, as long as possible. Join it with the
         events on `seq` for the time or the process.
     """
+    from fmrw.analysis import places  # noqa: PLC0415 - numpy
+
     rows = _rows(events).select(pl.col("start", "end", "seq").cast(pl.Int64))
-    return _as(events, _numpy(rows, _first_touch, FIRST_TOUCH))
+    first = partial(places.first_touch, schema=FIRST_TOUCH)
+    return _as(events, _numpy(rows, first, FIRST_TOUCH))
 
 
 def _as(given: Frame, answer: pl.LazyFrame) -> Frame:
@@ -252,45 +253,6 @@ def _depth(ranges: pl.LazyFrame) -> pl.LazyFrame:
     changes = counts.filter(pl.col("depth") != pl.col("depth").shift(1).fill_null(0))
     held = changes.select("start", pl.col("start").shift(-1).alias("end"), "depth")
     return held.filter(pl.col("depth") > 0)
-
-
-def _covered(regions: pl.DataFrame, merged: pl.LazyFrame) -> pl.DataFrame:
-    starts, ends = (column.to_numpy() for column in merged.collect())
-    below = np.concatenate([[0], np.cumsum(ends - starts)])
-
-    def covered_below(place: np.ndarray) -> np.ndarray:
-        begun = np.searchsorted(starts, place)
-        unread = np.where(begun > 0, np.maximum(ends[begun - 1] - place, 0), 0) if len(ends) else 0
-        return below[begun] - unread
-
-    start, end = (regions[name].cast(pl.Int64).fill_null(0).to_numpy() for name in RANGE)
-    held = np.where(end > start, covered_below(end) - covered_below(start), 0)
-    return regions.with_columns(covered=pl.Series(held, dtype=pl.Int64))
-
-
-def _first_touch(events: pl.DataFrame) -> pl.DataFrame:
-    ordered = events.sort("seq", maintain_order=True)
-    starts, ends = (ordered[name].to_numpy() for name in RANGE)
-    order = ordered["seq"].rle_id().cast(pl.Int32).to_numpy()
-    edges = distinct(starts, ends)
-    lo, hi = np.searchsorted(edges, starts), np.searchsorted(edges, ends)
-    first = paint(lo, hi, order, max(len(edges) - 1, 0))
-    changes = np.flatnonzero(np.diff(first, prepend=-1) != 0)
-    bounds = np.append(edges[changes], edges[-1:])
-    touched = first[changes] != NOBODY
-    seq_of = ordered["seq"].unique(maintain_order=True).to_numpy()
-    columns = {
-        "start": bounds[:-1][touched],
-        "end": bounds[1:][touched],
-        "seq": seq_of[first[changes][touched]],
-    }
-    return pl.DataFrame(columns, schema=FIRST_TOUCH)
-
-
-def distinct(*places: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sort offsets and drop what is there twice; `numpy.unique` hashes since 2.3, which takes ten times as long here."""
-    ordered = np.sort(np.concatenate(places))
-    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
 
 
 def _check_columns(extents: AnyFrame) -> pl.Schema:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from fmrw.analysis import compare, ranges, summary
+from fmrw.analysis import ranges, summary
 from fmrw.errors import UnknownPath
 from fmrw.offsets import Annotation
 from fmrw.session import annotations as notes
@@ -246,10 +246,14 @@ class Trace:
 
     def runs(self, path: str | os.PathLike[str]) -> dict[str, Run]:
         """Give what each process read of a file, as sets: `runs["unzip"] - runs["pdftotext"]`."""
+        from fmrw.analysis import compare  # noqa: PLC0415 - numpy, for a question that few ask
+
         return compare.runs_by_process(self.of(path), self.size(path))
 
     def run(self, path: str | os.PathLike[str], name: str | None = None) -> Run:
         """Give what was read of a file, by whomever, as one set."""
+        from fmrw.analysis import compare  # noqa: PLC0415 - numpy, for a question that few ask
+
         return compare.Run.of(self.of(path), name or self.resolve(path), self.size(path))
 
     def __getitem__(self, process: str) -> Run:
@@ -260,6 +264,8 @@ class Trace:
         UnknownPath
             No such process, or it read several files: `trace.runs(PATH)` chooses one.
         """
+        from fmrw.analysis import compare  # noqa: PLC0415 - numpy, for a question that few ask
+
         path = programs.only_file(self._source, process)
         events = self.of(path).filter(pl.col("process") == process)
         return compare.Run.of(events, process, self.size(path))

@@ -1,8 +1,8 @@
 """Follower: reads a journal into the frame, whether its mount runs, has ended, or was killed.
 
 `Follower.read` gives what has come since the last call. Requests of one call are joined to one row; a call of which more is to
-come waits until it is whole, or until its thread does something else. Records are decoded a segment at a time with
-numpy, so that reading costs memory for 65,536 events and one row per call that waits, whatever the session holds.
+come waits until it is whole, or until its thread does something else. Records are decoded a segment at a
+time, so that reading costs memory for 65,536 events and one row per call that waits, whatever the session holds.
 
 While a journal grows, reading stops at the first place that is not filled yet (`fmrw.trace.records`); `flush` says that nothing more
 will come. What is missing or cannot be (a cut file, a flipped bit) is left out with a `DamagedWarning`; all else loads.
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
 from fmrw.capture.recorder import journal as log
@@ -23,9 +22,7 @@ from fmrw.trace.records import Segments, count, open_head, warn
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from numpy.typing import NDArray
-
-_MOST = np.iinfo(np.int64).max
+_MOST = (1 << 63) - 1
 _OPS = pl.Series("op", [*schema.OPS[: log.VOID], None, *schema.OPS[log.VOID :]], dtype=pl.Enum(schema.OPS))
 _FIDELITY = pl.Series("fidelity", schema.FIDELITIES, dtype=pl.Enum(schema.FIDELITIES))
 
@@ -65,15 +62,15 @@ class Follower:
     def batches(self) -> Iterator[pl.DataFrame]:
         """Give the events since the last call, a frame per segment."""
         ended = bool(self.head.counter("closed"))
-        for seq, records in self._segments.new():
-            yield self._frame(seq, records)
+        for records in self._segments.new():
+            yield self._frame(records)
         if ended:
             yield from self.flush()
 
     def flush(self) -> Iterator[pl.DataFrame]:
         """Give what stands behind unfilled places and the calls that waited for more: nothing more will come."""
-        for seq, records in self._segments.rest():
-            yield self._frame(seq, records)
+        for records in self._segments.rest():
+            yield self._frame(records)
         if self._parts.height:
             whole, self._parts = _finished(self._parts), self._parts.clear()
             self.rows += whole.height
@@ -90,9 +87,9 @@ class Follower:
         self.names.close()
         self._segments.close()
 
-    def _frame(self, seq: NDArray[np.intp], records: NDArray[np.void]) -> pl.DataFrame:
+    def _frame(self, records: pl.DataFrame) -> pl.DataFrame:
         self.names.refresh()
-        parts = self._decode(*_possible(seq.astype(np.int64), records))
+        parts = self._decode(_possible(records))
         pieces = (parts["flags"] & (log.MORE | log.CONTINUES)) != 0
         if not self._parts.height and not pieces.any():
             frame = parts.select(schema.EVENTS.names())
@@ -105,69 +102,56 @@ class Follower:
         self.rows += frame.height
         return frame
 
-    def _decode(self, seq: NDArray[np.int64], records: NDArray[np.void]) -> pl.DataFrame:
-        truncated = records["op"] == log.TRUNCATE
-        start = np.where(truncated, 0, records["start"])
-        end = np.where(truncated, records["start"], start + records["length"])
-        process = records["process"].astype(np.int64)
-        return pl.DataFrame(
-            {
-                "seq": seq,
-                "time": pl.Series(records["time_ns"] // 1000).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
-                "op": _OPS.gather(records["op"].astype(np.uint32)),
-                "path": _names(self.names.paths, records["path"].astype(np.int64), "path"),
-                "call": records["call"],
-                "start": start,
-                "end": end,
-                "requested": records["requested"].astype(np.int64),
-                "size": records["size"],
-                "fidelity": _FIDELITY.gather((records["flags"] & log.PAGE).astype(np.uint32)),
-                "handle": records["handle"].astype(np.int64),
-                "pid": self._of_processes("pid", process, "pid", pl.Int32()),
-                "tid": records["tid"],
-                "process": self._of_processes("name", process, "process"),
-                "errno": records["errno"].astype(np.int32),
-                "thread": self._of_processes("thread", process, "thread"),
-                "flags": records["flags"],
-                "latest": seq,
-            }
-        )  # fmt: skip
+    def _decode(self, records: pl.DataFrame) -> pl.DataFrame:
+        truncated, start = pl.col("op") == log.TRUNCATE, pl.col("start")
+        return records.select(
+            "seq",
+            (pl.col("time_ns") // 1000).cast(pl.Datetime("us")).dt.replace_time_zone("UTC").alias("time"),
+            _OPS.gather(records["op"].cast(pl.UInt32)),
+            _names(self.names.paths, records["path"]),
+            "call",
+            pl.when(truncated).then(0).otherwise(start).alias("start"),
+            pl.when(truncated).then(start).otherwise(start + pl.col("length").cast(pl.Int64)).alias("end"),
+            pl.col("requested").cast(pl.Int64),
+            "size",
+            _FIDELITY.gather((records["flags"] & log.PAGE).cast(pl.UInt32)),
+            pl.col("handle").cast(pl.Int64),
+            self._of_processes("pid", records["process"], pl.Int32()),
+            "tid",
+            self._of_processes("name", records["process"]).alias("process"),
+            pl.col("errno").cast(pl.Int32),
+            self._of_processes("thread", records["process"]),
+            "flags",
+            pl.col("seq").alias("latest"),
+        )
 
-    def _of_processes(
-        self, fact: str, numbers: NDArray[np.int64], column: str, dtype: pl.DataType | None = None
-    ) -> pl.Series:
-        return _names({n: known[fact] for n, known in self.names.processes.items()}, numbers, column, dtype)
+    def _of_processes(self, fact: str, numbers: pl.Series, dtype: pl.DataType | None = None) -> pl.Series:
+        return _names({n: known[fact] for n, known in self.names.processes.items()}, numbers, dtype).alias(
+            fact
+        )
 
 
 _PARTS = pl.Schema({**schema.EVENTS, "flags": pl.UInt8(), "latest": pl.Int64()})
 """What is known of a call so far; `flags` and `latest`, the place, are those of its last request."""
 
 
-def _possible(
-    seq: NDArray[np.int64], records: NDArray[np.void]
-) -> tuple[NDArray[np.int64], NDArray[np.void]]:
+def _possible(records: pl.DataFrame) -> pl.DataFrame:
     """Keep the records that can be: known operations, ranges and sizes that fit into a file."""
-    start, size = records["start"], records["size"]
-    fits = (start >= 0) & (start <= _MOST - records["length"].astype(np.int64)) & (size >= 0)
-    known = records["op"] < len(_OPS)
-    damaged = np.count_nonzero(~(fits & known))
+    start = pl.col("start")
+    fits = (start >= 0) & (start <= _MOST - pl.col("length").cast(pl.Int64)) & (pl.col("size") >= 0)
+    can_be = records.select(fits & (pl.col("op") < len(_OPS))).to_series()
+    damaged = records.height - can_be.sum()
     if damaged:
         warn(f"{damaged:,} records of the journal are damaged and left out")
-    kept = fits & known & (records["op"] != log.VOID)
-    return seq[kept], records[kept]
+    return records.filter(can_be, pl.col("op") != log.VOID)
 
 
-def _names(
-    table: Mapping[int, Any], numbers: NDArray[np.int64], column: str, dtype: pl.DataType | None = None
-) -> pl.Series:
+def _names(table: Mapping[int, Any], numbers: pl.Series, dtype: pl.DataType | None = None) -> pl.Series:
     """Look numbers up in a table of names; a number whose name was lost stays readable as `?17`."""
-    kind = dtype or pl.String()
-    if not len(numbers):
-        return pl.Series(column, [], dtype=kind)
-    used, places = np.unique(numbers, return_inverse=True)
+    used = numbers.unique().sort()
     missing = (lambda _number: 0) if dtype is not None else (lambda number: f"?{number}")
-    values = [table.get(number, missing(number)) for number in used.tolist()]
-    return pl.Series(column, values, dtype=kind).gather(places.astype(np.uint32))
+    values = [table.get(number, missing(number)) for number in used.to_list()]
+    return pl.Series(numbers.name, values, dtype=dtype or pl.String()).gather(used.search_sorted(numbers))
 
 
 def _settled(waiting: pl.DataFrame, batch: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -9,23 +9,20 @@ events that follow or overlap the one before in their group are joined first, wh
 
 Limits. Bytes read here and there, or by processes that take turns, may be many ranges. From some number on, those of all processes are
 held together (as `NOBODY`'s), and if these are still too many, none.
+
+Many ranges are merged by numpy (`fmrw.trace.runs`), which takes as long to import as most commands run; a few by polars alone.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from fmrw.trace import schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from numpy.typing import NDArray
-
-    Numbers = NDArray[np.int64]
+    from collections.abc import Iterable, Sequence
 
 KEYS = ("path", "process", "pid", "op")
 NEEDED = (*KEYS, "seq", "start", "end", "requested", "size", "fidelity")
@@ -56,7 +53,7 @@ _GROUPS = pl.Schema({name: MERGED[name] for name in (*KEYS, *_COUNTS)})
 _RANGES = pl.Schema({name: MERGED[name] for name in (*KEYS, "start", "end")})
 _MOVED = pl.col("op").is_in(["read", "write"]) & (pl.col("end") > pl.col("start"))
 _PILE = 1 << 19
-_UNKNOWN = np.iinfo(np.int64).max
+_FEW = 1 << 12  # rows
 _LONG = 8  # events of one group in a row, on the average, from which on they are looked at as runs
 BATCH = 1 << 18
 """Events that are read at once."""
@@ -84,12 +81,7 @@ class Merging:
         """Take in events, in any order; they need the columns `NEEDED`."""
         if self.overflowed or not events.height:
             return
-        heads = _heads(events)
-        if len(heads) * _LONG <= events.height and events["seq"].is_sorted():
-            groups, ranges = _by_runs(events, heads)
-            ranges = ranges if self._apart else ranges.with_columns(**NOBODY)
-        else:
-            groups, ranges = _counted(events), _joined(events.filter(_MOVED), apart=self._apart)
+        groups, ranges = _taken(events, apart=self._apart)
         self._groups.append(groups)
         self._ranges.append(ranges)
         self._piled += self._groups[-1].height + self._ranges[-1].height
@@ -137,36 +129,28 @@ def _batches(events: pl.LazyFrame | pl.DataFrame) -> Iterable[pl.DataFrame]:
     return events.select(NEEDED).collect_batches(chunk_size=BATCH, maintain_order=True)
 
 
-def _heads(events: pl.DataFrame) -> Numbers:
+def _taken(events: pl.DataFrame, *, apart: bool) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give the groups and the ranges of one batch."""
+    if events.height > _FEW and events["seq"].is_sorted():
+        begins = events.select(_other()).to_series()
+        if begins.sum() * _LONG <= events.height:
+            return _by_runs(events, begins, apart=apart)
+    return _counted(events), _joined(events.filter(_MOVED), apart=apart)
+
+
+def _other() -> pl.Expr:
     """Say which events are of another group than the one before."""
     other = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift(1)) for name in KEYS)
-    changes = events.select(other).to_series().to_numpy().copy()
-    changes[:1] = True
-    return np.flatnonzero(changes)
+    return other | (pl.int_range(pl.len()) == 0)
 
 
-def _by_runs(events: pl.DataFrame, heads: Numbers) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _by_runs(events: pl.DataFrame, begins: pl.Series, *, apart: bool) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give the groups and the ranges of a batch in which many events of a group follow each other, in order of `seq`."""
-    lengths = np.diff(heads, append=events.height)
-    moved = events.select(_MOVED.fill_null(value=False)).to_series().to_numpy()
-    numbers = np.repeat(np.arange(len(heads)), lengths)[moved]
-    starts, ends = (events[name].cast(pl.Int64).fill_null(0).to_numpy()[moved] for name in ("start", "end"))
-    paged = (events["fidelity"] == "page").fill_null(value=False).to_numpy()
-    asked = events["requested"].cast(pl.Int64).fill_null(0).to_numpy()
-    smallest = np.minimum.reduceat(np.where(moved & (asked > 0), asked, _UNKNOWN), heads)
-    last = heads + lengths - 1
-    groups = events.select(KEYS)[heads].with_columns(
-        events=pl.Series(lengths),
-        transfers=pl.Series(np.bincount(numbers, minlength=len(heads))),
-        seq=events["seq"][last],
-        size=events["size"][last].fill_null(0),
-        fidelity=pl.when(pl.Series(np.logical_or.reduceat(paged, heads)))
-        .then(pl.lit("page"))
-        .otherwise(pl.lit("byte")),
-        smallest=pl.Series(np.where(smallest < _UNKNOWN, smallest, 0)),
-    )
-    numbers, starts, ends = _merge(numbers, starts, ends)
-    ranges = events.select(KEYS)[heads][numbers].with_columns(start=pl.Series(starts), end=pl.Series(ends))
+    from fmrw.trace import runs  # noqa: PLC0415 - numpy, see above
+
+    moved = events.select(_MOVED.fill_null(value=False)).to_series()
+    groups, ranges = runs.summed(events, KEYS, begins, moved)
+    ranges = ranges if apart else ranges.with_columns(**NOBODY)
     return _typed(groups.lazy(), _GROUPS), _typed(ranges.lazy(), _RANGES)
 
 
@@ -212,27 +196,30 @@ def _summed(groups: pl.DataFrame) -> pl.DataFrame:
 def _joined(ranges: pl.DataFrame, *, apart: bool) -> pl.DataFrame:
     """Merge ranges, those of each process or of all processes together."""
     whose = KEYS if apart else ("path", "op")
-    grouped = ranges.lazy().group_by(whose).agg("start", "end").collect()
-    lengths = grouped["start"].list.len().to_numpy()
-    starts, ends = (
-        grouped[name].explode().drop_nulls().cast(pl.Int64).to_numpy() for name in ("start", "end")
-    )
-    numbers, starts, ends = _merge(np.repeat(np.arange(grouped.height), lengths), starts, ends)
-    rows = grouped.select(whose)[numbers].with_columns(start=pl.Series(starts), end=pl.Series(ends))
+    rows = (_joined_few if ranges.height <= _FEW else _joined_many)(ranges, whose)
     return _typed(rows.lazy() if apart else rows.lazy().with_columns(**NOBODY), _RANGES)
 
 
-def _merge(numbers: Numbers, starts: Numbers, ends: Numbers) -> tuple[Numbers, Numbers, Numbers]:
-    """Merge ranges within their groups: neighbours first, then all of them, by starts and ends sorted apart from each other."""
-    if not len(numbers):
-        return numbers, starts, ends
-    apart = (numbers[1:] != numbers[:-1]) | (starts[1:] > ends[:-1]) | (ends[1:] < starts[:-1])
-    first = np.flatnonzero(np.append(True, apart))
-    numbers = numbers[first]
-    starts, ends = np.minimum.reduceat(starts, first), np.maximum.reduceat(ends, first)
-    starts, ends = starts[np.lexsort((starts, numbers))], ends[np.lexsort((ends, numbers))]
-    begins = np.append(True, (numbers[1:] != numbers[:-1]) | (starts[1:] > ends[:-1]))
-    return numbers[begins], starts[begins], ends[np.append(begins[1:], True)]
+def _joined_many(ranges: pl.DataFrame, whose: Sequence[str]) -> pl.DataFrame:
+    from fmrw.trace import runs  # noqa: PLC0415 - numpy, see above
+
+    return runs.joined(ranges, whose)
+
+
+def _joined_few(ranges: pl.DataFrame, whose: Sequence[str]) -> pl.DataFrame:
+    """Merge ranges by polars alone: a merged range begins where a start lies past the end before it, of those sorted apart from each other."""
+    starts, ends = pl.col("start"), pl.col("end")
+    begins = (starts > ends.shift(1)).fill_null(value=True)
+    return (
+        ranges.lazy()
+        .group_by(whose)
+        .agg(starts.sort(), ends.sort())
+        .explode("start", "end")
+        .group_by(whose)
+        .agg(starts.filter(begins), ends.filter(begins.shift(-1).fill_null(value=True)))
+        .explode("start", "end")
+        .collect()
+    )
 
 
 def _typed(frame: pl.LazyFrame, columns: pl.Schema) -> pl.DataFrame:

@@ -22,7 +22,6 @@ import psutil
 
 from fmrw.capture.recorder import journal as log
 from fmrw.trace import store
-from fmrw.trace.records import DTYPE
 
 SEAL = """
 import resource, sys, time
@@ -38,7 +37,7 @@ print(time.monotonic() - begun, before / 1024, resource.getrusage(resource.RUSAG
 def synthetic(count: int, base: int) -> bytes:
     """Make records: 4 KiB reads in order by four threads; of every hundred calls one has three pieces."""
     place = np.arange(base, base + count)
-    records = np.zeros(count, DTYPE)
+    records = np.zeros(count, np.dtype([(name, f"<{code}") for name, code in log.FIELDS]))
     records["time_ns"] = 1_700_000_000_000_000_000 + place * 20_000
     records["start"], records["length"], records["requested"] = place * 4096, 4096, 4096
     records["size"], records["call"], records["tid"] = 1 << 40, place, place % 4

@@ -93,6 +93,14 @@ class Recording:
         os.close(self.folder)
 
 
+@pytest.fixture(autouse=True, scope="module", params=[0, 1000], ids=["many", "few"])
+def few(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Take records apart by numpy, and by `struct` as far as there are few."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(records, "_FEW", request.param)
+        yield
+
+
 @pytest.fixture
 def recording(tmp_path: Path) -> Iterator[Recording]:
     made = Recording(tmp_path)

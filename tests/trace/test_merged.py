@@ -11,6 +11,16 @@ from fmrw.trace import merged, schema
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True, scope="module", params=[0, 1000], ids=["many", "few"])
+def few(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Merge the same ranges by numpy and by polars alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(merged, "_FEW", request.param)
+        yield
+
 
 event = st.tuples(
     st.sampled_from("ab"), st.sampled_from("pq"), st.integers(1, 2), st.sampled_from(["read", "write", "open", "truncate"]),
@@ -87,8 +97,7 @@ def test_runs_of_one_group_equal_brute_force(runs: list[tuple[Any, int]], by_pro
     rows = frame(
         [(*one[:4], one[4] + n * (one[5] + n % 3), *one[5:]) for one, count in runs for n in range(count)]
     )
-    heads = merged._heads(rows)
-    assert len(heads) * merged._LONG <= rows.height
+    assert rows.select(merged._other()).to_series().sum() * merged._LONG <= rows.height
     merging = merged.Merging(by_process=by_process)
     merging.add(rows)
     check(rows, merging.frame())
