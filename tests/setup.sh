@@ -1,5 +1,6 @@
 # Sets a machine up: system packages, a virtual environment, the package. Sourced by tests/run and notebooks/demo.
-# Does nothing the second time. Where it cannot install something, it says exactly what is missing, and ends.
+# Does nothing the second time. It says what it does while it does it; where it cannot install something, it says exactly what is
+# missing, and ends.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$root/.venv
@@ -41,9 +42,10 @@ need() {
     local packages=("${missing[@]##*:}")
     command -v apt-get >/dev/null || die "Missing here: ${packages[*]}. There is no apt-get on this system; install them (| means: either) and run this again."
     [ "$(id -u)" = 0 ] || command -v sudo >/dev/null || die "Missing here: ${packages[*]}. Run as root, or install sudo, and run this again."
-    say "installing ${packages[*]}"
+    say "installing with apt: ${packages[*]}"
     as_root apt-get update -qq >/dev/null
     for requirement in "${packages[@]}"; do
+        say "  $requirement"
         install_one "$requirement" || die "apt-get could not install $requirement; install it by hand and run this again."
     done
 }
@@ -73,7 +75,7 @@ make_venv() {
     local stamp=$venv/.made-from$1
     wanted=$("$python" --version; cd "$root"; cat pyproject.toml ${lock:+"$lock"} | sha256sum)
     [ -n "$lock" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && return
-    say "making $venv"
+    say "making $venv: Python packages from pip, one to three minutes the first time"
     [ "$(python_number "$venv/bin/python")" = "$number" ] || "$python" -m venv --clear "$venv" || die "No virtual environment could be made with $python; \`apt-get install python3-venv\` and run this again."
     pip_install "$1" "$lock" || die "pip could not install fmrw and what it needs; see above."
     printf '%s\n' "$wanted" >"$stamp"
@@ -87,13 +89,29 @@ python_number() {
 # Relative, since pip splits its value at spaces.
 pip_install() (
     cd "$root"
-    local pip=("$venv/bin/python" -m pip install -q --disable-pip-version-check)
+    local pip=("$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off)
     if [ -n "$2" ]; then
-        PIP_CONSTRAINT=$2 PIP_BUILD_CONSTRAINT=$2 "${pip[@]}" -e ".$1"
+        PIP_CONSTRAINT=$2 PIP_BUILD_CONSTRAINT=$2 "${pip[@]}" -e ".$1" 2>&1 | pip_steps
     else
-        "${pip[@]}" --upgrade --upgrade-strategy eager -e ".$1"
+        "${pip[@]}" --upgrade --upgrade-strategy eager -e ".$1" 2>&1 | pip_steps
     fi
 )
+
+# Of what pip tells, the steps that take time (on a terminal one line that changes, elsewhere every twentieth package) and errors.
+pip_steps() {
+    local line number=0
+    while IFS= read -r line; do
+        case $line in
+            Collecting\ *)
+                number=$((number + 1))
+                if [ -t 2 ]; then printf '\r\033[K  package %d: %s' $number "${line#Collecting }" >&2
+                elif [ $((number % 20)) = 0 ]; then say "  package $number: ${line#Collecting }"; fi ;;
+            *Building\ *|Installing\ collected*) [ ! -t 2 ] || printf '\r\033[K' >&2; line=${line%%:*}; say "  ${line#"${line%%[! ]*}"}" ;;
+            *ERROR*|*error:*) [ ! -t 2 ] || printf '\r\033[K' >&2; say "$line" ;;
+        esac
+    done
+    [ ! -t 2 ] || printf '\r\033[K' >&2
+}
 
 fuse_packages=("fusermount3:fuse3" "lib:libfuse.so.2:libfuse2|libfuse2t64")
 parser_packages=("7z:p7zip-full|7zip" "unzip:unzip" "file:file" "bsdtar:libarchive-tools" "pdftotext:poppler-utils")
