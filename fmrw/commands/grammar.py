@@ -96,6 +96,7 @@ def capture_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--capture", type=CAPTURES, default="exact", show_default=True, help="exact: every call to the byte, mapped files by the page; paged: the first touch of each page; cached: what the page cache asks for."),
         click.option("--grain", type=_Grain(0, 1 << 30), default=0, metavar="BYTES|auto", help="Block size to report, which sizes the buffers of stdio and Python, so that they ask for little more than they look at: 1 for programs in C (pngcheck, xxd), 16 for Python (1 makes it ask for 8 KiB); gzip, unzip, 7z have buffers of their own. auto: 16 where `fmrw run` starts Python or a script for it, else 1. 0 keeps the true one."),
         click.option("--read-only", is_flag=True, help="Refuse every change with EROFS."),
+        click.option("--sites", is_flag=True, help="Record which code asks: the stack of the thread that waits, read from outside (x86-64)."),
         click.option("--allow-other", is_flag=True, help="Let other users in, with the permissions of the files."),
     ]  # fmt: skip
     for option in reversed(options):

@@ -56,6 +56,13 @@ class Feed:
                 self._follower.names.refresh()
             return self._follower.names.processes_frame()
 
+    def sites(self) -> pl.DataFrame:
+        """Give the call sites up to now."""
+        with self._lock:
+            if self._journal >= 0:
+                self._follower.names.refresh()
+            return self._follower.names.sites_frame()
+
     def counts(self) -> dict[str, Any]:
         """Give the journal's counters and files, as `session.json` will have them."""
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import tempfile
 from pathlib import Path
@@ -13,6 +14,7 @@ from fmrw.capture.mounts import unmount as unmounting
 from fmrw.capture.mounts.preflight import check_machine, claimed
 from fmrw.capture.system.proc import comm_of
 from fmrw.capture.worker.settings import Settings
+from fmrw.errors import MountError
 from fmrw.recording.mounted import Mount
 from fmrw.recording.workers import InProcess
 from fmrw.trace import folder
@@ -35,6 +37,7 @@ def mount(
     reports: ReportMode = "beside",
     read_only: bool = False,
     allow_other: bool = False,
+    sites: bool = False,
     worker: Literal["process", "thread"] = "process",
     output: str | os.PathLike[str] | None = None,
     command: Sequence[str | os.PathLike[str]] | None = None,
@@ -60,6 +63,8 @@ def mount(
         Refuse every change with EROFS.
     allow_other
         Let other users in, with the permissions of the files.
+    sites
+        Record with each read and write which code asked: the stack of the thread that waits, read from outside (x86-64).
     worker
         `process` (default), or `thread` in this process: see `InThread` for what can freeze then.
     output
@@ -74,6 +79,8 @@ def mount(
     MountError, SessionError
         One line that ends with the cure; nothing is mounted then.
     """
+    if sites:
+        require_sites(thread=worker == "thread")
     root = registry.resolved(directory)
     kept = None if output is None else registry.resolved(output)
     if kept is not None:
@@ -84,9 +91,25 @@ def mount(
         session = Path(tempfile.mkdtemp(prefix=folder.TEMPORARY)) if kept is None else kept
         settings = Settings(
             root=str(root), session=str(session), capture=capture, grain=grain, reports=reports, read_only=read_only,
-            allow_other=allow_other, ephemeral=output is None, ignored=[*ignored], renderer=RENDERER,
+            allow_other=allow_other, sites=sites, ephemeral=output is None, ignored=[*ignored], renderer=RENDERER,
         )  # fmt: skip
         return _mounted(settings, command, thread=worker == "thread")
+
+
+def require_sites(*, thread: bool = False) -> None:
+    """Refuse to record call sites where that cannot be done.
+
+    Raises
+    ------
+    MountError
+        This is no x86-64 machine, or the worker is a thread of the very process whose memory it would look at.
+    """
+    if platform.machine() != "x86_64":
+        raise MountError(
+            f"call sites are recorded on x86-64, and this is {platform.machine()}; leave sites out."
+        )
+    if thread:
+        raise MountError('call sites need a worker process; leave out worker="thread".')
 
 
 def _mounted(settings: Settings, command: Sequence[str | os.PathLike[str]] | None, *, thread: bool) -> Mount:
@@ -109,6 +132,8 @@ def start_background(root: Path, session: Path, **options: Any) -> int:  # noqa:
 
     The session is sealed by the worker when somebody unmounts.
     """
+    if options.get("sites"):
+        require_sites()
     settings = Settings(root=str(root), session=str(session), attached=False, renderer=RENDERER, **options)
     unmounting.require_answer(session)
     check_machine()
@@ -123,7 +148,8 @@ def start_background(root: Path, session: Path, **options: Any) -> int:  # noqa:
 
 def _facts(settings: Settings, command: Sequence[str | os.PathLike[str]] | None) -> dict[str, Any]:
     options = {
-        name: getattr(settings, name) for name in ("capture", "grain", "reports", "read_only", "allow_other")
+        name: getattr(settings, name)
+        for name in ("capture", "grain", "reports", "read_only", "allow_other", "sites")
     }
     return {
         "fmrw": VERSION,

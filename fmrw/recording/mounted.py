@@ -105,6 +105,10 @@ class Mount:
         """Give the processes up to now."""
         return self._feed.processes()
 
+    def sites(self) -> pl.DataFrame:
+        """Give the call sites up to now."""
+        return self._feed.sites()
+
     def facts(self) -> Mapping[str, Any]:
         """Give what `session.json` holds, or will."""
         return {**self._facts, **self._feed.counts()}

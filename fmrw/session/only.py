@@ -40,6 +40,10 @@ class Only:
         """Give the program's processes."""
         return self._source.processes().filter(pl.col("name") == self._process)
 
+    def sites(self) -> pl.DataFrame:
+        """Give the call sites of the whole session."""
+        return self._source.sites()
+
     def facts(self) -> Mapping[str, Any]:
         """Give what is known of the whole session."""
         return self._source.facts()

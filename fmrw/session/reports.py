@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from fmrw.session.trace import Trace
 
 _NAME_MAX = 255
-_OWN_NAMES = {store.FACTS, store.EVENTS, store.PROCESSES, store.JOURNAL, "worker.log"}
+_OWN_NAMES = {store.FACTS, store.EVENTS, store.PROCESSES, store.SITES, store.JOURNAL, "worker.log"}
 MOST_FILES = 200
 _FEW = 4  # jobs that need no bar
 DATA: dict[str, Callable[[pl.DataFrame, IO[bytes]], None]] = {

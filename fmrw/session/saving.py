@@ -20,17 +20,20 @@ if TYPE_CHECKING:
 def save(
     target: Path,
     events: pl.DataFrame,
+    *,
     processes: pl.DataFrame,
+    sites: pl.DataFrame,
     facts: Mapping[str, Any],
     marked: Mapping[str, Sequence[Annotation]],
 ) -> None:
-    """Write events, processes, facts and named ranges into a new folder; see `Trace.save`."""
+    """Write events, processes, call sites, facts and named ranges into a new folder; see `Trace.save`."""
     store.create(target, {})
     known = {name: value for name, value in facts.items() if name != "ranges"}
     bound = store.write_events(
         target / store.EVENTS, iter([schema.empty(), events.select(schema.EVENTS.names())]), target
     )
     store.write_processes(target, processes)
+    store.write_sites(target, sites)
     write = {**store.read_facts(target), **known, "schema": SCHEMA, "ephemeral": False, **bound}
     store.write_facts(target, write)
     for path, ranges in marked.items():

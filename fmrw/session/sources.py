@@ -52,6 +52,9 @@ class Source(Protocol):
     def processes(self) -> pl.DataFrame:
         """Give the processes as `schema.PROCESSES`."""
 
+    def sites(self) -> pl.DataFrame:
+        """Give the call sites as `schema.SITES`."""
+
     def facts(self) -> Mapping[str, Any]:
         """Give what `session.json` holds, or will."""
 
@@ -106,6 +109,10 @@ class FolderSource:
         """Read the session's processes."""
         return store.processes(self.session) if self._growing is None else self._growing.processes()
 
+    def sites(self) -> pl.DataFrame:
+        """Read the session's call sites."""
+        return store.sites(self.session) if self._growing is None else self._growing.sites()
+
     def facts(self) -> Mapping[str, Any]:
         """Give `session.json`, or what it will be."""
         return self._facts if self._growing is None else {**self._facts, **self._growing.facts()}
@@ -134,6 +141,7 @@ class Growing:
         self._closing = weakref.finalize(self, self._follower.close)
         self._events = Spool()
         self._processes = pl.DataFrame(schema=schema.PROCESSES)
+        self._sites = schema.SITES.to_frame()
         self._counts: dict[str, Any] = {}
         self._lock = threading.RLock()
 
@@ -174,6 +182,15 @@ class Growing:
                 self._processes = self._follower.names.processes_frame()
             return self._processes
 
+    def sites(self) -> pl.DataFrame:
+        """Give the call sites up to now."""
+        with self._lock:
+            self._read()
+            if self._follower is not None:
+                self._follower.names.refresh()
+                self._sites = self._follower.names.sites_frame()
+            return self._sites
+
     def facts(self) -> dict[str, Any]:
         """Give what the journal says of itself, and what `session.json` has said since."""
         with self._lock:
@@ -195,6 +212,7 @@ class Growing:
     def _finish(self, follower: Follower) -> None:
         follower.names.refresh()
         self._processes, self._counts = follower.names.processes_frame(), store.counts(follower)
+        self._sites = follower.names.sites_frame()
         self._follower = None
         if store.is_sealed(self._path):
             self._sealed()
@@ -207,6 +225,7 @@ class Growing:
         rest = store.scan(self._path).join(known, on="seq", how="anti").collect()
         self._events.extend([rest.sort("seq")])
         self._processes, self._counts = store.processes(self._path), store.read_facts(self._path)
+        self._sites = store.sites(self._path)
 
 
 def _growing(folder: Path) -> Growing | None:
@@ -254,6 +273,10 @@ class FrameSource:
         """Give the processes."""
         return self._processes
 
+    def sites(self) -> pl.DataFrame:
+        """Give no call sites: files of other tools have none."""
+        return schema.SITES.to_frame()
+
     def facts(self) -> Mapping[str, Any]:
         """Give what is known of the recording."""
         return self._facts
@@ -284,6 +307,10 @@ class SetSource:
     def processes(self) -> pl.DataFrame:
         """Give the processes of all of them."""
         return pl.concat([self._marked(source.processes(), name) for name, source in self._sources.items()])
+
+    def sites(self) -> pl.DataFrame:
+        """Give the call sites of all of them."""
+        return pl.concat([self._marked(source.sites(), name) for name, source in self._sources.items()])
 
     def _marked(self, frame: AnyFrame, name: str) -> AnyFrame:
         host = str(self._sources[name].facts().get("host", ""))

@@ -92,6 +92,11 @@ class Trace:
         return tuple(sorted(set(known) - {""}))
 
     @property
+    def sites(self) -> pl.DataFrame:
+        """The code that asked: one row for each frame of each call site (columns: `fmrw.trace.schema.SITES`), where that was recorded."""
+        return self._source.sites()
+
+    @property
     def files(self) -> pl.DataFrame:
         """One row for each file: size, bytes read, share covered, reads, writes, largest gap, processes."""
         return summary.of_merged(merged_ranges(self._source))
@@ -331,7 +336,9 @@ class Trace:
         """
         target = Path(folder)
         marked = {**notes.everything(self.folder), **self._marked}
-        saving.save(target, self.events, self.processes, self.facts, marked)
+        saving.save(
+            target, self.events, processes=self.processes, sites=self.sites, facts=self.facts, marked=marked
+        )
         return target
 
     def __repr__(self) -> str:

@@ -26,7 +26,7 @@ _LONGEST, _PARTS = 64 << 20, 1_000_000  # longest session.json, most objects in 
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "root": str, "host": str, "started": str, "ended": str, "options": dict, "files": dict, "command": list,
     "renames": list, "events": int, "lost": int, "faults": int, "guessed_calls": int, "ephemeral": bool, "ranges": dict,
-    "lacks": list, "rings": list,
+    "lacks": list, "rings": list, "without_sites": list,
 }  # fmt: skip
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 EVENTS = "events.parquet"
 PROCESSES = "processes.parquet"
 RANGES = "ranges.parquet"
+SITES = "sites.parquet"
 JOURNAL = "journal"
 TEMPORARY = "fmrw-"
 """How names of temporary sessions begin, in the system's folder for temporary files."""

@@ -121,6 +121,7 @@ class Follower:
             self._of_processes("name", records["process"]).alias("process"),
             pl.col("errno").cast(pl.Int32),
             self._of_processes("thread", records["process"]),
+            _sites(records["site"]),
             "flags",
             pl.col("seq").alias("latest"),
         )
@@ -129,6 +130,12 @@ class Follower:
         return _names({n: known[fact] for n, known in self.names.processes.items()}, numbers, dtype).alias(
             fact
         )
+
+
+def _sites(numbers: pl.Series) -> pl.Series:
+    """Give the numbers of sites; 0 says that there is none."""
+    found = numbers.cast(pl.Int32).alias("site")
+    return found.set(found == 0, None)
 
 
 _PARTS = pl.Schema({**schema.EVENTS, "flags": pl.UInt8(), "latest": pl.Int64()})
@@ -167,7 +174,7 @@ def _settled(waiting: pl.DataFrame, batch: pl.DataFrame) -> tuple[pl.DataFrame, 
 
 def _folded(parts: pl.DataFrame) -> pl.DataFrame:
     """Make one row of the pieces of each call."""
-    first = ("op", "path", "start", "fidelity", "handle", "pid", "tid", "process", "thread")
+    first = ("op", "path", "start", "fidelity", "handle", "pid", "tid", "process", "thread", "site")
     moved = pl.col("end").last() > pl.col("start").first()
     return (
         parts.group_by("call")

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _LONGEST = 1 << 17  # a path of 4,096 and a command line of as many characters, each as `\\uNNNN`, with room
 _CHUNK = 1 << 20
-_I32, _I64 = 2**31 - 1, 2**63 - 1
+_I32, _I64, _U64 = 2**31 - 1, 2**63 - 1, 2**64 - 1
+_MOST_FRAMES, _MOST_SITES = 64 + 64, 2**16 - 1  # those of the interpreter beside those of the machine
 
 
 class Names:
@@ -44,6 +45,10 @@ class Names:
     renames : list of (time_ns, old, new)
     rings : list of dict
         Who uses io_uring: pid, name, late, hidden (`fmrw.capture.recorder.rings`).
+    sites : dict of int to list of (module, offset, quality)
+        Call sites, the innermost frame first (`fmrw.capture.sites`).
+    without : list of dict
+        Programs whose rows have no site: pid, name, why.
     """
 
     def __init__(self, directory: int) -> None:
@@ -56,12 +61,18 @@ class Names:
         self.files: dict[str, tuple[int, int]] = {}
         self.renames: list[tuple[int, str, str]] = []
         self.rings: list[dict[str, Any]] = []
+        self.modules: dict[int, tuple[str, str]] = {}
+        self.sites: dict[int, list[tuple[int, int, str]]] = {}
+        self.without: list[dict[str, Any]] = []
         self._kinds: dict[object, Callable[[Mapping[str, Any]], None]] = {
             "path": self._path,
             "process": self._process,
             "file": self._file,
             "rename": self._rename,
             "ring": self._ring,
+            "module": self._module,
+            "site": self._site,
+            "no sites": self._no_sites,
         }
 
     def refresh(self) -> None:
@@ -112,6 +123,29 @@ class Names:
         known = {"pid": _number(entry["pid"], _I32), "name": visible(_text(entry["name"]))}
         self.rings.append({**known, "late": entry["late"] is True, "hidden": entry["hidden"] is True})
 
+    def _module(self, entry: Mapping[str, Any]) -> None:
+        self.modules[int(entry["id"])] = _text(entry["path"]), _text(entry["build_id"])
+
+    def _site(self, entry: Mapping[str, Any]) -> None:
+        frames = entry["frames"][:_MOST_FRAMES]
+        self.sites[_number(entry["id"], _MOST_SITES)] = [
+            (_number(module, _I32, -1), _signed(_number(offset, _U64)), _text(quality)) for module, offset, quality in frames
+        ]  # fmt: skip
+
+    def _no_sites(self, entry: Mapping[str, Any]) -> None:
+        known = {"pid": _number(entry["pid"], _I32), "name": visible(_text(entry["name"]))}
+        self.without.append({**known, "why": visible(_text(entry["why"]))})
+
+    def sites_frame(self) -> pl.DataFrame:
+        """Give the call sites as a frame of `schema.SITES`, still without names."""
+        nothing = ("", "")
+        rows = [
+            (site, depth, *self.modules.get(module, nothing), offset, "", quality, "")
+            for site, frames in list(self.sites.items())
+            for depth, (module, offset, quality) in enumerate(frames)
+        ]
+        return pl.DataFrame(rows, schema=schema.SITES, orient="row").sort("site", "depth")
+
     def processes_frame(self) -> pl.DataFrame:
         """Give the processes as a frame of `schema.PROCESSES`."""
         rows = [entry for entry in self.processes.values() if entry["pid"]]
@@ -150,6 +184,11 @@ def _number(value: object, most: int, least: int = 0) -> int:
     if not isinstance(value, int) or not least <= value <= most:
         raise ValueError(f"not a number from {least} to {most}")
     return value
+
+
+def _signed(value: int) -> int:
+    """Give an address as a signed number of 64 bits, which frames hold."""
+    return value - (1 << 64) if value > _I64 else value
 
 
 def _text(value: object) -> str:

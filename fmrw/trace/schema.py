@@ -31,9 +31,11 @@ EVENTS = pl.Schema(
         "process": pl.String(),
         "errno": pl.Int32(),
         "thread": pl.String(),
+        "site": pl.Int32(),
     }
 )
-"""Columns of `Trace.events`, in order. `process` is the name of the process, which is its first thread's, `thread` that of the thread itself."""
+"""Columns of `Trace.events`, in order. `process` is the name of the process, which is its first thread's, `thread` that of the thread itself;
+`site` is the code that asked, a number in `SITES`, and null where that is not known or was not recorded."""
 
 PROCESSES = pl.Schema(
     {
@@ -48,6 +50,28 @@ PROCESSES = pl.Schema(
     }
 )
 """Columns of `Trace.processes`: one row per thread and name it has carried, or its process."""
+
+SITES = pl.Schema(
+    {
+        "site": pl.Int32(),
+        "depth": pl.Int32(),
+        "module": pl.String(),
+        "build_id": pl.String(),
+        "offset": pl.Int64(),
+        "function": pl.String(),
+        "quality": pl.String(),
+        "line": pl.String(),
+    }
+)
+"""Columns of `Trace.sites`: one row per frame of each call site, the innermost (depth 0) first.
+
+`offset` is the distance from the module's beginning in memory, as `strace -k` prints it, or an address where no file is mapped: where the function goes
+on, so behind the call for all frames but the innermost. `nm` and `addr2line` count the same, but in programs linked to fixed addresses. `quality` says how the frame was found: `cfi` by unwind tables, `gopclntab` by the table of a
+Go program, `python` in the memory of an interpreter, `fault` as the instruction that touched a page; `scan` is a guess.
+"""
+
+NULLABLE = frozenset({"site"})
+"""Columns in which values may be missing; sessions before schema 3 lack them."""
 
 SINCE_2 = {"thread": ("process", "name")}
 """Columns that sessions of schema 1 lack, and what stands for each there: threads had their own name as that of their process."""

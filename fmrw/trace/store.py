@@ -3,6 +3,7 @@
     session.json         schema version, root, mount options, command, host, versions, times, counts, files, renames
     processes.parquet    `schema.PROCESSES`
     events.parquet       `schema.EVENTS`, once the session is sealed
+    sites.parquet        `schema.SITES`, where call sites were recorded
     ranges.parquet       `merged.MERGED`, the merged ranges, where there are many events; bound to them (`fmrw.trace.rangetable`), never needed
     journal/             what the worker writes; turned into the Parquet files by `seal`, then removed
     worker.log           what went wrong inside, if anything did
@@ -33,6 +34,7 @@ from fmrw.trace.folder import (
     JOURNAL,
     PROCESSES,
     RANGES,
+    SITES,
     TEMPORARY,
     abandoned,
     create,
@@ -49,8 +51,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
-    "EVENTS", "FACTS", "JOURNAL", "PROCESSES", "RANGES", "TEMPORARY", "abandoned", "counts", "create", "facts", "following", "is_sealed",
-    "processes", "read_facts", "scan", "scan_events", "seal", "sweep", "write_events", "write_facts", "write_processes",
+    "EVENTS", "FACTS", "JOURNAL", "PROCESSES", "RANGES", "SITES", "TEMPORARY", "abandoned", "counts", "create", "facts", "following", "is_sealed",
+    "processes", "read_facts", "scan", "scan_events", "seal", "sites", "sweep", "write_events", "write_facts", "write_processes", "write_sites",
 ]  # fmt: skip
 
 _LISTED = 200_000  # files and renames that `session.json` names at most
@@ -94,6 +96,7 @@ def seal(folder: Path) -> None:
         with following(folder) as follower, replacing(folder / EVENTS, lasting=True) as temporary:
             bound = write_events(temporary, _all(follower), folder)
             write_processes(folder, follower.names.processes_frame())
+            write_sites(folder, follower.names.sites_frame())
             write_facts(
                 folder,
                 {**read_facts(folder), "schema": SCHEMA, "ended": now(), **counts(follower), **bound},
@@ -134,6 +137,7 @@ def counts(follower: Follower) -> dict[str, Any]:
         "guessed_calls": follower.head.counter("guessed"),
         "lacks": follower.head.lacks(),
         "rings": names.rings[:_LISTED],
+        "without_sites": names.without[:_LISTED],
         "files": {
             path: {"size": size, "mtime_ns": mtime}
             for path, (size, mtime) in itertools.islice(names.files.items(), _LISTED)
@@ -168,6 +172,13 @@ def write_processes(folder: Path, processes: pl.DataFrame) -> None:
     """Write `processes.parquet`."""
     with replacing(folder / PROCESSES, lasting=True) as temporary, temporary.open("wb") as file:
         processes.write_parquet(file, compression="zstd")
+
+
+def write_sites(folder: Path, sites: pl.DataFrame) -> None:
+    """Write `sites.parquet`, where there are any."""
+    if sites.height:
+        with replacing(folder / SITES, lasting=True) as temporary, temporary.open("wb") as file:
+            sites.write_parquet(file, compression="zstd")
 
 
 # Reading
@@ -217,6 +228,22 @@ def processes(folder: Path) -> pl.DataFrame:
     with following(folder) as follower:
         follower.names.refresh()
         return follower.names.processes_frame()
+
+
+def sites(folder: Path) -> pl.DataFrame:
+    """Give a session's call sites as `schema.SITES`; no rows where none were recorded.
+
+    Raises
+    ------
+    SessionError
+        They are damaged.
+    """
+    if is_sealed(folder):
+        path = folder / SITES
+        return tables.scan(path, schema.SITES).collect() if path.exists() else schema.SITES.to_frame()
+    with following(folder) as follower:
+        follower.names.refresh()
+        return follower.names.sites_frame()
 
 
 def facts(folder: Path) -> dict[str, Any]:

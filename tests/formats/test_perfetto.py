@@ -38,6 +38,7 @@ def frame(**columns: list[object]) -> pl.DataFrame:
         "process": ["7z"] * height,
         "errno": [0] * height,
         "thread": columns.get("process", ["7z"] * height),
+        "site": [None] * height,
     }
     return pl.DataFrame({**plain, **columns}, schema=schema.EVENTS)
 

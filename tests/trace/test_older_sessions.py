@@ -70,4 +70,4 @@ def test_an_older_session_that_is_sealed_now_says_that_it_is_newer(session: Path
 def test_documented_columns_come_first() -> None:
     documented = "seq time op path call start end requested size fidelity handle pid tid process errno"
     assert schema.EVENTS.names()[:15] == documented.split()
-    assert schema.EVENTS.names()[15:] == ["thread"]
+    assert schema.EVENTS.names()[15:] == ["thread", "site"]

@@ -126,7 +126,11 @@ class Transfers:
         self._room = aligned(_ANSWER.size + LARGEST_ROOM, _ANSWER.size)
         room, request = (c_char.from_buffer(memory) for memory in (self._room, self._request))
         self._held = room, request  # as long as their addresses are used
-        read, write, ring = native.read, native.write, self._operations.rung
+        read: Callable[..., int] = native.read
+        write: Callable[..., int] = native.write
+        ring = self._operations.rung
+        if native.looks:
+            read, write = self._gated(read), self._gated(write)
         state, room_at, request_at = native.state, addressof(room), addressof(request)
         size = len(self._room)
 
@@ -147,6 +151,19 @@ class Transfers:
                 self._after(code >> 2)
 
         self.answers = {READ: answer_read, WRITE: answer_write}
+
+    def _gated(self, action: Callable[..., int]) -> Callable[..., int]:
+        """Count this thread as busy while the compiled code looks at a caller's stack, which may wait for another answer of ours."""
+        enter, leave = self._gate.enter, self._free.append
+
+        def gated(*arguments: int) -> int:
+            enter()
+            try:
+                return action(*arguments)
+            finally:
+                leave(None)
+
+        return gated
 
     def _after(self, done: int) -> None:
         """Finish and answer a write that is done."""

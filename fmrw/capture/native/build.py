@@ -1,4 +1,4 @@
-"""Build: compiles `transfers.c` beside itself when the package is installed, if there is a C compiler.
+"""Build: compiles `transfers.c`, which takes in `stacks.c`, beside itself when the package is installed, if there is a C compiler.
 
     python -m fmrw.capture.native.build     # later, once there is a compiler
 
@@ -23,7 +23,8 @@ _FLAGS = ("-O2", "-fPIC", "-shared", "-fno-strict-aliasing")
 
 def library() -> Path:
     """Give the path that the compiled code has, or would have."""
-    digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
+    sources = b"".join(source.read_bytes() for source in sorted(HERE.glob("*.c")))
+    digest = hashlib.sha256(sources).hexdigest()[:16]
     return HERE / f"transfers-{platform.machine()}-{digest}.so"
 
 

@@ -14,6 +14,7 @@ from collections import defaultdict
 from ctypes import c_char, c_int32, c_int64, c_uint32, c_uint64, c_void_p
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from fmrw.capture.native import stacks
 from fmrw.capture.native.build import library
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class _State(ctypes.Structure):
 
     _fields_ = (
         ("armed", c_void_p), ("place", c_void_p), ("call", c_void_p), ("segment", c_void_p), ("records", c_int64),
-        ("largest", c_int64), ("connection", c_int64), ("pairs", _Pair * _PAIRS),
+        ("largest", c_int64), ("connection", c_int64), ("stacks", c_void_p), ("pairs", _Pair * _PAIRS),
     )  # fmt: skip
 
 
@@ -98,8 +99,11 @@ class Native:
             (self._slot, (c_uint64, c_int64)), (self._take, (c_void_p,)), (code.fmrw_sizes, (c_int64,)),
         ):  # fmt: skip
             function.argtypes, function.restype = arguments, c_int64
-        if (code.fmrw_sizes(0), code.fmrw_sizes(1)) != (ctypes.sizeof(_State), ctypes.sizeof(_Pair)):
+        code.fmrw_stack_slot.argtypes, code.fmrw_stack_slot.restype = (c_uint64, c_uint64, c_int64), c_int64
+        sizes = tuple(ctypes.sizeof(each) for each in (_State, _Pair, stacks.Memory))
+        if tuple(code.fmrw_sizes(which) for which in range(len(sizes))) != sizes:
             raise OSError("the compiled code was made for other structures; install the package again")
+        self._code = code
         self._memory = _State()
         self._kept: list[object] = []
         self.state = ctypes.addressof(self._memory)
@@ -134,6 +138,18 @@ class Native:
         cell = c_int64.from_buffer(armed)
         self._kept += [cell, calls]
         self._memory.armed, self._memory.call = ctypes.addressof(cell), calls.address
+
+    def know_stacks(self) -> stacks.Stacks:
+        """Record call sites from now on; give the stacks that are known here."""
+        known = stacks.Stacks(self._code.fmrw_stack_slot)
+        self._kept.append(known)
+        self._memory.stacks = known.address
+        return known
+
+    @property
+    def looks(self) -> bool:
+        """Whether call sites are recorded, so that an answer may wait for another one."""
+        return self._memory.stacks is not None
 
     def answer_on(self, connection: int) -> None:
         """Say on which descriptor requests are answered."""

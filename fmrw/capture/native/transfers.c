@@ -20,6 +20,8 @@
 extern void *PyEval_SaveThread(void);
 extern void PyEval_RestoreThread(void *);
 
+#include "stacks.c"
+
 enum { DECLINED, ANSWERED, RING, UNRECORDED };
 enum { NO_WRITES, WRITES, WRITES_FOR_OTHERS };
 enum { PAIRS = 1024, NAME = 32, NAMES = 2, DATA_AT = 80, FROM_CACHE = 1, READ = 0, WRITE = 1, MARK = 0x4B4F };
@@ -41,6 +43,7 @@ struct state {
     int64_t records;  /* places of the segment */
     int64_t largest;  /* bytes of a request that is surely a whole call */
     int64_t connection;
+    struct stacks *stacks; /* of callers, where their sites are recorded */
     struct pair pairs[PAIRS];
 };
 
@@ -65,18 +68,33 @@ struct record {
     int32_t tid;
     uint16_t errno_;
     uint8_t op, flags;
-    uint16_t reserved, mark;
+    uint16_t site, mark;
 };
 
 _Static_assert(sizeof(struct record) == 64, "a record has 64 bytes");
 _Static_assert(sizeof(struct answer) == 16, "a header of an answer has 16 bytes");
 _Static_assert(sizeof(struct request) == 72, "up to the owner of locks");
 
-int64_t fmrw_sizes(int64_t which) { return which ? (int64_t)sizeof(struct pair) : (int64_t)sizeof(struct state); }
+int64_t fmrw_sizes(int64_t which)
+{
+    int64_t sizes[] = {sizeof(struct state), sizeof(struct pair), sizeof(struct stacks)};
+    return sizes[which];
+}
 
 int64_t fmrw_take(int64_t *counter) { return (*counter)++; }
 
 int64_t fmrw_slot(uint64_t handle, int64_t tid) { return (int64_t)((handle * 31 + (uint64_t)tid) % PAIRS); }
+
+/* Give the site of a request, 0 where sites are not recorded; -1 where it is not known, or nobody knows the pair. */
+static int64_t site_for(struct state *state, const struct request *request)
+{
+    const struct pair *pair = &state->pairs[fmrw_slot(request->handle, request->pid)];
+    if (!state->stacks)
+        return 0;
+    if (pair->handle != request->handle || pair->tid != (int32_t)request->pid)
+        return -1;
+    return site_of(state->stacks, request->pid);
+}
 
 static struct pair *known(struct state *state, const struct request *request)
 {
@@ -96,7 +114,7 @@ static struct pair *known(struct state *state, const struct request *request)
     return pair;
 }
 
-static int record(struct state *state, const struct pair *pair, const struct request *request, int op, int64_t end, uint32_t done)
+static int record(struct state *state, const struct pair *pair, const struct request *request, int op, int64_t end, uint32_t done, int64_t site)
 {
     struct timespec now;
     int64_t place = fmrw_take(state->place);
@@ -114,6 +132,7 @@ static int record(struct state *state, const struct pair *pair, const struct req
     record->process = pair->process;
     record->tid = pair->tid;
     record->op = (uint8_t)op;
+    record->site = (uint16_t)site;
     __atomic_store_n(&record->mark, MARK, __ATOMIC_RELEASE);
     return *state->armed ? RING : ANSWERED;
 }
@@ -133,6 +152,9 @@ int64_t fmrw_read(struct state *state, const struct request *request, unsigned c
 {
     if (!request->owner || (int64_t)request->size > size - (int64_t)sizeof(struct answer))
         return DECLINED;
+    int64_t site = site_for(state, request); /* first: the interpreter's lock is let go */
+    if (site < 0)
+        return DECLINED;
     const struct pair *pair = known(state, request);
     if (!pair)
         return DECLINED;
@@ -143,7 +165,7 @@ int64_t fmrw_read(struct state *state, const struct request *request, unsigned c
     struct iovec part = {room + sizeof(struct answer), request->size};
     if (preadv2(pair->fd, &part, 1, start, RWF_NOWAIT) != expected)
         return DECLINED;
-    int code = record(state, pair, request, READ, end, (uint32_t)expected);
+    int code = record(state, pair, request, READ, end, (uint32_t)expected, site);
     struct answer header = {(uint32_t)(sizeof header + expected), 0, request->unique};
     memcpy(room, &header, sizeof header);
     send_answer(state, room, header.length);
@@ -153,8 +175,9 @@ int64_t fmrw_read(struct state *state, const struct request *request, unsigned c
 /* Answer FUSE_WRITE; its data lies behind the request. */
 int64_t fmrw_write(struct state *state, const struct request *request)
 {
-    const struct pair *pair = known(state, request);
-    if (!pair || !pair->writes || request->flags & FROM_CACHE)
+    int64_t site = request->flags & FROM_CACHE ? -1 : site_for(state, request);
+    const struct pair *pair = site < 0 ? NULL : known(state, request);
+    if (!pair || !pair->writes)
         return DECLINED;
     struct pair mine = *pair; /* others may forget it meanwhile; the file stays open until it is released */
     void *thread = PyEval_SaveThread();
@@ -168,7 +191,7 @@ int64_t fmrw_write(struct state *state, const struct request *request)
         return DECLINED;
     if (end < 0 || status.st_mode & (S_ISUID | S_ISGID) || !state->segment || *state->place >= state->records)
         return UNRECORDED | (int64_t)done << 2;
-    int code = record(state, &mine, request, WRITE, end, (uint32_t)done);
+    int code = record(state, &mine, request, WRITE, end, (uint32_t)done, site);
     struct {
         struct answer header;
         uint32_t written, padding;

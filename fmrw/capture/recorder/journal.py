@@ -6,7 +6,7 @@ and no flushing thread, and is in the page cache — safe from SIGKILL — the m
     head             one page: magic, version, and counters (`HEAD`) shared with whoever looks on
     000000.events    segments of 65,536 records of 64 bytes, allocated before they are mapped, since a full
     000001.events    disk under a mapping is a SIGBUS
-    names.jsonl      one JSON object per line: paths, processes, files, renames, who uses io_uring; numbered, written before their first use
+    names.jsonl      one JSON object per line: paths, processes, files, renames, who uses io_uring, call sites; numbered, written before their first use
 
 A record's place is its sequence number. Its last field is the mark `MARK`: written last, so a record without it is not
 yet there, or never will be: a thread that was killed between taking its place and filling it leaves a hole. A segment
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from fmrw.capture.recorder.process import Identity
 
 MAGIC = 0x314C4E524A574D46  # "FMWJRNL1", little-endian
-VERSION = 2
+VERSION = 3
 MARK = 0x4B4F
 FIELDS = (
     ("time_ns", "q"),
@@ -54,7 +54,7 @@ FIELDS = (
     ("errno", "H"),
     ("op", "B"),
     ("flags", "B"),
-    ("reserved", "H"),
+    ("site", "H"),
     ("mark", "H"),
 )
 """Names and `struct` codes of a record, little-endian, without padding: 64 bytes."""
@@ -70,6 +70,8 @@ HEAD_BYTES = 4096
 PAGE, MORE, CONTINUES = 1, 2, 4  # bits of `flags`
 READ, WRITE, OPEN, CLOSE, TRUNCATE, RENAME, UNLINK, VOID, ADVISE = range(9)
 """`op`; VOID: a place nothing was written to; ADVISE, since version 2: what a program said it will need."""
+MOST_SITES = (1 << 16) - 1
+"""Greatest number of a call site (`fmrw.capture.sites`), since version 3; 0 stands for none."""
 
 _quoted = json.encoder.encode_basestring_ascii
 _RETRY_S = 0.1
@@ -118,14 +120,14 @@ class Journal:
 
     # The hot path
 
-    def append(self, *fields: int) -> None:
+    def append(self, *fields: int, site: int = 0) -> None:
         """Record one event; the fields are those of `FIELDS` up to `flags`. Never raises for want of space."""
         segment = self._segment
         while segment is not None:
             place = next(segment.places)
             if place < SEGMENT:
                 try:
-                    RECORD.pack_into(segment.view, place * 64, *fields, 0, MARK)
+                    RECORD.pack_into(segment.view, place * 64, *fields, site, MARK)
                 except struct.error:
                     self._void(segment, place)
                 if self._head[_ARMED]:

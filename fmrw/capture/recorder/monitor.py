@@ -22,6 +22,7 @@ from fmrw.capture.recorder.calls import SYNCHRONOUS, Calls
 from fmrw.capture.recorder.direct import DirectIo
 from fmrw.capture.recorder.joining import Joiner
 from fmrw.capture.recorder.process import IGNORED, WRITEBACK, Identity, Processes
+from fmrw.capture.recorder.sites import call_sites
 from fmrw.capture.system.libc import pread_into
 from fmrw.text import path_text
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from fmrw.capture.fuse.transfers import Limits
     from fmrw.capture.mirror.dirfds import Handle
     from fmrw.capture.recorder.memory import Wanted
+    from fmrw.capture.sites.numbers import Sites
 
 _log = logging.getLogger(__name__)
 _I64 = (1 << 63) - 1
@@ -80,7 +82,20 @@ class Monitor(Passthrough):
             journal.share(self.native, calls)
             self._processes.forgotten = self.native.forget_thread
         self._joiner = Joiner(self._calls, self._look_up, journal.count_guess, self._await)
+        self.sites: Sites | None = None
         self.limits = PLAIN
+
+    def tell_sites(self, root: str) -> None:
+        """Record which code asks, from before the first request on; `root` is the directory's path."""
+        self.sites = sites = call_sites(self.journal, self.native, self.root, root)
+        native = self.native
+
+        def forgotten(tid: int) -> None:
+            sites.forget(tid)
+            if native is not None:
+                native.forget_thread(tid)
+
+        self._processes.forgotten = forgotten
 
     @property
     def limits(self) -> Limits:
@@ -238,12 +253,21 @@ class Monitor(Passthrough):
                 op = log.ADVISE
         else:
             call, requested, flags = self._joiner.join(tid, op, handle.number, start, size, done=done)
+        site = self._site(tid) if self.sites is not None and exact and not flags & log.CONTINUES else 0
         self.journal.append(
             time.time_ns(), start, os.lseek(handle.fd, 0, os.SEEK_END), call, done, requested, handle.number,
-            self._path_number(handle.path), process, tid, code, op, flags,
+            self._path_number(handle.path), process, tid, code, op, flags, site=site,
         )  # fmt: skip
         if self.native is not None and exact and size < self._joiner.suspect and not flags:
             self._learn(self.native, handle, tid, process)
+
+    def _site(self, tid: int) -> int:
+        """Give the call site of a thread that waits for a request of its own; a fault there costs the site, and not the record."""
+        try:
+            return self.sites.of(tid) if self.sites is not None else 0
+        except BaseException as error:  # noqa: BLE001 - see above
+            self._unrecorded(error)
+            return 0
 
     def _learn(self, native: Native, handle: Handle, tid: int, process: int) -> None:
         """Let the compiled code answer what this thread asks of this file from now on, if that are whole calls."""

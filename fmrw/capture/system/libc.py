@@ -70,8 +70,13 @@ _call2 = ctypes.CDLL(None, use_errno=True).syscall  # `_syscall` has openat2's a
 _call2.argtypes, _call2.restype = (c_long, c_size_t, c_void_p), c_long
 _call4 = ctypes.CDLL(None, use_errno=True).syscall
 _call4.argtypes, _call4.restype = (c_long, c_int, c_char_p, c_int, c_int), c_long
+_call3 = ctypes.CDLL(None, use_errno=True).syscall
+_call3.argtypes, _call3.restype = (c_long, c_int, c_int, c_int), c_long
+_SYS_KCMP = {"x86_64": 312, "aarch64": 272}.get(os.uname().machine)
+_KCMP_VM = 1  # include/uapi/linux/kcmp.h
 _CLONE_FS = 0x200
 _RWF_NOAPPEND = 0x20  # include/uapi/linux/fs.h
+_CANNOT_SHARE = (errno.ESRCH, errno.EPERM)  # it is gone, or in another PID namespace; somebody else's
 _one_at_a_time = threading.Lock()
 _SAME = 0xFFFFFFFF  # an id that is never set: the call only tells the present one
 _SYS_SETGROUPS = {"x86_64": 116, "aarch64": 159}.get(os.uname().machine)
@@ -229,6 +234,14 @@ def set_fs_ids(uid: int, gid: int) -> None:
     _setfsuid(uid)
     if _setfsgid(_SAME) != gid or _setfsuid(_SAME) != uid:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+def share_memory(pid: int, other: int) -> bool:
+    """Tell whether two processes share one address space, as between vfork(2) and execve(2); True where that cannot be told."""
+    if _SYS_KCMP is None:
+        return True
+    order: int = _call3(_SYS_KCMP, pid, other, _KCMP_VM)
+    return order == 0 or (order < 0 and ctypes.get_errno() not in _CANNOT_SHARE)
 
 
 def drop_umask() -> None:

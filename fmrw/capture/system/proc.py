@@ -31,6 +31,7 @@ class Facts(NamedTuple):
     command: list[str]
 
 
+_ESCAPED = re.compile(r"\\(\d{3})")  # of a space, a tab, a line's end, a backslash
 _FOR_ALL = 2  # of io_uring_disabled, Documentation/admin-guide/sysctl/kernel.rst
 
 
@@ -154,6 +155,19 @@ def open_entry(tid: int, entry: str) -> int:
     return os.open(f"/proc/{tid}/{entry}", os.O_RDONLY | os.O_CLOEXEC)
 
 
+_PLAINLY = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY  # whatever lies there
+
+
+def open_mapped(tid: int, begin: int, end: int) -> int:
+    """Open the file that a thread's process has mapped to [begin, end), whatever has happened to its name; that is for root."""
+    return os.open(f"/proc/{tid}/map_files/{begin:x}-{end:x}", _PLAINLY)
+
+
+def open_within(tid: int, path: bytes) -> int:
+    """Open a file by its absolute path as a thread's process sees it."""
+    return os.open(b"/proc/%d/root%b" % (tid, path), _PLAINLY)
+
+
 def read_entry(tid: int, entry: str, most: int) -> bytes:
     """Read the beginning of one of them, as much as the kernel gives at once; empty when it may not be looked at."""
     try:
@@ -222,6 +236,18 @@ def _setting(path: str, otherwise: int) -> int:
             return int(setting.read())
     except (OSError, ValueError):
         return otherwise
+
+
+def device_of_mount(root: str) -> bytes:
+    """Give the device of the FUSE file system mounted on a directory, as lists of mappings write it; empty where there is none."""
+    found = b""
+    for line in mount_table():
+        fields, _dash, kind = line.partition(" - ")
+        _id, _parent, device, _from, place, *_rest = fields.split(" ")
+        if kind.startswith("fuse") and _ESCAPED.sub(lambda code: chr(int(code[1], 8)), place) == root:
+            major, _colon, minor = device.partition(":")
+            found = b"%02x:%02x" % (int(major), int(minor))
+    return found
 
 
 def mount_table() -> list[str]:

@@ -99,6 +99,8 @@ class Worker:
             own=self._own, code=[os.fsencode(f"/{folder}") for folder in code],
         )  # fmt: skip
 
+        if self.settings.sites:
+            operations.tell_sites(self.settings.root)
         before = {} if self._own else auto_unmount.sockets()
 
         def ready() -> None:
@@ -114,6 +116,8 @@ class Worker:
             return adapter.serve()
         finally:
             self._let_go(operations)
+            if operations.sites is not None:
+                operations.sites.close()
             journal.close()
 
     def _let_go(self, operations: Passthrough) -> None:

@@ -23,6 +23,7 @@ class Settings:
     reports: str = "beside"
     read_only: bool = False
     allow_other: bool = False
+    sites: bool = False
     attached: bool = True
     ephemeral: bool = False
     ignored: list[int] = field(default_factory=list)

@@ -309,7 +309,13 @@ def _implausible() -> pl.Expr:
 
 def _events(rows: pl.DataFrame, layout: _Layout, path: str) -> pl.DataFrame:
     number = pl.int_range(pl.len(), dtype=pl.Int64)
-    constant = {"path": pl.lit(path), "errno": pl.lit(0, pl.Int32), "seq": number, "call": number}
+    constant = {
+        "path": pl.lit(path),
+        "errno": pl.lit(0, pl.Int32),
+        "seq": number,
+        "call": number,
+        "site": pl.lit(None, pl.Int32),
+    }
     process = _renamed(rows["process"], visible if layout.ancestor else _shown_name)
     return rows.with_columns(process, thread=process, **constant).select(schema.EVENTS.names())
 

@@ -195,5 +195,6 @@ def _frame(replay: Replay, shift: int) -> pl.DataFrame:
         "process": [row.process for row in rows],
         "errno": [0] * len(rows),
         "thread": [row.thread for row in rows],
+        "site": [None] * len(rows),
     }
     return pl.DataFrame(columns).cast(dict(schema.EVENTS))  # type: ignore[arg-type]  # a Schema is such a mapping

@@ -136,7 +136,11 @@ def _sound(file: IO[bytes], columns: pl.Schema) -> pl.LazyFrame:
     lazy = pl.scan_parquet(file, use_statistics=False)  # keeps a descriptor of its own
     with _silenced():
         found = lazy.collect_schema()
-    missing = [name for name in columns if name not in found and _stand_in(name, columns) == name]
+    missing = [
+        name
+        for name in columns
+        if name not in found and _stand_in(name, columns) == name and name not in _later(columns)
+    ]
     if missing:
         raise _OfAnotherMake(f"lacks the columns {', '.join(missing)}")
     return _typed(lazy, columns)
@@ -156,9 +160,20 @@ class _OfAnotherMake(Exception):
 def _typed(lazy: pl.LazyFrame, columns: pl.Schema) -> pl.LazyFrame:
     found = lazy.collect_schema()
     return lazy.select(
-        pl.col(name if name in found else _stand_in(name, columns)).cast(kind).alias(name)
+        (
+            pl.lit(None)
+            if name not in found and name in _later(columns)
+            else pl.col(name if name in found else _stand_in(name, columns))
+        )
+        .cast(kind)
+        .alias(name)
         for name, kind in columns.items()
     )
+
+
+def _later(columns: pl.Schema) -> frozenset[str]:
+    """Give the columns in which values may be missing, and that older sessions lack; a table of sites is none without their numbers."""
+    return schema.NULLABLE if "depth" not in columns else frozenset()
 
 
 def _stand_in(name: str, columns: pl.Schema) -> str:
@@ -201,7 +216,8 @@ def _examine(lazy: pl.LazyFrame, columns: pl.Schema) -> None:
 def _doubts(columns: pl.Schema) -> Iterator[pl.Expr]:
     for name, kind in columns.items():
         column = pl.col(name)
-        yield column.is_null().any().alias(f"values of {name} are missing")
+        if name not in _later(columns):
+            yield column.is_null().any().alias(f"values of {name} are missing")
         if kind == pl.String():
             yield (column.str.len_bytes().max() > _LONGEST).alias(f"a {name} is too long")
         if kind == pl.Datetime("us", "UTC"):

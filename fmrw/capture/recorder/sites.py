@@ -1,0 +1,72 @@
+"""Call sites in the journal: what `fmrw.capture.sites` finds becomes lines of names, and what it needs to know of the mount."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import TYPE_CHECKING
+
+from fmrw.capture.recorder.calls import is_narrow
+from fmrw.capture.recorder.journal import MOST_SITES
+from fmrw.capture.sites.numbers import Notes, Sites
+from fmrw.capture.system.libc import open_directory_beneath
+from fmrw.capture.system.proc import comm_of, device_of_mount
+from fmrw.text import path_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fmrw.capture.native.pairs import Native
+    from fmrw.capture.recorder.journal import Journal
+    from fmrw.capture.sites.modules import Module
+
+
+def call_sites(journal: Journal, native: Native | None, directory: int, root: str) -> Sites:
+    """Record call sites into a journal.
+
+    Parameters
+    ----------
+    journal : Journal
+    native : Native or None
+        The compiled code of the mount.
+    directory : int
+        Descriptor of the mirrored directory, opened before it is mounted over.
+    root : str
+        Its path.
+    """
+    below = os.fsencode(root).rstrip(b"/") + b"/"
+
+    def open_beneath(path: bytes) -> int:
+        if not path.startswith(below):
+            raise FileNotFoundError
+        folder, _slash, name = path.removeprefix(below).rpartition(b"/")
+        parent = open_directory_beneath(directory, folder or b".")
+        try:
+            return os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent)
+        finally:
+            os.close(parent)
+
+    return Sites(
+        Notes(
+            functools.partial(_note_module, journal),
+            functools.partial(_note_site, journal),
+            functools.partial(_note_without, journal),
+        ),
+        MOST_SITES,
+        own_device=functools.cache(lambda: device_of_mount(root)),
+        open_beneath=open_beneath,
+        is_narrow=is_narrow,
+        native=None if native is None else native.know_stacks(),
+    )
+
+
+def _note_module(journal: Journal, module: Module) -> None:
+    journal.note("module", id=module.number, path=path_text(module.path), build_id=module.build_id)
+
+
+def _note_site(journal: Journal, number: int, frames: Sequence[tuple[int, int, str]]) -> None:
+    journal.note("site", id=number, frames=frames)
+
+
+def _note_without(journal: Journal, pid: int, why: str) -> None:
+    journal.note("no sites", pid=pid, name=comm_of(pid) or "?", why=why)

@@ -1,0 +1,189 @@
+"""ELF files, as far as a stack needs them: segments, where the unwind tables lie, the build-id, the libraries a program is linked to.
+
+Everything is read with `pread` in bounded pieces, never mapped: a file may lie on the very mount that is served, and be cut short at any moment.
+
+Source: System V ABI, gABI chapter 5; Linux Standard Base Core 5.0, chapter 10 (`PT_GNU_EH_FRAME`).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from struct import Struct
+from struct import error as struct_error
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SECTION = Struct("<IIQQQQIIQQ")
+_HEADER = Struct("<16sHHIQQQIHHHHHH")
+_SEGMENT = Struct("<IIQQQQQQ")
+_NOTE = Struct("<III")
+_ENTRY = Struct("<qQ")
+_MAGIC = b"\x7fELF\x02\x01"  # 64 bits, little-endian
+X86_64 = 62
+_LOAD, _DYNAMIC, _NOTES, _UNWINDING = 1, 2, 4, 0x6474E550
+_EXECUTABLE = 1
+_BUILD_ID = 3
+_NEEDED, _STRINGS, _SONAME = 1, 5, 14
+_MOST_SEGMENTS, _MOST_SECTIONS = 128, 4096
+_MOST_BYTES = 1 << 16  # of notes, of a dynamic section
+_MOST_ID = 64
+_MOST_NAMES = 1 << 10
+_LONGEST_NAME = 256
+
+
+class Damaged(ValueError):
+    """A file that says what cannot be."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of a file that is loaded into memory."""
+
+    offset: int
+    address: int
+    size: int
+    executable: bool
+
+
+@dataclass(frozen=True)
+class Elf:
+    """What is used of a file.
+
+    Attributes
+    ----------
+    fixed : bool
+        Whether it is loaded at the addresses that it names (ET_EXEC).
+    segments : tuple of Segment
+    unwinding : tuple of int
+        Offset, address and size of the unwind tables' index (`.eh_frame_hdr`); zeros where there is none.
+    build_id : str
+        In hexadecimal digits; empty where there is none.
+    frames : tuple of int
+        Offset, address and size of the unwind tables (`.eh_frame`) where they have no index; zeros where they have one, or there are none.
+    needed : frozenset of str
+        Names of the libraries it is linked to.
+    soname : str
+        Its own name as a library.
+    """
+
+    fixed: bool
+    segments: tuple[Segment, ...]
+    unwinding: tuple[int, int, int]
+    build_id: str
+    needed: frozenset[str]
+    soname: str
+    frames: tuple[int, int, int] = (0, 0, 0)
+
+    @property
+    def base(self) -> int:
+        """The address that the file's beginning has when it is linked: 0 in nearly all but programs at fixed addresses."""
+        first = min(self.segments, key=lambda segment: segment.address, default=None)
+        return 0 if first is None else first.address - first.offset & ~0xFFF
+
+    def address_of(self, offset: int) -> int | None:
+        """Give the address that a place in the file has when it is linked."""
+        for segment in self.segments:
+            if segment.offset <= offset < segment.offset + segment.size:
+                return segment.address + offset - segment.offset
+        return None
+
+    def offset_of(self, address: int) -> int | None:
+        """Give the place in the file of an address."""
+        for segment in self.segments:
+            if segment.address <= address < segment.address + segment.size:
+                return segment.offset + address - segment.address
+        return None
+
+
+def read(fd: int) -> Elf:
+    """Read a file's headers.
+
+    Raises
+    ------
+    Damaged
+        It is no ELF file for x86-64, or says what cannot be.
+    OSError
+        It cannot be read.
+    """
+    try:
+        return _read(fd)
+    except (struct_error, OverflowError) as error:
+        raise Damaged(str(error)) from error
+
+
+def _read(fd: int) -> Elf:
+    head = os.pread(fd, _HEADER.size, 0)
+    ident, kind, machine, _version, _entry, at, _sections, _flags, _size, width, count, *_rest = (
+        _HEADER.unpack(head)
+    )
+    if not ident.startswith(_MAGIC) or machine != X86_64 or width != _SEGMENT.size or count > _MOST_SEGMENTS:
+        raise Damaged("no ELF file for x86-64")
+    headers = list(_SEGMENT.iter_unpack(_exactly(fd, at, width * count)))
+    segments = tuple(
+        Segment(offset, address, size, bool(flags & _EXECUTABLE))
+        for type_, flags, offset, address, _physical, size, _memory, _align in headers
+        if type_ == _LOAD
+    )
+    parts = {type_: (offset, address, size) for type_, _flags, offset, address, _p, size, *_ in headers}
+    notes = ((offset, size) for type_, _flags, offset, _address, _p, size, *_ in headers if type_ == _NOTES)
+    build_id = next((found for place in notes if (found := _build_id(fd, *place))), "")
+    elf = Elf(kind == 2, segments, parts.get(_UNWINDING, (0, 0, 0)), build_id, frozenset(), "")  # noqa: PLR2004 - ET_EXEC
+    needed, soname = _linked(fd, elf, parts.get(_DYNAMIC, (0, 0, 0)))
+    table = (0, 0, 0) if elf.unwinding[2] else _section(fd, b".eh_frame", head)
+    return Elf(elf.fixed, segments, elf.unwinding, build_id, needed, soname, table)
+
+
+def _section(fd: int, name: bytes, head: bytes) -> tuple[int, int, int]:
+    """Find a section by its name; give its offset, address and size, or zeros."""
+    *_rest, at, _flags, _size, _width, _count, width, count, names_at = _HEADER.unpack(head)
+    if width != _SECTION.size or count > _MOST_SECTIONS or names_at >= count:
+        return 0, 0, 0
+    sections = list(_SECTION.iter_unpack(_exactly(fd, at, width * count)))
+    names = os.pread(fd, min(sections[names_at][5], _MOST_BYTES), sections[names_at][4])
+    for named, _type, _flags, address, offset, size, *_other in sections:
+        if names[named:].startswith(name + b"\0"):
+            return offset, address, size
+    return 0, 0, 0
+
+
+def _exactly(fd: int, offset: int, size: int) -> bytes:
+    data = os.pread(fd, size, offset)
+    if len(data) != size:
+        raise Damaged("it is cut short")
+    return data
+
+
+def _build_id(fd: int, offset: int, size: int) -> str:
+    data = os.pread(fd, min(size, _MOST_BYTES), offset)
+    place = 0
+    while place + _NOTE.size <= len(data):
+        named, described, kind = _NOTE.unpack_from(data, place)
+        name = data[place + _NOTE.size : place + _NOTE.size + named]
+        place += _NOTE.size + (named + 3 & ~3)
+        if kind == _BUILD_ID and name == b"GNU\0":
+            return data[place : place + min(described, _MOST_ID)].hex()
+        place += described + 3 & ~3
+    return ""
+
+
+def _linked(fd: int, elf: Elf, place: tuple[int, int, int]) -> tuple[frozenset[str], str]:
+    data = os.pread(fd, min(place[2], _MOST_BYTES), place[0])
+    entries = list(_ENTRY.iter_unpack(data[: len(data) // _ENTRY.size * _ENTRY.size]))
+    strings = next((value for tag, value in entries if tag == _STRINGS), 0)
+    offset = elf.offset_of(strings)
+    if offset is None:
+        return frozenset(), ""
+    names = list(_names(fd, offset, entries))
+    return frozenset(name for tag, name in names if tag == _NEEDED), next(
+        (name for tag, name in names if tag == _SONAME), ""
+    )
+
+
+def _names(fd: int, strings: int, entries: list[tuple[int, int]]) -> Iterator[tuple[int, str]]:
+    wanted = [(tag, value) for tag, value in entries if tag in (_NEEDED, _SONAME)]
+    for tag, value in wanted[:_MOST_NAMES]:
+        text = os.pread(fd, _LONGEST_NAME, strings + value).partition(b"\0")[0]
+        yield tag, text.decode("utf-8", "replace")

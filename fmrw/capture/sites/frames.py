@@ -1,0 +1,31 @@
+"""Frames: places in the code, and how they were found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from fmrw.capture.sites.space import Code
+
+CFI, SCAN, FAULT = "cfi", "scan", "fault"
+"""How a frame was found: by unwind tables, by a guess, or as the instruction of a page fault."""
+
+
+class Frame(NamedTuple):
+    """A place in the code.
+
+    Attributes
+    ----------
+    code : Code or None
+        Where it lies; None where no file is mapped.
+    place : int
+        Its address in the linked file, or in memory where there is none: where the function goes on.
+    quality : str
+    exact : bool
+        Whether it is the instruction that comes next, and not one behind a call.
+    """
+
+    code: Code | None
+    place: int
+    quality: str
+    exact: bool

@@ -1,0 +1,337 @@
+"""Site numbers: each stack that asked for bytes has one, and is known again by the words its walk has looked at.
+
+A thread is only looked at while it waits in a read or write of its own: its request carries the owner of its locks, and the line of its
+system call names one of `CALLS`. In a page fault a thread may hold the lock of its address space until we answer; reading its memory would wait for that
+lock, and it for us. Another thread of its process may hold it all the same. Then this one waits, for the answer that a third thread
+of ours gives; so no more than `_LOOKING` threads look at once.
+
+A process that shares its memory with its parent (vfork(2)) is not remembered: its descriptors would stay those of the parent after execve(2).
+
+Threads: any; `_lock` is held while a stack is walked.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from struct import Struct
+from struct import error as struct_error
+from typing import TYPE_CHECKING, NamedTuple
+
+from fmrw.capture.sites.frames import CFI
+from fmrw.capture.sites.modules import Modules
+from fmrw.capture.sites.space import Space
+from fmrw.capture.sites.unwind import unwind
+from fmrw.capture.system.libc import share_memory
+from fmrw.capture.system.proc import family_of, open_entry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from fmrw.capture.native.stacks import Stacks
+    from fmrw.capture.sites.frames import Frame
+    from fmrw.capture.sites.modules import Module
+    from fmrw.capture.sites.space import Code
+
+CALLS = frozenset((b"0", b"17", b"19", b"295", b"327", b"1", b"18", b"20", b"296", b"328"))
+"""read, pread64, readv, preadv, preadv2, write, pwrite64, writev, pwritev, pwritev2 (arch/x86/entry/syscalls/syscall_64.tbl)."""
+_BUFFERED = frozenset((b"0", b"17", b"1", b"18"))
+_WORDS = 9
+_LONGEST = len(b"0xffffffff")
+_LOOKING = 64
+_KEPT_THREADS = 512
+_KEPT_SPACES = 64
+_KEPT_STACKS = 4096
+_TRIES = 4
+_WORD = Struct("<Q")
+DENIED, NARROW, FULL = "denied", "32-bit", "too many"
+"""Why a program's rows have no site: it may not be looked at; it is of 32 bits; there are no numbers left."""
+
+
+class _Thread(NamedTuple):
+    line: int
+    pid: int
+
+
+class _Known(NamedTuple):
+    """A stack that was walked: words by offset from its top, what must still be mapped, its site."""
+
+    extent: int
+    words: tuple[tuple[int, int], ...]
+    codes: tuple[Code, ...]
+    site: int
+
+
+class _Walked(NamedTuple):
+    """A stack: where the thread waits, its stack pointer, the words by address, its site."""
+
+    place: int
+    top: int
+    words: dict[int, int]
+    site: int
+
+
+class Notes(NamedTuple):
+    """Where what is found goes: modules, sites by number, and programs that have none with the reason."""
+
+    module: Callable[[Module], None]
+    site: Callable[[int, Sequence[tuple[int, int, str]]], None]
+    without: Callable[[int, str], None]
+
+
+class Sites:
+    """Number the stacks of threads that wait for us.
+
+    Parameters
+    ----------
+    notes : Notes
+    most : int
+        Greatest number.
+    own_device, open_beneath
+        As for `fmrw.capture.sites.modules.Modules`.
+    is_narrow : callable
+        Tells whether a thread runs a 32-bit program; asked only where that is possible.
+    native : Stacks or None
+        The compiled code, which knows stacks again.
+    """
+
+    def __init__(
+        self,
+        notes: Notes,
+        most: int,
+        *,
+        own_device: Callable[[], bytes] = lambda: b"",
+        open_beneath: Callable[[bytes], int] | None = None,
+        is_narrow: Callable[[int], bool] = lambda _tid: True,
+        native: Stacks | None = None,
+    ) -> None:
+        self._is_narrow = is_narrow
+        self._notes, self._most, self._native = notes, most, native
+        self._modules = Modules(notes.module, own_device, open_beneath)
+        self._threads: OrderedDict[int, _Thread] = OrderedDict()
+        self._spaces: OrderedDict[int, Space] = OrderedDict()
+        self._stacks: OrderedDict[tuple[int, int, int], _Known] = OrderedDict()
+        self._numbers: dict[tuple[tuple[int, int, str], ...], int] = {}
+        self._told: set[tuple[int, str]] = set()
+        self._looking: list[None] = []
+        self._forgotten: list[int] = []
+        self._unused: list[int] = []
+        self._lock = threading.Lock()
+
+    def of(self, tid: int) -> int:
+        """Give the number of the site that a thread waits at; 0 where there is none.
+
+        Parameters
+        ----------
+        tid : int
+            A thread whose request was made by itself, not by the page cache.
+        """
+        if len(self._looking) >= _LOOKING:
+            return 0
+        self._looking.append(None)
+        try:
+            with self._lock:
+                return self._of(tid)
+        finally:
+            self._looking.pop()
+
+    def _of(self, tid: int) -> int:
+        while self._forgotten:
+            self._forget(self._forgotten.pop())
+        for _again in range(2):
+            try:
+                thread = self._threads.get(tid) or self._meet(tid)
+                words = _settled(thread.line)
+                return self._waiting(tid, thread, words)
+            except ProcessLookupError:  # the thread is gone, or runs another program now
+                self._forget(tid, whole=True)
+            except PermissionError:
+                self._tell(tid, DENIED)
+                break
+            except OSError:
+                self._forget(tid, whole=True)
+                break
+        return 0
+
+    def _meet(self, tid: int) -> _Thread:
+        while len(self._threads) >= _KEPT_THREADS:
+            self._forget(next(iter(self._threads)))
+        thread = self._threads[tid] = _Thread(open_entry(tid, "syscall"), family_of(tid)[0])
+        return thread
+
+    def _waiting(self, tid: int, thread: _Thread, words: list[bytes]) -> int:
+        if len(words) != _WORDS or words[0] not in CALLS:
+            if not words:
+                self._tell(tid, DENIED)
+            return 0
+        if len(words[7]) <= _LONGEST and len(words[8]) <= _LONGEST and self._is_narrow(tid):
+            self._tell(tid, NARROW)
+            return 0
+        top, place = int(words[7], 16), int(words[8], 16)
+        space, kept = self._space(tid, thread.pid)
+        try:
+            found = self._known(tid, space, place, top)
+            if found is None:
+                buffer = (int(words[2], 16), int(words[3], 16)) if words[0] in _BUFFERED else (0, 0)
+                found = self._walked(tid if kept else 0, space, place, top, buffer)
+        finally:
+            if not kept:
+                space.close()
+        return found
+
+    def _space(self, tid: int, pid: int) -> tuple[Space, bool]:
+        """Give a thread's address space, and whether it is kept."""
+        space = self._spaces.get(pid)
+        if space is not None:
+            return space, True
+        space = Space(tid, self._modules)
+        if share_memory(pid, family_of(tid)[1]):
+            return space, False
+        while len(self._spaces) >= _KEPT_SPACES:
+            self._drop_space(next(iter(self._spaces)))
+        self._spaces[pid] = space
+        return space, True
+
+    # Stacks that are known
+
+    def _known(self, tid: int, space: Space, place: int, top: int) -> int | None:
+        known = self._stacks.get((space.number, place, top))
+        if known is None:
+            return None
+        data = os.pread(space.memory, known.extent, top)
+        if not data:  # the program has gone on to another one, or has ended
+            raise ProcessLookupError
+        try:
+            same = all(_WORD.unpack_from(data, at)[0] == value for at, value in known.words)
+        except struct_error:
+            return None
+        if not same or not all(space.holds(code) for code in known.codes):
+            return None
+        if self._native is not None and not known.codes:
+            words = {top + at: value for at, value in known.words}
+            self._teach(self._native, tid, space, _Walked(place, top, words, known.site))
+        return known.site
+
+    def _walked(self, tid: int, space: Space, place: int, top: int, buffer: tuple[int, int]) -> int:
+        """Walk a stack; `tid` is 0 where it shall not be known again."""
+        if not os.pread(space.memory, 8, top):
+            raise ProcessLookupError
+        if space.code(place) is None or space.mapping(top) is None:
+            space.read_list()
+        walk = unwind(space, top, place, buffer)
+        codes = _passing(space, walk.frames)
+        sure = walk.whole and all(frame.quality == CFI for frame in walk.frames)
+        if not (sure and all(space.holds(code) for code in codes)) and space.read_list():
+            walk = unwind(space, top, place, buffer)
+            codes = _passing(space, walk.frames)
+        site = self._number(tuple(_entry(frame) for frame in walk.frames), space)
+        if tid:
+            self._learn(tid, space, _Walked(place, top, walk.stack.words, site), codes)
+        return site
+
+    def _learn(self, tid: int, space: Space, walked: _Walked, codes: tuple[Code, ...]) -> None:
+        place, top, words, site = walked
+        if min(words, default=top) < top:
+            return
+        offsets = tuple((address - top, value) for address, value in words.items())
+        extent = max((offset for offset, _value in offsets), default=0) + _WORD.size
+        while len(self._stacks) >= _KEPT_STACKS:
+            self._stacks.popitem(last=False)
+        self._stacks[space.number, place, top] = _Known(extent, offsets, codes, site)
+        if self._native is not None and not codes:
+            self._native.forget_stack(space.number, place, top)
+            self._teach(self._native, tid, space, walked)
+
+    def _teach(self, native: Stacks, tid: int, space: Space, walked: _Walked) -> None:
+        """Let the compiled code know a stack and its thread."""
+        if not native.knows_stack(space.number, walked.place, walked.top):
+            native.learn_stack(space.number, *walked)
+        native.learn_thread(tid, self._threads[tid].line, space.memory, space.number)
+
+    # Numbers
+
+    def _number(self, frames: tuple[tuple[int, int, str], ...], space: Space) -> int:
+        number = self._numbers.get(frames)
+        if number is None:
+            if len(self._numbers) >= self._most:
+                self._tell(space.tid, FULL)
+                return 0
+            number = self._numbers[frames] = len(self._numbers) + 1
+            self._notes.site(number, frames)
+        return number
+
+    def _tell(self, tid: int, why: str) -> None:
+        pid = family_of(tid)[0]
+        if (pid, why) not in self._told and len(self._told) < _KEPT_THREADS:
+            self._told.add((pid, why))
+            self._notes.without(pid, why)
+
+    # What is no longer used
+
+    def forget(self, tid: int) -> None:
+        """Look at a thread no more. Done with the next look: whoever walks a stack now may wait for an answer of who calls this."""
+        if tid in self._threads:
+            self._forgotten.append(tid)
+
+    def _forget(self, tid: int, *, whole: bool = False) -> None:
+        """Look at a thread no more, and with `whole` at none of its process: it is gone, or runs another program."""
+        thread = self._threads.pop(tid, None)
+        if self._native is not None:
+            self._native.forget_thread(tid)
+        if thread is not None:
+            self._let_go(thread.line)
+            if whole:
+                self._drop_space(thread.pid)
+
+    def _drop_space(self, pid: int) -> None:
+        space = self._spaces.pop(pid, None)
+        if space is None:
+            return
+        if self._native is not None:
+            self._native.forget_space(space.number)
+        for fd in space.take():
+            self._let_go(fd)
+
+    def _let_go(self, fd: int) -> None:
+        """Close a descriptor once the compiled code uses none."""
+        self._unused.append(fd)
+        if self._native is None or not self._native.looking:
+            while self._unused:
+                os.close(self._unused.pop())
+
+    def close(self) -> None:
+        """Let everything go; nobody asks any more."""
+        with self._lock:
+            for tid in list(self._threads):
+                self._forget(tid, whole=True)
+            for pid in list(self._spaces):
+                self._drop_space(pid)
+            while self._unused:
+                os.close(self._unused.pop())
+            self._modules.close()
+
+
+def _settled(line: int) -> list[bytes]:
+    """Read what a thread waits in, again while it is on its way to wait."""
+    words = os.pread(line, 256, 0).split()
+    for _again in range(_TRIES):
+        if words[:1] != [b"running"]:
+            break
+        os.sched_yield()
+        words = os.pread(line, 256, 0).split()
+    return words
+
+
+def _passing(space: Space, frames: Sequence[Frame]) -> tuple[Code, ...]:
+    """Give the code on a stack that may be unloaded while its program runs."""
+    codes = {frame.code.mapping.begin: frame.code for frame in frames if frame.code is not None}
+    return tuple(code for code in codes.values() if not space.stays(code))
+
+
+def _entry(frame: Frame) -> tuple[int, int, str]:
+    """Give what a site is made of: a module's number, the distance from its beginning, how the frame was found."""
+    code = frame.code
+    if code is None:
+        return -1, frame.place, frame.quality
+    return code.module.number, frame.place - (code.module.elf.base if code.module.elf else 0), frame.quality

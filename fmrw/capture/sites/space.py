@@ -1,0 +1,202 @@
+"""Address space: what is mapped where in a process, and its memory, read without stopping it.
+
+The list of mappings is read when a process is first seen, and again when a place in the code lies in none of them. The memory descriptor belongs to
+the program that ran when it was opened: after execve(2) it reads nothing.
+
+Reading either takes a lock of the address space that a thread may hold while it waits for us in a page fault. So it is done only for a thread that
+waits in a read or write of its own (`fmrw.capture.sites.numbers`). Where the stack should be and a file is mapped instead, nothing is read: the
+fault would ask whoever serves that file, which may be us.
+
+Source: proc_pid_maps(5), proc_pid_mem(5); `PROCMAP_QUERY` (Linux 6.11), include/uapi/linux/fs.h.
+"""
+
+from __future__ import annotations
+
+import bisect
+import fcntl
+import itertools
+import os
+import re
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from fmrw.capture.sites.modules import Place
+from fmrw.capture.system.proc import open_entry, program_of
+
+if TYPE_CHECKING:
+    from fmrw.capture.sites.modules import Module, Modules
+
+_LINE = re.compile(
+    rb"^([0-9a-f]+)-([0-9a-f]+) (....) ([0-9a-f]+) ([0-9a-f]+:[0-9a-f]+) (\d+) *(.*)$", re.MULTILINE
+)
+_MOST_LIST = 16 << 20
+_MOST_MAPPINGS = 65_536
+_QUERY = Struct("=9Q4I2Q")
+"""`struct procmap_query`: size, flags, address; begin, end, flags, page size, offset, inode, device, sizes and addresses of a name and a build-id."""
+_QUERY_CODE = 0xC0686611  # _IOWR('f', 17, 104 bytes)
+_numbers = itertools.count(1)
+_MEMORY_FILES = (b"/dev/zero", b"/memfd:", b"/SYSV")
+
+
+class Mapping(NamedTuple):
+    """A line of the list."""
+
+    begin: int
+    end: int
+    executable: bool
+    offset: int
+    place: Place
+
+    @property
+    def is_memory(self) -> bool:
+        """Whether no file lies behind it that somebody would have to be asked for."""
+        return not self.place.inode or self.place.path.startswith(_MEMORY_FILES)
+
+
+class Code(NamedTuple):
+    """Where code lies: its module, and what is added to an address in memory to get that of the linked file."""
+
+    module: Module
+    shift: int
+    mapping: Mapping
+
+
+class Space:
+    """One process's address space, from one execve(2) to the next.
+
+    Parameters
+    ----------
+    tid : int
+        A thread of it.
+    modules : Modules
+        Those of the recording.
+
+    Attributes
+    ----------
+    number : int
+        One for each.
+    memory : int
+        Descriptor of its memory.
+
+    Raises
+    ------
+    OSError
+        It may not be looked at, or is gone.
+    """
+
+    def __init__(self, tid: int, modules: Modules) -> None:
+        self.tid = tid
+        self.number = next(_numbers)
+        self._modules = modules
+        self._mappings: list[Mapping] = []
+        self.memory = open_entry(tid, "mem")
+        try:
+            self._list = open_entry(tid, "maps")
+            self.read_list()
+        except BaseException:
+            self.close()
+            raise
+
+    def take(self) -> list[int]:
+        """Give the descriptors to somebody who closes them."""
+        taken = [fd for name in ("memory", "_list") if (fd := getattr(self, name, -1)) >= 0]
+        self.memory = self._list = -1
+        return taken
+
+    def close(self) -> None:
+        """Let it go."""
+        for fd in self.take():
+            os.close(fd)
+
+    def read_list(self) -> bool:
+        """Read what is mapped now; tell whether that is something else than before."""
+        data = bytearray()
+        os.lseek(self._list, 0, os.SEEK_SET)
+        while len(data) < _MOST_LIST and (more := os.read(self._list, 1 << 16)):
+            data += more
+        mappings = [
+            Mapping(int(begin, 16), int(end, 16), rights[2:3] == b"x", int(offset, 16), Place(device, int(inode), path))
+            for begin, end, rights, offset, device, inode, path in _LINE.findall(bytes(data))[:_MOST_MAPPINGS]
+        ]  # fmt: skip
+        if mappings == self._mappings:
+            return False
+        self._mappings = mappings
+        self._begins = [mapping.begin for mapping in self._mappings]
+        self._code: dict[int, Code | None] = {}
+        self._permanent: frozenset[int] | None = None
+        return True
+
+    def mapping(self, address: int) -> Mapping | None:
+        """Give what is mapped at an address."""
+        number = bisect.bisect_right(self._begins, address) - 1
+        if number < 0 or address >= self._mappings[number].end:
+            return None
+        return self._mappings[number]
+
+    def code(self, address: int) -> Code | None:
+        """Give the code at an address; None where there is none, or none of a file."""
+        mapping = self.mapping(address)
+        if mapping is None or not mapping.executable or not mapping.place.inode:
+            return None
+        try:
+            return self._code[mapping.begin]
+        except KeyError:
+            found = self._code[mapping.begin] = self._bound(mapping)
+            return found
+
+    def _bound(self, mapping: Mapping) -> Code | None:
+        module = self._modules.of(mapping.place, self.tid, mapping.begin, mapping.end)
+        shift = mapping.offset - mapping.begin  # where the file cannot be read: the place in it
+        if module.elf is not None:
+            linked = module.elf.address_of(mapping.offset)
+            if linked is None:
+                return None
+            shift = linked - mapping.begin
+        return Code(module, shift, mapping)
+
+    def holds(self, code: Code) -> bool:
+        """Tell whether the same file still lies where code was found; it may have been unloaded, and another one loaded there."""
+        mapping = code.mapping
+        question = bytearray(_QUERY.pack(_QUERY.size, 0, mapping.begin, *(0,) * 12))
+        try:
+            fcntl.ioctl(self._list, _QUERY_CODE, question)
+        except FileNotFoundError:
+            return False
+        except OSError:  # an older kernel
+            before = mapping
+            self.read_list()
+            return self.mapping(mapping.begin) == before
+        _s, _f, _a, begin, end, _vf, _ps, offset, inode, major, minor, *_rest = _QUERY.unpack(question)
+        device = b"%02x:%02x" % (major, minor)
+        return (begin, end, offset, inode, device) == (
+            mapping.begin, mapping.end, mapping.offset, mapping.place.inode, mapping.place.device,
+        )  # fmt: skip
+
+    def stays(self, code: Code) -> bool:
+        """Tell whether code cannot be unloaded: the program itself and the libraries that it is linked to, directly or by another."""
+        if self._permanent is None:
+            self._permanent = self._linked()
+        return code.module.number in self._permanent
+
+    def _linked(self) -> frozenset[int]:
+        """Follow what the program is linked to, by the names of files; where that leads nowhere, nothing is taken for permanent."""
+        program = os.fsencode(program_of(self.tid))
+        named = {
+            mapping.place.path.rpartition(b"/")[2]: mapping
+            for mapping in self._mappings
+            if mapping.executable and mapping.place.inode
+        }
+        waiting = [each for each in named.values() if each.place.path == program]
+        reached: set[int] = set()
+        while waiting:
+            code = self.code(waiting.pop().begin)
+            if code is None or code.module.elf is None or code.module.number in reached:
+                continue
+            reached.add(code.module.number)
+            wanted = [os.fsencode(name) for name in code.module.elf.needed]
+            waiting += [
+                mapping
+                for name, mapping in named.items()
+                if any(name == each or name.startswith(each + b".") for each in wanted)
+            ]
+        return frozenset(reached)

@@ -1,0 +1,202 @@
+"""Unwind tables are read as an independent tool reads them, and a file that lies gives no rule, in bounded work."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fmrw.capture.sites import elf
+from fmrw.capture.sites.cfi import Pieces, Tables
+from fmrw.capture.sites.elf import Damaged
+from fmrw.capture.sites.expressions import evaluate, sleb, uleb
+from fmrw.capture.sites.rules import OFFSET, RETURN, UNDEFINED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_REGISTERS = ("rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", *(f"r{n}" for n in range(8, 16)))
+_BLOCK = re.compile(r"FDE .*pc=([0-9a-f]+)\.\.([0-9a-f]+)\n +LOC +CFA +(.*)\n((?:[0-9a-f]{16} .*\n)*)")
+
+
+def tables(path: str | Path) -> tuple[Tables, int]:
+    fd = os.open(path, os.O_RDONLY)
+    return Tables(Pieces(fd), elf.read(fd)), fd
+
+
+def told(path: str) -> Iterator[tuple[int, str, dict[str, str]]]:
+    """Give each row of the tables as readelf prints it: address, frame's address, registers."""
+    said = subprocess.run(
+        ["readelf", "--debug-dump=frames-interp", path], capture_output=True, text=True, check=True
+    )
+    for block in _BLOCK.finditer(said.stdout):
+        columns = block[3].split()
+        for line in block[4].splitlines():
+            place, cfa, *cells = re.sub(r" +\(\w+\)", "", line).split()
+            if int(place, 16) < int(block[2], 16):
+                yield int(place, 16), cfa, dict(zip(columns, cells, strict=True))
+
+
+def shown(kind: int, argument: int | bytes) -> str | None:
+    if kind == OFFSET and isinstance(argument, int):
+        return f"c{argument:+d}"
+    return "u" if kind == UNDEFINED else None
+
+
+@pytest.mark.parametrize("program", ["bash", "unzip", "strace", "perl"])
+def test_rules_are_those_that_readelf_tells(program: str) -> None:
+    path = os.path.realpath(shutil.which(program) or program)
+    known, fd = tables(path)
+    rows = 0
+    for place, cfa, cells in told(path):
+        rule = known.rule(place)
+        assert rule is not None, hex(place)
+        rows += 1
+        assert cfa == ("exp" if rule.register < 0 else f"{_REGISTERS[rule.register]}{rule.offset:+d}")
+        for name, cell in cells.items():
+            number = RETURN if name == "ra" else _REGISTERS.index(name)
+            kind, argument = rule.saved.get(number, (-1, 0))
+            assert shown(kind, argument) == cell or cell in ("exp", "vexp") or (kind, cell) == (-1, "u")
+    os.close(fd)
+    assert rows > 20
+
+
+def test_code_without_a_table_has_no_rule() -> None:
+    known, fd = tables("/bin/sh")
+    assert known.rule(0) is None
+    assert known.rule(1 << 62) is None
+    assert known.rule(-1) is None
+    os.close(fd)
+
+
+def test_a_build_id_and_the_libraries_are_those_that_readelf_tells() -> None:
+    path = os.path.realpath("/bin/bash")
+    said = subprocess.run(["readelf", "-nd", path], capture_output=True, text=True, check=True).stdout
+    fd = os.open(path, os.O_RDONLY)
+    found = elf.read(fd)
+    os.close(fd)
+    assert f"Build ID: {found.build_id}\n" in said
+    assert set(re.findall(r"\(NEEDED\).*\[(.*)\]", said)) == found.needed
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_damaged_files_give_rules_or_none_and_nothing_else(tmp_path: Path, seed: int) -> None:
+    """Bits flip anywhere in headers, index and tables."""
+    noise = random.Random(seed)  # noqa: S311 - the same every time
+    data = bytearray(Path(os.path.realpath("/bin/ls")).read_bytes())
+    fd = os.open(os.path.realpath("/bin/ls"), os.O_RDONLY)
+    whole = elf.read(fd)
+    os.close(fd)
+    offset = whole.unwinding[0]
+    for _flip in range(200):
+        low, high = noise.choice([(16, 1024), (offset, offset + 4096), (offset, len(data))])
+        data[noise.randrange(low, min(high, len(data)))] = noise.randrange(256)
+    if seed % 4 == 0:
+        del data[noise.randrange(64, len(data)) :]
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes(data)
+    fd = os.open(damaged, os.O_RDONLY)
+    try:
+        found = elf.read(fd)
+    except Damaged:
+        return
+    else:
+        known = Tables(Pieces(fd), found)
+        for _ask in range(300):
+            known.rule(noise.randrange(0, 1 << 18))
+    finally:
+        os.close(fd)
+
+
+def test_an_index_that_lies_gives_no_rule_of_another_function(tmp_path: Path) -> None:
+    path = os.path.realpath("/bin/ls")
+    fd = os.open(path, os.O_RDONLY)
+    whole = elf.read(fd)
+    os.close(fd)
+    data = bytearray(Path(path).read_bytes())
+    rows = whole.unwinding[0] + 12
+    count = int.from_bytes(data[rows - 4 : rows], "little")
+    moved = b"".join(
+        data[rows + 8 * n : rows + 8 * n + 4] + data[rows + 8 * (n ^ 1) + 4 : rows + 8 * (n ^ 1) + 8]
+        for n in range(count & ~1)
+    )
+    data[rows : rows + len(moved)] = moved
+    swapped = tmp_path / "swapped"
+    swapped.write_bytes(data)
+    known, fd = tables(swapped)
+    places = [place for place, _cfa, _cells in told(path)]
+    rules = [known.rule(place) for place in places]
+    os.close(fd)
+    assert all(rule is None or rule.begin <= place for place, rule in zip(places, rules, strict=True))
+    assert sum(rule is None for rule in rules) > len(rules) // 2
+
+
+# Expressions
+
+
+def run(*program: int, registers: dict[int, int] | None = None, first: int | None = None) -> int:
+    known = registers or {}
+    return evaluate(bytes(program), known.__getitem__, lambda address: address ^ 0xFF, first)
+
+
+def test_expressions_of_tables() -> None:
+    assert (
+        run(0x77, 0xA0, 0x01, 0x06, registers={7: 0x1000}) == 0x10A0 ^ 0xFF
+    )  # a frame of a signal: breg7 160; deref
+    stub = (
+        0x77,
+        8,
+        0x80,
+        0,
+        0x3F,
+        0x1A,
+        0x3B,
+        0x2A,
+        0x33,
+        0x24,
+        0x22,
+    )  # of procedure linkage: (rip & 15 >= 11) * 8 + rsp + 8
+    assert run(*stub, registers={7: 0x100, 16: 0x40B}) == 0x110
+    assert run(*stub, registers={7: 0x100, 16: 0x40A}) == 0x108
+    assert run(0x23, 0x10, first=0x20) == 0x30
+    assert run(0x31, 0x32, 0x1C) == (1 << 64) - 1
+    assert run(0x11, 0x7F, 0x19) == 1
+    assert run(0x35, 0x12, 0x1E, 0x28, 1, 0, 0x30, 0x37) == 7
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        (),
+        (0x22,),
+        (0x2F, 0xFD, 0xFF),  # jumps to itself
+        (0x2F, 0x00, 0x40),
+        (0xE0,),
+        (0x31, 0x30, 0x1D),
+        (0x30,) * 100,
+        (0x10, *(0x80,) * 40, 1),
+        (0x15, 9),
+    ],
+)
+def test_expressions_that_cannot_be(program: tuple[int, ...]) -> None:
+    with pytest.raises(Damaged):
+        run(*program)
+
+
+@pytest.mark.parametrize("value", [0, 1, 63, 64, 127, 128, 300, 2**32, 2**63 - 1])
+def test_numbers_of_leb128(value: int) -> None:
+    encoded, rest = bytearray(), value
+    while True:
+        encoded.append(rest & 0x7F | (0x80 if rest > 0x7F else 0))
+        rest >>= 7
+        if not rest:
+            break
+    assert uleb(bytes(encoded), 0) == (value, len(encoded))
+    assert sleb(b"\x7f", 0) == (-1, 1)
+    assert sleb(b"\x80\x7f", 0) == (-128, 2)
