@@ -9,12 +9,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.text import Text
 
 from fmrw.capture.reports.helper import import_quickly
 from fmrw.commands.families import grammar
 from fmrw.commands.grammar import wants_json
+from fmrw.commands.outcome import line
 from fmrw.errors import FmrwError
 
 if TYPE_CHECKING:
@@ -69,6 +68,8 @@ def _show(outcome: Outcome | None, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps(outcome.data, indent=1, default=str))  # noqa: T201 - this is where output happens
     else:
+        from rich.console import Console  # noqa: PLC0415 - when there is something to show
+
         console = Console() if sys.stdout.isatty() else Console(width=_WIDE, no_color=True)
         for part in outcome.shown:
             console.print(_printable(part), soft_wrap=not sys.stdout.isatty())
@@ -86,7 +87,7 @@ def _fill_standard_streams() -> None:
 
 def _printable(part: Any) -> Any:  # noqa: ANN401 - whatever rich takes
     """Give the text of a widget, and everything else as it is."""
-    return Text(part.text()) if hasattr(part, "_repr_mimebundle_") and hasattr(part, "text") else part
+    return line(part.text()) if hasattr(part, "_repr_mimebundle_") and hasattr(part, "text") else part
 
 
 def _terminate_politely() -> None:

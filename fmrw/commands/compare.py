@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 
 import click
-from rich.text import Text
 
 from fmrw.commands.grammar import example, grammar, json_option
-from fmrw.commands.outcome import Outcome, door, recording
+from fmrw.commands.outcome import Outcome, door, line, recording
 from fmrw.errors import BadRange, UnknownPath
 from fmrw.text import visible
 
@@ -96,13 +95,13 @@ def assert_(
         raise click.UsageError(str(error)) from error
     found = trace.violations(path, fail_under=fail_under, **expected)
     lines = [
-        Text(f"{each.expectation}: {each.reason}: {', '.join(range_text(*pair) for pair in each.offending)}")
+        line(f"{each.expectation}: {each.reason}: {', '.join(range_text(*pair) for pair in each.offending)}")
         for each in found
     ]
     report = trace.coverage_report(path)
     told = {name: report[name] for name in ("path", "size", "fidelity", "smallest_request")}
     data = {**told, "ok": not found, "violations": [vars(each) for each in found]}
-    shown = [*(lines or [Text("as expected")]), Text(exactness_of(report))]
+    shown = [*(lines or [line("as expected")]), line(exactness_of(report))]
     beyond = [span for spans in expected.values() for span in spans if span[1] > size]
     notes = [
         f"{range_text(*span)} goes beyond the end of {visible(path)}, which has {size:,} bytes."

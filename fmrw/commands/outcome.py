@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.text import Text
 
 from fmrw.text import visible
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rich.console import RenderableType
+    from rich.text import Text
 
     from fmrw.recording.run import Run
     from fmrw.session.trace import Trace
@@ -47,6 +47,13 @@ class Outcome:
     status: int = 0
     value: Any = None
     notes: Sequence[str] = field(default_factory=list)
+
+
+def line(text: str) -> Text:
+    """Give a line that is shown as it stands. rich is imported when there is something to show, not before a command has begun."""
+    from rich.text import Text  # noqa: PLC0415 - see above
+
+    return Text(text)
 
 
 class Door:
@@ -86,7 +93,7 @@ class Door:
             f"; session kept in {visible(str(session))}" if session is not None and session.exists() else ""
         )
         data = {"root": str(root), "session": None if session is None else str(session)}
-        return Outcome([Text(f"{visible(str(root))} is unmounted{kept}")], data, value=session)
+        return Outcome([line(f"{visible(str(root))} is unmounted{kept}")], data, value=session)
 
     def only_root(self) -> Path:
         """Give the directory that is meant by no name; from a shell none is, since mounts may be anybody's."""

@@ -9,11 +9,10 @@ import sys
 import termios
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.text import Text
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rich.text import Text
 
     from fmrw.recording.mounted import Mount
 
@@ -23,14 +22,15 @@ _TICK_S = 0.5
 
 def watching(mounted: Mount, child: subprocess.Popen[bytes]) -> int:
     """Wait for a child; on a terminal, after a second, a line tells how much was recorded."""
-    console = Console(stderr=True)
     with _interrupts_left_to_the_child():
-        if not console.is_terminal:
+        if not sys.stderr.isatty():
             return child.wait()
         if (status := _ended(child, _QUIET_S)) is not None:
             return status
-        from rich.live import Live  # noqa: PLC0415 - most commands are shorter
+        from rich.console import Console  # noqa: PLC0415 - most commands are shorter
+        from rich.live import Live  # noqa: PLC0415 - the same
 
+        console = Console(stderr=True)
         with Live(console=console, transient=True, auto_refresh=False, redirect_stdout=False) as live:
             while (status := _ended(child, _TICK_S)) is None:
                 if _line_mode():
@@ -59,6 +59,8 @@ def _ended(child: subprocess.Popen[bytes], timeout_s: float) -> int | None:
 
 
 def _progress(mounted: Mount) -> Text:
+    from rich.text import Text  # noqa: PLC0415 - as above
+
     trace = mounted.trace
     return Text(f"fmrw: {trace.events.height:,} events, {trace.events['path'].n_unique():,} files", "dim")
 

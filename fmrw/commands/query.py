@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
-from rich.text import Text
 
 from fmrw.commands.grammar import DIRECTORY, example, grammar, json_option
-from fmrw.commands.outcome import Outcome, located, recording
+from fmrw.commands.outcome import Outcome, line, located, recording
 from fmrw.text import visible
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ def report(session: str, paths: tuple[str, ...], output: Path, **options: Any) -
     )
     written = reports.write(trace, output, options["formats"], paths=chosen, style=style, notes=notes)
     return Outcome(
-        [Text(visible(str(path))) for path in written],
+        [line(visible(str(path))) for path in written],
         [str(path) for path in written],
         value=written,
         notes=notes,

@@ -6,11 +6,9 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.table import Table
-from rich.text import Text
 
 from fmrw.commands.grammar import DIRECTORY, REPORTS, capture_options, example, grammar, json_option
-from fmrw.commands.outcome import Outcome, door
+from fmrw.commands.outcome import Outcome, door, line
 from fmrw.session.reporter import Reporter
 from fmrw.text import visible
 
@@ -63,12 +61,15 @@ def run(
 
     with _reporter(directory, output, wanted=not no_reports) as (reporter, ignored):
         done = door().run(command, directory, output=output, ignored=ignored, **options)
+        if reporter is not None and done.session is not None:
+            reporter.begin(done.session)
         notes = [*_notes(done.trace, done.status, command), *withheld(done.io_uring)]
-        written: list[Path] = []
+        told = _told(command, done, notes)
         if done.session is not None:
             notes.append(f"session kept in {visible(str(done.session))}")
-            written = [] if reporter is None else reporter.write(done.session, notes)
-    return _told(command, done, written, notes)
+        if reporter is not None and done.session is not None:
+            told.data["reports"] = [str(path) for path in reporter.finish(done.session, notes)]
+    return told
 
 
 @contextlib.contextmanager
@@ -83,7 +84,7 @@ def _reporter(
         yield reporter, reporter.prepare(directory)
 
 
-def _told(command: Sequence[str], done: Run, written: Sequence[Path], notes: list[str]) -> Outcome:
+def _told(command: Sequence[str], done: Run, notes: list[str]) -> Outcome:
     from fmrw.analysis import summary  # noqa: PLC0415 - polars, once the mount has started
     from fmrw.commands.tables import trace_tables  # noqa: PLC0415 - the same
 
@@ -93,7 +94,7 @@ def _told(command: Sequence[str], done: Run, written: Sequence[Path], notes: lis
         "session": _text(done.session),
         "files": done.trace.files.to_dicts(),
         "processes": summary.processes(done.trace.lazy, done.trace.processes).to_dicts(),
-        "reports": [str(path) for path in written],
+        "reports": [],
     }
     return Outcome(trace_tables(done.trace), data, done.status, done, notes)
 
@@ -208,7 +209,7 @@ def status() -> Outcome:
     rows = mounts.status()
     notes = list(dict.fromkeys(note for row in rows for note in row["notes"]))
     shown: list[RenderableType] = (
-        [status_table(rows)] if rows else [Text("nothing is monitored; `fmrw mount DIR` begins")]
+        [status_table(rows)] if rows else [line("nothing is monitored; `fmrw mount DIR` begins")]
     )
     return Outcome(shown, rows, value=rows, notes=notes)
 
@@ -240,6 +241,9 @@ def doctor(fix: bool) -> Outcome:
 
     healed = clinic.fix() if fix else []
     findings = clinic.doctor()
+    from rich.table import Table  # noqa: PLC0415 - where there is something to show
+    from rich.text import Text  # noqa: PLC0415 - the same
+
     table = Table("", "", "", "cure", box=None, show_header=False, padding=(0, 1))
     for finding in findings:
         mark = Text("ok", "green") if finding.well else Text("--", "red" if finding.fatal else "yellow")

@@ -86,13 +86,14 @@ def trust_charts() -> None:
     schemapi.disable_debug_mode()
 
 
-def font_note(look: Look) -> str:
+def font_note(look: Look, drawn: bytes | None = None) -> str:
     """Say which font is used where one that was asked for is missing; "" if it is there.
 
-    vl-convert falls back in silence, so a line of text is drawn and the PDF asked which font it embeds.
+    vl-convert falls back in silence, so a PDF is asked which fonts it embeds: `drawn`, if there is one in this look, else one
+    with a line of text.
     """
     wanted = look.font.split(",", maxsplit=1)[0].strip().strip("'\"")
-    used = _fonts_of(look.fonts)
+    used = _fonts_of(look.fonts) if drawn is None else render.fonts(drawn)
     if any(_plain(name).startswith(_plain(wanted)) for name in used):
         return ""
     return f"font '{visible(wanted)}' is not on this machine; used {', '.join(used) or 'none'} instead"

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 
 import pikepdf
 import vl_convert
-from PIL import Image, PngImagePlugin
 
 from fmrw.text import visible
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import altair as alt
+    from PIL import Image
 
     Chart = alt.TopLevelMixin
 
@@ -94,6 +94,8 @@ def svg(chart: Chart) -> bytes:
 
 def png(chart: Chart, *, scale: float = 2) -> bytes:
     """Draw a chart as PNG with `scale` pixels per point."""
+    from PIL import PngImagePlugin  # noqa: PLC0415 - for pixels only, as below
+
     spec = specification(chart)
     known = PngImagePlugin.PngInfo()
     for key, text in _titled(spec).items():
@@ -111,6 +113,8 @@ def _renumbered(drawn: str) -> str:
 
 def picture(spec: Mapping[str, Any], scale: float) -> Image.Image:
     """Draw a specification as pixels."""
+    from PIL import Image  # noqa: PLC0415 - the same
+
     drawn: bytes = vl_convert.vegalite_to_png(dict(spec), scale=scale)
     with Image.open(io.BytesIO(drawn)) as pixels:
         return pixels.convert("RGB")
@@ -118,6 +122,8 @@ def picture(spec: Mapping[str, Any], scale: float) -> Image.Image:
 
 def pixels(drawn: bytes) -> tuple[int, int]:
     """Give width and height of a PNG, in pixels."""
+    from PIL import Image  # noqa: PLC0415 - the same
+
     with Image.open(io.BytesIO(drawn)) as known:
         return known.size
 

@@ -57,18 +57,23 @@ class Reporter:
         except OSError:  # no process to be had; one may be later
             return []
 
-    def write(self, folder: Path, notes: list[str]) -> list[Path]:
-        """Write a CSV and a heatmap per touched file into the folder of a session; see `fmrw.session.reports.write`.
+    def begin(self, folder: Path) -> None:
+        """Let the process write a CSV and a heatmap per touched file into the folder of a session, and return at once."""
+        with contextlib.suppress(BrokenPipeError):
+            sys.stderr.flush()
+        with contextlib.suppress(OSError):  # it died; `finish` starts another one
+            self._helper.begin(*_writing(folder))
+
+    def finish(self, folder: Path, notes: list[str]) -> list[Path]:
+        """Wait for what `begin` has begun; see `fmrw.session.reports.write`.
 
         Raises
         ------
         FigureError, MountError
             As `fmrw.session.reports.write`; or the process died, and the one in its place did, too.
         """
-        with contextlib.suppress(BrokenPipeError):
-            sys.stderr.flush()
         try:
-            made = self._helper.run(__name__, "write_reports", str(folder), sys.stderr.isatty())
+            made = self._helper.finish(*_writing(folder))
         except (EOFError, BrokenPipeError) as error:
             shown = visible(str(folder))
             raise FigureError(
@@ -78,11 +83,15 @@ class Reporter:
         return [Path(path) for path in made["written"]]
 
 
+def _writing(folder: Path) -> tuple[str, str, str, bool]:
+    return __name__, "write_reports", str(folder), sys.stderr.isatty()
+
+
 # In the helper
 
 
 def prepare() -> None:
-    """Do what the first report waits for: import altair, start vl-convert, look for the font, which draws."""
+    """Do what the first report waits for: import altair, start vl-convert."""
     with uncollected():
         from fmrw.figures import render  # noqa: PLC0415 - for the helper
 
@@ -90,10 +99,8 @@ def prepare() -> None:
         import fmrw.figures.heatmap  # noqa: PLC0415 - the chart that is drawn
         import fmrw.session.reports  # noqa: PLC0415 - the same
         import fmrw.session.trace  # noqa: F401, PLC0415 - the same
-        from fmrw.figures.export import font_note, trust_charts  # noqa: PLC0415 - the same
-        from fmrw.figures.theme import SCREEN  # noqa: PLC0415 - the same
+        from fmrw.figures.export import trust_charts  # noqa: PLC0415 - the same
     trust_charts()
-    font_note(SCREEN)
 
 
 def write_reports(folder: str, shown: bool) -> dict[str, list[str]]:  # noqa: FBT001 - JSON

@@ -9,12 +9,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import polars as pl
-from rich.console import Console
 
 from fmrw.capture.mounts import registry
 from fmrw.capture.mounts import unmount as unmounting
@@ -111,8 +111,6 @@ def write(
     unmounting.require_answer(registry.resolved(folder))
     style, remarks = style or Style(), notes if notes is not None else []
     _check(formats, style)
-    if set(formats) & {*FIGURES, "gif"}:
-        remarks.extend(filter(None, [font_note(style.look)]))
     chosen = list(paths) if paths is not None else _touched(trace, remarks)
     jobs = [job for path in chosen for job in _jobs(trace, path, formats, style)]
     if "perfetto" in formats:
@@ -123,11 +121,21 @@ def write(
                 lambda target: export_perfetto(trace.events, trace.processes, target),
             )
         )
-    return [
-        written
-        for job in _tracked(jobs, quiet=quiet)
-        if (written := _write(folder, job, remarks)) is not None
+    written = [
+        target for job in _tracked(jobs, quiet=quiet) if (target := _write(folder, job, remarks)) is not None
     ]
+    if set(formats) & {*FIGURES, "gif"}:
+        remarks.extend(filter(None, [_font_note(style.look, written)]))
+    return written
+
+
+def _font_note(look: Look, written: Sequence[Path]) -> str:
+    """Say which font is missing, as a PDF that was just drawn shows it; drawing one more takes as long."""
+    drawn = next((target for target in written if target.suffix == ".pdf"), None)
+    try:
+        return font_note(look, None if drawn is None else drawn.read_bytes())
+    except OSError:  # somebody has removed it
+        return ""
 
 
 def _check(formats: Sequence[str], style: Style) -> None:
@@ -186,13 +194,13 @@ def _write_figure(trace: Trace, path: str, kind: str, name: str, style: Style, t
 
 
 def _tracked(jobs: Sequence[_Job], *, quiet: bool) -> Iterator[_Job]:
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal or len(jobs) <= _FEW:
+    if quiet or not sys.stderr.isatty() or len(jobs) <= _FEW:
         yield from jobs
         return
-    from rich.progress import track  # noqa: PLC0415 - takes longer to import than most reports to write
+    from rich.console import Console  # noqa: PLC0415 - takes longer to import than most reports to write
+    from rich.progress import track  # noqa: PLC0415 - the same
 
-    yield from track(jobs, "reports", console=console, transient=True)
+    yield from track(jobs, "reports", console=Console(stderr=True), transient=True)
 
 
 def _write(folder: Path, job: _Job, notes: list[str]) -> Path | None:

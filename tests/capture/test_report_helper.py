@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -65,6 +66,25 @@ def test_what_is_begun_is_waited_for_by_the_next_question(helper: reports.Helper
 def test_what_is_begun_is_passed_over_when_it_kills(helper: reports.Helper) -> None:
     process = helper.begin("os", "_exit", 1)
     assert helper.run("os", "getpid") != process
+
+
+def test_what_was_begun_last_is_finished(helper: reports.Helper) -> None:
+    helper.begin("os", "getpid")
+    helper.begin("os", "listdir", "/nowhere/at/all")
+    with pytest.raises(FileNotFoundError):
+        helper.finish("os", "listdir", "/nowhere/at/all")
+    process = helper.begin("os", "getpid")
+    assert helper.finish("os", "getpid") == process
+
+
+def test_what_was_not_begun_or_died_is_done_when_it_is_finished(helper: reports.Helper) -> None:
+    assert helper.finish("os", "getppid") == os.getpid(), "never begun"
+    process = helper.begin("os", "getpid")
+    os.kill(process, signal.SIGKILL)
+    psutil.wait_procs([psutil.Process(process)], timeout=30)
+    with contextlib.suppress(BrokenPipeError):
+        helper.begin("os", "getppid")
+    assert helper.finish("os", "getppid") == os.getpid(), "not the answer to what was begun before"
 
 
 def test_two_helpers_that_die_are_told(helper: reports.Helper) -> None:

@@ -17,6 +17,12 @@ from fmrw.errors import FigureError
 from fmrw.session import reports
 from fmrw.session.reporter import Reporter
 
+
+def write(reporter: Reporter, session: Path, notes: list[str]) -> list[Path]:
+    reporter.begin(session)
+    return reporter.finish(session, notes)
+
+
 NAME = os.fsdecode(b"odd \xff\x1b[31m.bin")
 
 
@@ -36,7 +42,7 @@ def test_it_writes_what_a_report_of_the_session_is(session: Path, tmp_path: Path
     notes: list[str] = []
     with Reporter() as reporter:
         reporter.prepare(tmp_path)
-        written = reporter.write(session, notes)
+        written = write(reporter, session, notes)
     expected: list[str] = []
     alike = reports.write(fmrw.load(session), tmp_path / "alike", notes=expected)
     assert [path.relative_to(session) for path in written] == [
@@ -78,7 +84,7 @@ def test_one_that_died_is_replaced(session: Path, tmp_path: Path) -> None:
     with Reporter() as reporter:
         (process,) = reporter.prepare(tmp_path)
         os.kill(process, signal.SIGKILL)
-        assert len(reporter.write(session, [])) == 4
+        assert len(write(reporter, session, [])) == 4
 
 
 def test_two_that_died_are_told_with_the_cure(
@@ -88,13 +94,13 @@ def test_two_that_died_are_told_with_the_cure(
     with Reporter() as reporter:
         reporter.prepare(tmp_path)
         with pytest.raises(FigureError, match=r"died twice.* `fmrw report "):
-            reporter.write(session, [])
+            write(reporter, session, [])
 
 
 def test_its_errors_are_those_of_a_report(session: Path) -> None:
     (session / "made.csv").mkdir()
     with Reporter() as reporter, pytest.raises(FigureError, match="choose a folder you may write"):
-        reporter.write(session, [])
+        write(reporter, session, [])
 
 
 def test_it_waits_where_it_would_hold_the_mount() -> None:

@@ -61,8 +61,12 @@ class Helper:
             if self._process is None:
                 self._process = _start()
             questions, _answers = _pipes(self._process)
-            questions.write(_question(module, function, *arguments))
-            questions.flush()
+            try:
+                questions.write(_question(module, function, *arguments))
+                questions.flush()
+            except BrokenPipeError:  # what it answered before it died answers no later question
+                self._end()
+                raise
             self._unread += 1
             return self._process.pid
 
@@ -78,13 +82,28 @@ class Helper:
         """
         question = _question(module, function, *arguments)
         with self._lock:
-            try:
-                answer = self._ask(question)
-            except (EOFError, BrokenPipeError):
-                self._end()
-                answer = self._ask(question)
-            if answer["resident"] > _LARGEST:
-                self._end()
+            return self._answered(lambda: self._ask(question), question)
+
+    def finish(self, module: str, function: str, *arguments: Any) -> Any:  # noqa: ANN401 - JSON
+        """Give what the function gave that was begun last; as `run`, if the helper died or it was never begun.
+
+        Raises
+        ------
+        OSError, FmrwError, RuntimeError, EOFError, BrokenPipeError
+            As `run`.
+        """
+        with self._lock:
+            return self._answered(self._last, _question(module, function, *arguments))
+
+    def _answered(self, take: Callable[[], dict[str, Any]], question: bytes) -> Any:  # noqa: ANN401 - JSON
+        """Take an answer, once more in a new helper if this one died; give what it says, or raise it."""
+        try:
+            answer = take()
+        except (EOFError, BrokenPipeError):
+            self._end()
+            answer = self._ask(question)
+        if answer["resident"] > _LARGEST:
+            self._end()
         if "refused" in answer:
             raise getattr(errors, answer["refused"], FmrwError)(answer["error"])
         if "errno" in answer:
@@ -96,13 +115,20 @@ class Helper:
     def _ask(self, question: bytes) -> dict[str, Any]:
         if self._process is None:
             self._process = _start()
-        questions, answers = _pipes(self._process)
+        questions, _answers = _pipes(self._process)
         questions.write(question)
         questions.flush()
+        self._unread += 1
+        return self._last()
+
+    def _last(self) -> dict[str, Any]:
+        """Give the answer to the last question, and pass over those before."""
+        if self._process is None or not self._unread:
+            raise EOFError("nothing was begun")
+        line = b""
         while self._unread:
-            answers.readline()
+            line = _pipes(self._process)[1].readline()
             self._unread -= 1
-        line = answers.readline()
         if not line.endswith(b"\n"):
             raise EOFError("the helper ended; its last words are in worker.log")
         answer: dict[str, Any] = json.loads(line)
