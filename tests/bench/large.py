@@ -78,6 +78,7 @@ def _columns() -> list[pl.Expr]:
         "pid": process + 100,
         "tid": process + 100,
         "process": pl.format("parser{}", process),
+        "thread": pl.format("parser{}", process),
         "errno": pl.lit(0),
     }
     return [made.get(name, pl.col(name)).cast(kind).alias(name) for name, kind in schema.EVENTS.items()]
