@@ -89,7 +89,7 @@ def _unread(read: pl.DataFrame, wanted: Range) -> Violation | None:
 
 def _touched(read: pl.DataFrame, spared: Range) -> Violation | None:
     touched = ranges.intersect(_one(spared), read).rows()
-    reason = f"{_bytes(touched)} of it read"
+    reason = f"{_bytes(touched)} of it requested"
     return Violation(f"never {range_text(*spared)}", touched, reason) if touched else None
 
 
@@ -100,7 +100,7 @@ def _too_little(read: pl.DataFrame, size: int, least: float) -> Violation | None
     unread = _count(gaps)
     if (size - unread) * 100 >= Fraction(str(least)) * size:
         return None
-    reason = f"{_percent(size - unread, size)} read, {_bytes(gaps)} not"
+    reason = f"{_percent(size - unread, size)} requested, {_bytes(gaps)} not"
     return Violation(f"at least {least:g} %", gaps, reason)
 
 

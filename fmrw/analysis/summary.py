@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from fmrw.analysis import exactness
+from fmrw.trace import exactness
 from fmrw.trace.merged import merged
 
 FILES = pl.Schema(

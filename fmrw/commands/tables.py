@@ -9,9 +9,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from fmrw.analysis.exactness import PAGE, exactness_text, joint, request_text
 from fmrw.offsets import hex_offset, human_size
 from fmrw.text import visible
+from fmrw.trace.exactness import exactness_text, files_text, mark, request_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +43,15 @@ def _table(*columns: str) -> Table:
 def files_table(files: pl.DataFrame, first: str = "file") -> Table:
     """Show what was touched, the files with the most reads first; `first` heads the column of names."""
     table = _table(
-        first, "size>", "read>", "covered>", "reads>", "writes>", "smallest request>", "largest gap", "by"
+        first,
+        "size>",
+        "requested>",
+        "covered>",
+        "reads>",
+        "writes>",
+        "smallest request>",
+        "largest gap",
+        "by",
     )
     touched = files.sort("reads", "writes", "path", descending=[True, True, False])
     table.columns[0].min_width = min(max(map(len, touched["path"].head(_ROWS)), default=0), _NAME)
@@ -54,27 +62,19 @@ def files_table(files: pl.DataFrame, first: str = "file") -> Table:
         table.add_row(f"… and {left:,} more files; --json lists them all")
     if not touched.height:
         table.add_row("nothing was touched")
-    table.caption = _files_caption(touched["fidelity"].to_list())
+    table.caption = files_text(touched["fidelity"])
     table.caption_justify = "left"
     return table
 
 
-def _files_caption(fidelities: Sequence[str | None]) -> str:
-    """Say how exact a table of files is."""
-    said = exactness_text(joint(fidelities))
-    known = set(filter(None, fidelities))
-    return f"(pages): {said}" if len(known) > 1 else said
-
-
 def _file_cells(row: Mapping[str, Any]) -> list[Text | str]:
     share = "" if row["covered"] is None else f"{100 * row['covered']:.1f} %"
-    mark = " (pages)" if row["fidelity"] == PAGE else ""
     asked = row["smallest_request"]
     gap = ""
     if row["largest_gap"]:
         gap = f"{human_size(row['largest_gap'])} at {hex_offset(row['largest_gap_start'])}"
     return [
-        Text(visible(row["path"]), "bold"), human_size(row["size"]), human_size(row["bytes_read"]) + mark, share,
+        Text(visible(row["path"]), "bold"), human_size(row["size"]), human_size(row["bytes_read"]) + mark(row["fidelity"]), share,
         f"{row['reads']:,}", f"{row['writes']:,}", "" if asked is None else human_size(asked), gap, Text(visible(row["processes"] or "")),
     ]  # fmt: skip
 
@@ -147,7 +147,7 @@ def status_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 def coverage_table(found: Mapping[str, Any]) -> Table:
     """Show the ranges of a file in order, each with what happened to it."""
     table = _table("from", "to", "length>", "")
-    kinds = (("read", "read"), ("written", "written"), ("gaps", "never read"))
+    kinds = (("read", "requested"), ("written", "written"), ("gaps", "never read"))
     rows = sorted((start, end, word) for key, word in kinds for start, end in found[key])
     for start, end, word in rows:
         table.add_row(hex_offset(start), hex_offset(end), f"{end - start:,}", word)
@@ -184,7 +184,7 @@ def crosstab_table(classes: pl.DataFrame, found: Mapping[str, Any]) -> Group:
 
     `found` is the file's coverage report.
     """
-    table = _table("what the format says, and what was read", "bytes>", "share>", "ranges>")
+    table = _table("what the format says, and what was requested", "bytes>", "share>", "ranges>")
     for row in classes.iter_rows(named=True):
         share = "" if row["share"] is None else f"{100 * row['share']:.1f} %"
         table.add_row(row["class"], f"{row['bytes']:,}", share, f"{row['ranges']:,}")
@@ -202,7 +202,7 @@ def crosstab_table(classes: pl.DataFrame, found: Mapping[str, Any]) -> Group:
 def differential_table(found: Comparison, a: str, b: str) -> Group:
     """Show which ranges A and B read, and how much they agree; first of all whether that is one file."""
     table, agreed, order = found.ranges, found.agreement, found.order
-    shown = _table("from", "to", "length>", "read by")
+    shown = _table("from", "to", "length>", "requested by")
     words = {"": "nobody", "A, B": "both", "A": f"only {visible(a)}", "B": f"only {visible(b)}"}
     for row in table.head(_LONG).iter_rows(named=True):
         shown.add_row(
@@ -211,9 +211,9 @@ def differential_table(found: Comparison, a: str, b: str) -> Group:
     if table.height > _LONG:
         shown.add_row(f"… and {table.height - _LONG:,} more; --json lists them all")
     share = (
-        "neither read a byte"
+        "neither requested a byte"
         if agreed["jaccard"] is None
-        else f"they agree on {100 * agreed['jaccard']:.1f} % of the bytes either read"
+        else f"they agree on {100 * agreed['jaccard']:.1f} % of the bytes either requested"
     )
     turned = (
         "in the same order"

@@ -21,6 +21,7 @@ from fmrw.figures.frontend import in_terminal
 from fmrw.figures.theme import LIGHT
 from fmrw.offsets import human_size
 from fmrw.text import visible
+from fmrw.trace import exactness
 
 try:
     import ipywidgets as w  # type: ignore[import-untyped] # ships no types
@@ -50,7 +51,7 @@ _CELL = (
     "vertical-align:middle;padding:0 5px;font-size:12px"
 )
 _NAME = 190  # pixels
-_WIDTHS = {"size": 94, "coverage": 66, "reads": 62, "writes": 54, "largest gap": 94, "processes": 104}
+_WIDTHS = {"size": 94, "coverage": 106, "reads": 62, "writes": 54, "largest gap": 94, "processes": 104}
 
 
 def browse(trace: Recording) -> Browser:
@@ -127,6 +128,14 @@ class Browser(traitlets.HasTraits):
         if self._table is not None:
             self._table.fill()
 
+    @property
+    def exactness(self) -> str:
+        """How exact the ranges of the files on this page are, and how coarse what was asked for."""
+        rows = self.data()
+        smallest = rows["smallest_request"].min()
+        asked = exactness.request_text(None if smallest is None else int(smallest))  # type: ignore[arg-type] # a number
+        return "; ".join(filter(None, (exactness.files_text(rows["fidelity"]), asked)))
+
     def open(self, path: str) -> Explorer:
         """Open a file's explorer below the table; the one before is closed."""
         opened = Explorer(self.trace, path)
@@ -153,11 +162,12 @@ class Browser(traitlets.HasTraits):
 
     def text(self) -> str:
         """Give the page as text."""
-        rows = [f"{'path':<40} {'size':>14} {'read':>7} {'reads':>8} {'writes':>7}"]
+        rows = [f"{'path':<40} {'size':>14} {'covered':>7} {'reads':>8} {'writes':>7}"]
         rows += [
-            f"{visible(row['path'])[:40]:<40} {row['size']:>14,} {percent(row['covered']):>7} {row['reads']:>8,} {row['writes']:>7,}"
+            f"{visible(row['path'])[:40]:<40} {row['size']:>14,} {percent(row['covered']):>7} {row['reads']:>8,} {row['writes']:>7,}{exactness.mark(row['fidelity'])}"
             for row in self.data().iter_rows(named=True)
         ]
+        rows.append(self.exactness)
         return "\n".join(rows)
 
     def html(self) -> str:
@@ -168,7 +178,7 @@ class Browser(traitlets.HasTraits):
             f"<div><span style='{_CELL};width:{_NAME}px'>{escaped(row['path'])}</span>{_cells(row, strips)}</div>"
             for row in rows.iter_rows(named=True)
         ]
-        return f"<div style='font:13px sans-serif'><div><span style='{_CELL};width:{_NAME}px'><b>path</b></span>{_heads()}</div>{''.join(body)}</div>"
+        return f"<div style='font:13px sans-serif'><div><span style='{_CELL};width:{_NAME}px'><b>path</b></span>{_heads()}</div>{''.join(body)}{_said(self.exactness)}</div>"
 
     def __repr__(self) -> str:
         """Say how much there is."""
@@ -184,8 +194,9 @@ class _Table:
         self._cells = [w.HTML() for _ in range(ROWS)]
         self._rows = [w.HBox([name, cells]) for name, cells in zip(self._names, self._cells, strict=True)]
         self._where, self._problem, self._opened = w.Label(), w.HTML(), w.VBox([])
+        self._exactness = w.HTML()
         table = w.VBox([self._heads(), *self._rows])
-        self.box = w.VBox([self._tools(), table, self._problem, self._opened])
+        self.box = w.VBox([self._tools(), table, self._exactness, self._problem, self._opened])
         browser.observe(lambda _: self.attempt(self.fill), ["search", "sort", "page"])
         browser.observe(self._tell, "problem")
         browser.observe(self._show, "view")
@@ -258,6 +269,7 @@ class _Table:
             name.path = row["path"]
             name.description = name.tooltip = visible(row["path"])
             cells.value = _cells(row, strips)
+        self._exactness.value = _said(self.browser.exactness)
         self._where.value = (
             f"page {self.browser.page + 1} of {self.browser.pages}, {self.browser.found.height:,} files"
         )
@@ -275,6 +287,10 @@ def _heads() -> str:
     return _line(f"{heads}<span style='{_CELL}'><b>where</b></span>")
 
 
+def _said(exactness: str) -> str:
+    return f"<div style='{_CELL};width:auto'>{escaped(exactness)}</div>"
+
+
 def _column(name: str, width: int) -> str:
     return f"{_CELL};width:{width}px;text-align:{'left' if name == 'processes' else 'right'}"
 
@@ -287,7 +303,7 @@ def _cells(row: Mapping[str, Any], strips: Mapping[str, str]) -> str:
     gap = human_size(row["largest_gap"]) if row["largest_gap"] else ""
     texts = (
         human_size(row["size"]),
-        percent(row["covered"]),
+        percent(row["covered"]) + exactness.mark(row["fidelity"]),
         f"{row['reads']:,}",
         f"{row['writes']:,}",
         gap,

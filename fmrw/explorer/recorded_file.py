@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import polars as pl
 
-from fmrw.analysis import exactness, ranges
+from fmrw.analysis import ranges
 from fmrw.analysis.index.filter import Filter
 from fmrw.analysis.index.tiles import window_edges
 from fmrw.errors import UnknownPath
@@ -24,6 +24,7 @@ from fmrw.explorer.counts import Counts
 from fmrw.explorer.filters import OPS, Choice
 from fmrw.figures.page import About
 from fmrw.text import path_bytes, visible
+from fmrw.trace import exactness
 from fmrw.trace.schema import EVENTS, transfers
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from fmrw.analysis.exactness import request_text
 from fmrw.analysis.index.tiles import window_edges
 from fmrw.explorer.canvas import Canvas
 from fmrw.explorer.filters import OPS, Choice
@@ -24,6 +23,7 @@ from fmrw.figures.classes import Classes, times_text
 from fmrw.figures.grid import Square
 from fmrw.figures.page import shorten, size_text
 from fmrw.offsets import range_text
+from fmrw.trace.exactness import request_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

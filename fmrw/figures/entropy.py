@@ -59,7 +59,7 @@ def entropy(
     rows = [
         Track("entropy 0 to 8 bits", bits, 2.6),
         Track("byte class", _merged((start, end, kind) for start, end, _, kind in found), 0.7),
-        Track("read", [Span(start, end, "read") for start, end in read.iter_rows()], 0.9),
+        Track("requested", [Span(start, end, "requested") for start, end in read.iter_rows()], 0.9),
     ]
     present = {kind: colour for kind, colour in kinds.items() if any(kind == row[3] for row in found)}
     sampled = (
@@ -69,10 +69,10 @@ def entropy(
     )
     return tracks.draw(
         rows,
-        present | {"read": look.palette.reads[2]},
+        present | {"requested": look.palette.reads[2]},
         about,
         look,
-        what="entropy, class of bytes, and what was read",
+        what="entropy, class of bytes, and what was requested",
         notes=[sampled, page.capture_text(about), wide.joined_note(joined)],
         hidden={"entropy": look.palette.faint},
         annotations=annotations,

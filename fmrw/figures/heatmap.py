@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import altair as alt
 import numpy as np
 
-from fmrw.analysis.exactness import NOTHING
 from fmrw.analysis.index.tiles import Index
 from fmrw.errors import BadRange, FigureError
 from fmrw.figures import cells, grid, marks, page, render
@@ -27,6 +26,7 @@ from fmrw.figures.captions import Box, Captions, shorten
 from fmrw.figures.classes import Classes, Scale, times_text
 from fmrw.figures.theme import SCREEN, Look
 from fmrw.offsets import Annotation, hex_offset, range_text
+from fmrw.trace.exactness import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from fmrw.analysis import exactness
 from fmrw.figures.captions import Box, Captions, shorten, wrap
 from fmrw.figures.chart import NotebookChart
 from fmrw.offsets import human_size
 from fmrw.text import visible
+from fmrw.trace import exactness
 from fmrw.trace.schema import transfers
 from fmrw.trace.version import VERSION
 

@@ -195,7 +195,7 @@ def crosstab(table: pl.DataFrame, about: About, *, look: Look = SCREEN) -> alt.L
         wide.joined_note(widest),
     ]
     return tracks.draw(
-        rows, colours, about, look, what="described by the format and read by the program", notes=notes
+        rows, colours, about, look, what="described by the format and requested by the program", notes=notes
     )
 
 

@@ -3,7 +3,8 @@
 The JSON trace event format ("Trace Event Format", Google, 2016). An event is an instant on the track of the thread that made
 the call and another on the track of the file; files stand together under a process of their own, whose id no real
 process can have. Times are microseconds after the first event, since only the moment of the answer is known; when that was
-stands in `otherData`. Names are scrubbed, and `<` is escaped so that the file may be embedded in a page.
+stands in `otherData`. How exact the ranges are stands there too and behind the name of the files' process, which the viewer shows;
+each event says its own. Names are scrubbed, and `<` is escaped so that the file may be embedded in a page.
 
 Written slice by slice: memory does not grow with the trace.
 """
@@ -18,6 +19,8 @@ import polars as pl
 
 from fmrw.errors import FigureError
 from fmrw.text import visible
+from fmrw.trace import exactness
+from fmrw.trace.schema import transfers
 
 if TYPE_CHECKING:
     import os
@@ -49,11 +52,18 @@ def export_perfetto(events: pl.DataFrame, processes: pl.DataFrame, path: str | o
     """
     files = {name: number for number, name in enumerate(events["path"].unique(maintain_order=True), 1)}
     begun = events["time"].min()
-    head = {"displayTimeUnit": "ns", "otherData": {"begun": str(begun), "writer": "fmrw"}}
+    moved = transfers(events)
+    said = (
+        exactness.exactness_text(exactness.fidelity(moved)),
+        exactness.request_text(exactness.smallest_request(moved)),
+    )
+    exact = "; ".join(filter(None, said))
+    other = {"begun": str(begun), "writer": "fmrw", "exactness": exact}
+    head = {"displayTimeUnit": "ns", "otherData": other}
     try:
         with Path(path).open("w", encoding="utf-8") as stream:
             stream.write(f'{_json(head)[:-1]},"traceEvents":[\n')
-            stream.write(",\n".join(map(_json, _tracks(events, processes, files))))
+            stream.write(",\n".join(map(_json, _tracks(events, processes, files, exact))))
             for piece in events.iter_slices(_SLICE):
                 stream.writelines(f",\n{line}" for line in _instants(piece, files, begun))
             stream.write("\n]}\n")
@@ -68,8 +78,10 @@ def _json(value: object) -> str:
 # The tracks
 
 
-def _tracks(events: pl.DataFrame, processes: pl.DataFrame, files: dict[str, int]) -> Iterator[dict[str, Any]]:
-    yield _named("process_name", FILES_PID, 0, "files")
+def _tracks(
+    events: pl.DataFrame, processes: pl.DataFrame, files: dict[str, int], exact: str
+) -> Iterator[dict[str, Any]]:
+    yield _named("process_name", FILES_PID, 0, f"files ({exact})")
     for file, number in files.items():
         yield _named("thread_name", FILES_PID, number, file)
     known = processes.select("pid", "tid", "name", "thread", "cmdline")

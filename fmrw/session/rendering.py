@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from fmrw.analysis import exactness
 from fmrw.analysis.index.tiles import Index
 from fmrw.formats.csv.log import write_csv
 from fmrw.session.beneath import size_below
 from fmrw.text import path_bytes
-from fmrw.trace import schema, store
+from fmrw.trace import exactness, schema, store
 from fmrw.trace.follow import Follower
 
 if TYPE_CHECKING:

@@ -118,8 +118,8 @@ def compare(
         There is no such recording, file or process.
     """
     from fmrw.analysis import compare as analysis  # noqa: PLC0415 - the verb has its name
-    from fmrw.analysis import exactness  # noqa: PLC0415 - with it
     from fmrw.session.identity import difference  # noqa: PLC0415 - as they are
+    from fmrw.trace import exactness  # noqa: PLC0415 - with it
 
     one, two = file_named(a, path, at_hand), file_named(b, path, at_hand)
     runs = {"A": one[0].run(one[1]), "B": two[0].run(two[1])}

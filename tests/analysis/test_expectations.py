@@ -52,7 +52,7 @@ def test_the_least_share_is_compared_exactly(read: list[tuple[int, int]], size: 
 
 def test_one_byte_of_many_is_not_rounded_away() -> None:
     (found,) = check(extents([(0, 2**62 - 1)]), 2**62, fail_under=100)
-    assert found == Violation("at least 100 %", [(2**62 - 1, 2**62)], "99.99 % read, 1 byte not")
+    assert found == Violation("at least 100 %", [(2**62 - 1, 2**62)], "99.99 % requested, 1 byte not")
 
 
 def test_a_decimal_share_that_is_reached_exactly_is_enough() -> None:

@@ -112,6 +112,36 @@ def test_every_table_says_how_exact_it_is(
             assert found["fidelity"] == ("byte" if place == session else "page")
 
 
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["coverage"], ["bytes requested", "requested\n", "never read\n"]),
+        (["gaps", "--structure"], ["what the format says, and what was requested"]),
+        (["assert", "--never", "0-0x10"], ["16 bytes of it requested"]),
+        (["assert", "--fail-under", "90"], [" % requested, "]),
+    ],
+)
+def test_tables_call_requested_what_a_program_may_not_have_looked_at(
+    session: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+    words: list[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    main([command[0], str(session), NAME, *command[1:]])
+    said = "".join(f"{line.rstrip()}\n" for line in capsys.readouterr().out.splitlines())
+    assert [word for word in words if word not in said] == []
+    assert "was read" not in said.replace("central directory was", "")
+
+
+def test_a_comparison_says_who_requested_what(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["diff", f"{session}:unzip", f"{session}:peek", "--file", NAME])
+    said = capsys.readouterr().out
+    assert "requested by" in said
+    assert "of the bytes either requested" in said
+
+
 def test_gaps_name_the_hidden_format(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = data(capsys, "gaps", str(session), NAME, "--structure")
     assert [(gap["start"], gap["end"], gap["magic_offsets"]) for gap in found["gaps"]] == [

@@ -111,7 +111,7 @@ def test_a_click_that_fails_says_so(many: Browser) -> None:
     name.path = HOSTILE
     name.click()
     assert "not in this session" in many.problem
-    assert "<img" not in table.children[2].value
+    assert "<img" not in table.children[3].value
 
 
 def test_a_short_page_hides_the_other_rows(many: Browser) -> None:
@@ -129,6 +129,48 @@ def test_a_hostile_name_is_text(trace: Callable[..., LiveTrace]) -> None:
     assert Tags(made.html()).seen == Tags(cells.children[1].value).seen | {"div", "b"}
     assert Tags(cells.children[1].value).seen == {"span", "svg", "rect"}
     assert "\x1b" not in made.text()
+
+
+PAGE_WORDS = "page-granular: ranges are whole pages"
+
+
+@pytest.mark.parametrize(
+    ("fidelities", "words"),
+    [
+        (["byte", "byte"], "byte-exact"),
+        (["page", "page"], PAGE_WORDS),
+        (["byte", "page"], f"(pages): {PAGE_WORDS}"),
+    ],
+)
+def test_the_table_says_how_exact_it_is(
+    trace: Callable[..., LiveTrace], fidelities: list[str], words: str
+) -> None:
+    """As the shell's does: in one line, with a mark behind the bytes that are whole pages."""
+    frames = [
+        events(("read", 0, 10), path=f"{number}.bin", fidelity=fidelity, requested=4096 * (number + 1))
+        for number, fidelity in enumerate(fidelities)
+    ]
+    made = browse(trace(*frames))
+    made.sort = "path"
+    said = f"{words}; smallest request 4 KiB"
+    assert made.exactness == said
+    assert made.text().splitlines()[-1] == said
+    assert said in made.html()
+    table = made.widget
+    assert said in table.children[2].value
+    for number, fidelity in enumerate(fidelities):
+        cells = table.children[1].children[1 + number].children[1].value
+        assert ("1.0% (pages)" in cells) == (fidelity == "page")
+        assert made.text().splitlines()[1 + number].endswith("(pages)") == (fidelity == "page")
+    made.search = "0.bin"
+    alone = made.exactness.split("; ")[0]
+    assert alone == (PAGE_WORDS if fidelities[0] == "page" else "byte-exact")
+    assert alone in table.children[2].value
+
+
+def test_a_table_of_nothing_claims_no_exactness(trace: Callable[..., LiveTrace]) -> None:
+    assert browse(trace(events(("open", 0, 0)))).exactness == "nothing was requested yet"
+    assert browse(trace()).exactness == "nothing was requested yet"
 
 
 def test_strips_are_what_a_loop_finds() -> None:

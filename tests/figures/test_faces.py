@@ -80,6 +80,14 @@ def test_the_smallest_request_is_told_where_it_hides_what_was_looked_at(events: 
     assert "smallest request" not in face(heatmap(small, ABOUT))
 
 
+@pytest.mark.parametrize("name", ["entropy", "crosstab", "lanes"])
+def test_what_was_asked_for_is_called_so(events: Make, name: str) -> None:
+    said = face(CHARTS[name](events(("read", 0, 600)), ABOUT, look=PRESETS["page"]))
+    assert "requested" in said.replace("nothing was requested", "")
+    assert "was read" not in said
+    assert "read by" not in said
+
+
 def test_a_picture_shows_it_too(events: Make, words: Callable[[bytes], str]) -> None:
     assert BYTE in words(render.pdf(strip(events(("read", 0, 9)), ABOUT)))
     assert PAGE in words(render.pdf(heatmap(events(("read", 0, 9), fidelity="page"), ABOUT)))

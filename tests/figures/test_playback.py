@@ -60,6 +60,28 @@ def test_a_gif_plays_the_accesses_in_their_order(steps: pl.DataFrame) -> None:
                 assert np.abs(np.subtract(pixel(film, 10.5, later, spec), ground)).max() < 12
 
 
+@pytest.mark.parametrize(
+    ("fidelity", "words"), [("byte", "byte-exact"), ("page", "page-granular: ranges are whole pages")]
+)
+def test_every_frame_of_a_gif_says_how_exact_it_is(
+    events: Make, monkeypatch: pytest.MonkeyPatch, fidelity: str, words: str
+) -> None:
+    drawn: list[str] = []
+    picture = render.picture
+
+    def seen(spec: dict[str, Any], scale: float) -> Image.Image:
+        rows = (row for rows in spec["datasets"].values() for row in rows)
+        drawn.append(" ".join(row["text"] for row in rows if "text" in row))
+        return picture(spec, scale)
+
+    monkeypatch.setattr(render, "picture", seen)
+    frame = events(*(("read", k * 1024, k * 1024 + 1024) for k in range(3)), size=SIZE, fidelity=fidelity)
+    with Image.open(io.BytesIO(playback_gif(frame, ABOUT, frames=3))) as film:
+        assert film.n_frames == len(drawn) == 3
+    assert all(words in text for text in drawn)
+    assert all(("page-granular" in text) == (fidelity == "page") for text in drawn)
+
+
 def test_a_gif_has_the_same_bytes_again(steps: pl.DataFrame) -> None:
     assert playback_gif(steps, ABOUT, frames=3) == playback_gif(steps, ABOUT, frames=3)
 

@@ -89,8 +89,32 @@ def test_tracks_are_named_by_the_processes_and_else_by_the_events(tmp_path: Path
     assert tracks(trace, "thread_name") == {
         (FILES_PID, 1): "a", (FILES_PID, 2): "b", (7, 7): "7z", (7, 8): "worker", (9, 9): "unzip",
     }  # fmt: skip
-    assert tracks(trace, "process_name") == {(FILES_PID, 0): "files", (7, 7): "7z", (9, 9): "unzip"}
+    assert tracks(trace, "process_name") == {
+        (FILES_PID, 0): "files (byte-exact; smallest request 4 EiB)",
+        (7, 7): "7z",
+        (9, 9): "unzip",
+    }
     assert tracks(trace, "process_labels") == {(7, 0): "7z l x", (9, 0): ""}
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"requested": [20]}, "byte-exact"),
+        ({"requested": [4096]}, "byte-exact; smallest request 4 KiB"),
+        ({"requested": [20], "fidelity": ["page"]}, "page-granular: ranges are whole pages"),
+        ({"requested": [20, 20], "fidelity": ["byte", "page"]}, "page-granular: ranges are whole pages"),
+        ({"op": ["open"], "start": [0], "end": [0]}, "nothing was requested yet"),
+    ],
+)
+def test_a_trace_says_how_exact_its_ranges_are(
+    tmp_path: Path, columns: dict[str, list[object]], words: str
+) -> None:
+    trace = exported(tmp_path, frame(**columns))
+    assert trace["otherData"]["exactness"] == words
+    assert tracks(trace, "process_name")[FILES_PID, 0] == f"files ({words})"
+    known = columns.get("fidelity", ["byte"])
+    assert [each["args"]["fidelity"] for each in instants(trace)][::2] == known
 
 
 @pytest.mark.parametrize("name", HOSTILE)

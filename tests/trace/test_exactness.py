@@ -6,8 +6,7 @@ import polars as pl
 import pytest
 from recordings import events
 
-from fmrw.analysis import exactness
-from fmrw.trace import schema
+from fmrw.trace import exactness, schema
 
 BYTE, PAGE = "byte-exact", "page-granular: ranges are whole pages"
 

@@ -22,6 +22,9 @@ NOTHING = "nothing was requested yet"
 PAGES = "page-granular"
 """What a badge says that has no room for more."""
 
+MARK = "(pages)"
+"""What a table of files says behind the bytes that are whole pages."""
+
 _WORDS = {BYTE: "byte-exact", PAGE: f"{PAGES}: ranges are whole pages"}
 _COARSE = 512  # bytes from which on a request hides what its program looked at
 
@@ -50,6 +53,18 @@ def joint(fidelities: Iterable[str | None]) -> str | None:
     """Give the fidelity of several together: the coarsest."""
     known = {each for each in fidelities if each is not None}
     return PAGE if PAGE in known else BYTE if known else None
+
+
+def files_text(fidelities: Iterable[str | None]) -> str:
+    """Say how exact a table of files is, of which those with whole pages bear `mark` if not all do."""
+    known = set(fidelities) - {None}
+    said = exactness_text(joint(known))
+    return f"{MARK}: {said}" if len(known) > 1 else said
+
+
+def mark(fidelity: str | None) -> str:
+    """Give what stands behind the bytes of a file in a table, where they are whole pages; else nothing."""
+    return f" {MARK}" if fidelity == PAGE else ""
 
 
 def request_text(smallest: int | None) -> str:
