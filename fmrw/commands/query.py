@@ -30,7 +30,9 @@ def _look(preset: str, options: dict[str, Any]) -> Look:
     given = {
         name: options[name] for name in ("width", "height", "font", "title") if options[name] is not None
     }
-    return theme.preset(preset, caption=not options["no_caption"], **given)
+    if options["caption"] is not None:
+        given["caption"] = options["caption"]
+    return theme.preset(preset, **given)
 
 
 @grammar.command(
@@ -80,7 +82,19 @@ def _look(preset: str, options: dict[str, Any]) -> Look:
     help="Mark a range, such as 0x1c0-0x2000=cavity; may be repeated.",
 )
 @click.option("--borders", is_flag=True, help="Also mark in a strip where calls begin and end.")
-@click.option("--no-caption", is_flag=True, help="Leave the provenance in the metadata only.")
+@click.option(
+    "--structure",
+    is_flag=False,
+    flag_value="",
+    default=None,
+    metavar="[FILE]",
+    help="Show the parts of the format too; FILE: ranges of your own, as for `fmrw gaps`.",
+)
+@click.option(
+    "--caption/--no-caption",
+    default=None,
+    help="Provenance below the chart, which is in the metadata in any case  [default: not on slides]",
+)
 @json_option
 def report(session: str, paths: tuple[str, ...], output: Path, **options: Any) -> Outcome:  # noqa: ANN401 - the options above
     """Write data and figures for PATHS of SESSION, or for every file it touched.
@@ -100,6 +114,7 @@ def report(session: str, paths: tuple[str, ...], output: Path, **options: Any) -
         [parse_annotation(text, size) for text in options["annotate"]],
         options["scale"],
         options["borders"],
+        False if options["structure"] is None else options["structure"] or True,
     )
     written = reports.write(trace, output, options["formats"], paths=chosen, style=style, notes=notes)
     return Outcome(

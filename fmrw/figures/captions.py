@@ -1,25 +1,21 @@
 """Captions: texts and swatches around a chart, cut or wrapped to the room there is.
 
 They are two layers. Their positions are in points and touch no scale, so that the chart's own axes can zoom below them.
-
-Limits. Widths of text are estimated from its length; no font is measured.
 """
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
 from fmrw.figures.marks import inline
+from fmrw.figures.measure import wrap
 from fmrw.text import visible
 
 if TYPE_CHECKING:
     from fmrw.figures.theme import Look
-
-_EM = 0.53  # mean width of a character of running text and hexadecimal, in ems
 
 
 @dataclass(frozen=True)
@@ -81,7 +77,7 @@ class Captions:
     def paragraph(self, x: float, y: float, width: float, text: str, **style: Any) -> float:  # noqa: ANN401 - as for `text`
         """Write lines that fit into `width`, the first one below `y`; give the lower edge of the last."""
         size = style.get("size") or self.look.text
-        for line in wrap(text, width, size):
+        for line in wrap(text, width, size, font=self.look.font):
             y += size * 1.32
             self.text(x, y, line, **style)
         return y
@@ -126,16 +122,3 @@ def _moved(row: dict[str, Any], box: Box) -> dict[str, Any]:
 
 def _places(*columns: str) -> dict[str, Any]:
     return {column[1:]: alt.expr(f"datum.{column}") for column in columns}
-
-
-def wrap(text: str, width: float, size: float) -> list[str]:
-    """Break a text into lines of about `width` points."""
-    return textwrap.wrap(visible(text), max(8, int(width / (size * _EM)))) or [""]
-
-
-def shorten(text: str, width: float, size: float) -> str:
-    """Cut the middle out of a text that is wider than `width` points."""
-    text, most = visible(text), max(8, int(width / (size * _EM)))
-    if len(text) <= most:
-        return text
-    return f"{text[: most * 2 // 3 - 1]}…{text[len(text) - most // 3 :]}"

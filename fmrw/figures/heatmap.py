@@ -22,8 +22,9 @@ import numpy as np
 from fmrw.analysis.index.tiles import Index
 from fmrw.errors import BadRange, FigureError
 from fmrw.figures import cells, grid, marks, page, render
-from fmrw.figures.captions import Box, Captions, shorten
+from fmrw.figures.captions import Box, Captions
 from fmrw.figures.classes import Classes, Scale, times_text
+from fmrw.figures.measure import shorten
 from fmrw.figures.theme import SCREEN, Look
 from fmrw.offsets import Annotation, hex_offset, range_text
 from fmrw.trace.exactness import NOTHING
@@ -306,6 +307,7 @@ def _legend(picture: Picture, box: Box, panel: Box, look: Look) -> alt.Legend | 
         legendY=round(panel.top - box.top, 2),
         title=f"times a byte was {times_text(picture.counts)}",
         titleFontWeight="bold",
+        titleLimit=0,
         columns=len(picture.counts),
         columnPadding=look.text * 1.5,
         rowPadding=look.text * 0.42,

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from fmrw.figures.captions import Box, Captions, shorten, wrap
+from fmrw.figures.captions import Box, Captions
 from fmrw.figures.chart import NotebookChart
+from fmrw.figures.measure import shorten, text_width, wrap
 from fmrw.offsets import human_size
 from fmrw.text import visible
 from fmrw.trace import exactness
@@ -150,15 +151,19 @@ def processes(events: pl.DataFrame) -> tuple[str, ...]:
 
 
 def title(captions: Captions, about: About, what: str) -> float:
-    """Write the file's name, what is shown of it and how exact that is at the top of the page; give the lower edge."""
+    """Write the file's name, what is shown of it and how exact that is at the top of the page; give the lower edge.
+
+    A long name takes two lines, then smaller type; it is never cut.
+    """
     look = captions.look
-    size, badge = round(look.text * 1.65, 1), look.text * 9 if about.page else 0
     room = look.width - 2 * look.margin
-    y = look.margin + size * 0.8
-    captions.text(
-        look.margin, y, shorten(look.title or about.name, (room - badge) * 0.94, size), size=size, bold=True
-    )
-    for line in _subtitle(what, about.exactness, room, look.text):
+    y = look.margin + (look.text * 0.4 if about.page else 0)
+    size, lines = _fitted(look.title or about.name, room, look)
+    y -= size * 0.4
+    for line in lines:
+        y += size * 1.2
+        captions.text(look.margin, y, line, size=size, bold=True)
+    for line in _subtitle(what, about.exactness, room, look):
         y += look.text * 1.45
         captions.text(look.margin, y, line, colour=look.palette.faint)
     if about.page:
@@ -166,20 +171,36 @@ def title(captions: Captions, about: About, what: str) -> float:
     return y
 
 
-def _subtitle(what: str, exactly: str, room: float, size: float) -> list[str]:
+_TITLES = ((1.65, 1), (1.45, 1), (1.25, 2), (1.05, 2), (0.9, 3), (0.75, 4), (0.6, 6), (0.5, 9), (0.4, 40))
+"""Sizes of a title, in sizes of text, and how many lines it may take in each."""
+
+
+def _fitted(text: str, room: float, look: Look) -> tuple[float, list[str]]:
+    """Choose the largest type in which a title takes few lines."""
+    for step, most in _TITLES:
+        size = round(look.text * step, 1)
+        lines = wrap(text, room, size, bold=True, font=look.font)
+        if len(lines) <= most:
+            break
+    return size, lines
+
+
+def _subtitle(what: str, exactly: str, room: float, look: Look) -> list[str]:
     """Say what is shown and how exact it is, in one line where that fits, since neither may be cut."""
     both = " · ".join(part for part in (what, exactly) if part)
     return (
         [both]
-        if len(wrap(both, room, size)) == 1
-        else [line for part in (what, exactly) if part for line in wrap(part, room, size)]
+        if len(wrap(both, room, look.text, font=look.font)) == 1
+        else [
+            line for part in (what, exactly) if part for line in wrap(part, room, look.text, font=look.font)
+        ]
     )
 
 
 def _badge(captions: Captions, text: str) -> None:
     """Put a warning on the figure's face, top right."""
     look = captions.look
-    width = len(text) * look.text * 0.58 + look.text
+    width = text_width(text, look.text, bold=True, font=look.font) + look.text
     right, top = look.width - look.margin, look.margin * 0.35
     captions.swatch(right - width, top, width, look.text * 1.5, look.palette.accent)
     captions.text(
@@ -187,12 +208,12 @@ def _badge(captions: Captions, text: str) -> None:
     )
 
 
-def provenance(about: About) -> str:
-    """Say in one sentence where a figure comes from."""
+def provenance(about: About, *, digest: bool = True) -> str:
+    """Say in one sentence where a figure comes from; on slides without the content's hash, which stands in the metadata."""
     parts = [
         visible(about.name),
         size_text(about.size),
-        f"SHA-256 {about.sha256}" if about.sha256 else "",
+        f"SHA-256 {about.sha256}" if about.sha256 and digest else "",
         f"command: {visible(about.command)}" if about.command else "",
         f"capture: {about.capture}" if about.capture else "",
         about.date.strftime("%Y-%m-%d %H:%M:%S UTC") if about.date else "",
@@ -219,12 +240,14 @@ Section = tuple[str, list[str]]
 """A heading and paragraphs."""
 
 _SIZES = (1, 0.93, 0.86, 0.8, 0.74)
+_BODY = 0.9  # size of a paragraph against that of its heading
 
 
 def sections(captions: Captions, place: Box, told: Sequence[Section]) -> None:
     """Write sections below each other, in the largest type that fits; what does not fit even in small type is left out."""
     text = captions.look.text
-    for size in (text * step for step in _SIZES):
+    sizes = [text * step for step in _SIZES if text * step * _BODY >= captions.look.least]
+    for size in sizes or [text]:
         draft = Captions(captions.look)
         if _written(draft, place, told, size) <= place.bottom:
             captions.texts += draft.texts
@@ -240,7 +263,7 @@ def _written(captions: Captions, place: Box, told: Sequence[Section], size: floa
             place.left, y + size * 0.6, place.width, heading, bold=True, size=round(size, 1)
         )
         for each in paragraphs:
-            y = captions.paragraph(place.left, y, place.width, each, size=round(size * 0.9, 1))
+            y = captions.paragraph(place.left, y, place.width, each, size=round(size * _BODY, 1))
     return y
 
 
@@ -256,7 +279,8 @@ def footer(captions: Captions, about: About) -> float:
     if not look.caption:
         return look.height - look.margin * 0.6
     room = look.width - 2 * look.margin
-    lines = wrap(_cut(provenance(about)), room, look.small)[:_FOOT_LINES]
+    said = _cut(provenance(about, digest=not look.least))
+    lines = wrap(said, room, look.small, font=look.font)[:_FOOT_LINES]
     top = look.height - look.margin * 0.6 - len(lines) * look.small * 1.3
     for number, line in enumerate(lines, 1):
         y = top + number * look.small * 1.3
@@ -299,7 +323,7 @@ def assemble(
 def config(look: Look) -> dict[str, Any]:
     """Give fonts and colours of everything Vega draws by itself."""
     palette = look.palette
-    labels = {"labelFontSize": look.text * 0.9, "titleFontSize": look.text, "labelColor": palette.ink}
+    labels = {"labelFontSize": look.label, "titleFontSize": look.text, "labelColor": palette.ink}
     line = {"domainColor": palette.faint, "tickColor": palette.faint, "gridColor": palette.untouched}
     return {
         "background": palette.paper,

@@ -14,8 +14,10 @@ import altair as alt
 import polars as pl
 
 from fmrw.figures import marks, page, thinning, wide
-from fmrw.figures.captions import Box, Captions, shorten
+from fmrw.figures.captions import Box, Captions
 from fmrw.figures.heatmap import check_annotations
+from fmrw.figures.measure import shorten
+from fmrw.figures.runs import run_colours
 from fmrw.figures.theme import SCREEN, Look
 from fmrw.offsets import hex_offset
 from fmrw.text import visible
@@ -33,6 +35,7 @@ _TITLES = {"time": "seconds since the first access", "order": "number of the acc
 _STEPS: dict[str, dict[str, Any]] = {"time": {}, "order": {"tickMinStep": 1}}  # there is no half access
 _PARTING = 1.1
 _PROCESSES = 6
+_OTHERS = "others"
 _COLUMNS = ("seq", "time", "op", "start", "end", "fidelity", "handle", "pid", "process")
 
 
@@ -100,7 +103,7 @@ def _plot(
     ops = tuple(op for op in ("read", "write") if (moved["op"] == op).any()) or ("read",)
     plane = _Plane(about.size, ops, across, moved["t2"].max() or 1)  # type: ignore[arg-type] # a number
     shown = thinning.thin(moved, about.size, plane.last, wide.MOST_MARKS // 2)
-    kinds = dict(zip(sorted(shown.rows["kind"].unique().to_list()), look.palette.classes, strict=False))
+    kinds = _colours(sorted(shown.rows["kind"].unique().to_list()), about, look)
     captions = Captions(look)
     seeks = across == "order" and shown.seeks.height
     notes = [
@@ -129,6 +132,12 @@ def _plot(
     return page.assemble(layers, captions, box, about, what)
 
 
+def _colours(kinds: Sequence[str], about: About, look: Look) -> dict[str, str]:
+    """Give each program its colour; who is no single program is grey."""
+    grey = {kind: look.palette.several for kind in kinds if kind in (thinning.SEVERAL, _OTHERS)}
+    return run_colours((kind for kind in kinds if kind not in grey), about, look) | grey
+
+
 def _placed(moved: pl.DataFrame, across: Across) -> pl.DataFrame:
     """Add `t`, `t2`, where an access stands across, and `kind`, the process it is coloured by."""
     moved = moved if moved["seq"].is_sorted() else moved.sort("seq")
@@ -144,8 +153,8 @@ def _kind(moved: pl.DataFrame) -> pl.Expr:
     ranked = pairs.sort("len", "process", "pid", descending=[True, False, False])
     shown = ranked.head(_PROCESSES).select("process", "pid").rows()
     names = [visible(f"{name} [{pid}]") for name, pid in shown]
-    named = pl.Enum([*dict.fromkeys([*names, "others"])])
-    kind = pl.lit("others", named)
+    named = pl.Enum([*dict.fromkeys([*names, _OTHERS])])
+    kind = pl.lit(_OTHERS, named)
     for name, (process, pid) in zip(names, shown, strict=True):
         own = pl.col("process").eq_missing(process) & pl.col("pid").eq_missing(pid)
         kind = pl.when(own).then(pl.lit(name, named)).otherwise(kind)

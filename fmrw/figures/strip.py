@@ -19,6 +19,7 @@ from fmrw.analysis.structure.crosstab import CLASSES
 from fmrw.errors import FigureError
 from fmrw.figures import page, tracks, wide
 from fmrw.figures.classes import Classes, Scale, times_text
+from fmrw.figures.runs import run_colours, run_labels
 from fmrw.figures.theme import SCREEN, Look
 from fmrw.figures.tracks import Span, Track
 from fmrw.offsets import human_size, range_text
@@ -34,10 +35,8 @@ if TYPE_CHECKING:
     from fmrw.figures.page import About
     from fmrw.offsets import Annotation
 
-_MOST_LEVELS = 3
 _MOST_LANES = 24
-_MOST_TOLD = 10  # lanes up to which a legend repeats their names; of more it would take half the page
-_PARTS = 2_000  # named ranges drawn per level, and call borders drawn each by itself
+_PARTS = 2_000  # call borders drawn each by itself
 
 
 def strip(
@@ -75,12 +74,12 @@ def strip(
     )
     gaps, width = wide.thinned(ranges.complement(moved.filter(op="read"), about.size), about.size, 3_000)
     never = [Span(start, end, "never read", _gap_label(start, end)) for start, end in gaps.iter_rows()]
-    rows = [*_structure(structure), Track("reads", read, 1.6)]
-    rows += [Track("writes", written, 1.0)] if written else []
+    rows = [Track("reads", read, 1.6, thinnest=0)]
+    rows += [Track("writes", written, 1.0, thinnest=0)] if written else []
     rows += [Track("never read", never, 0.8), _scale_bar(about.size)]
-    shown = kinds | more | {"never read": look.palette.faint}
-    hidden = {"part": _tint(look, 0), "next part": _tint(look, 1), "scale": look.palette.ink}
-    times = times_text(op for op, found in (("read", read), ("write", written)) if found) or "read"
+    shown = kinds | more
+    hidden = {"scale": look.palette.ink, "never read": look.palette.unread}
+    times = times_text(op for op, found in (("read", read), ("write", written)) if found) or "requested"
     notes = [
         page.capture_text(about),
         f"colour: the most times any one byte of the column was {times}",
@@ -101,6 +100,7 @@ def strip(
         notes=notes,
         hidden=hidden,
         annotations=annotations,
+        structure=structure,
     )
 
 
@@ -108,6 +108,8 @@ def lanes(
     runs: Mapping[str, pl.DataFrame] | pl.DataFrame,
     about: About,
     *,
+    commands: Mapping[str, str] | None = None,
+    structure: pl.DataFrame | None = None,
     annotations: Sequence[Annotation] = (),
     look: Look = SCREEN,
 ) -> alt.LayerChart:
@@ -116,7 +118,11 @@ def lanes(
     Parameters
     ----------
     runs
-        Events of the same file by name of the run; or one frame, for a lane per process.
+        Events of the same file by name of the run; or one frame, for a lane per process, named "7z [4711]".
+    commands
+        Command lines by name of the run, which then stand before the lanes instead of it.
+    structure
+        Named ranges of the format, `start, end, name, depth`, to show above.
 
     Raises
     ------
@@ -136,27 +142,35 @@ def lanes(
         for name, own in sets.items()
     }
     most = wide.MOST_MARKS // (2 * len(sets) + 1)
-    colours = _lane_colours(list(sets), look)
+    called = run_labels(sets, commands or {})
     rows, widest = [], 0
     for name, own in sets.items():
         spans, width = _spans(own, name, about.size, most)
-        rows.append(Track(_share(name, own, about.size), spans))
+        rows.append(Track(called[name], spans, share=_share(own, about.size)))
         widest = max(widest, width)
     only = [span for name, own in alone.items() for span in _spans(own, name, about.size, most)[0]]
-    rows.append(Track("only this one", sorted(only)))
-    rows.append(Track(_share("nobody", nobody, about.size), _spans(nobody, "nobody", about.size, most)[0]))
-    nobody_only, told = {"nobody": look.palette.faint}, len(named) <= _MOST_TOLD
-    notes = [page.capture_text(about), wide.joined_note(widest)]
+    single = pl.concat(list(alone.values()))
+    if len(sets) > 1:
+        rows.append(Track("only one of them", sorted(only), share=_share(single, about.size)))
+    rows.append(
+        Track("nobody", _spans(nobody, _NOBODY, about.size, most)[0], share=_share(nobody, about.size))
+    )
+    explained = "“only one of them”: requested by a single program, in its colour" if len(sets) > 1 else ""
+    notes = [explained, page.capture_text(about), wide.joined_note(widest)]
     return tracks.draw(
         rows,
-        colours | nobody_only if told else nobody_only,
+        {},
         about,
         look,
         what="who requested which bytes",
         notes=notes,
-        hidden=None if told else {visible(name): colour for name, colour in colours.items()},
+        hidden=run_colours(sets, about, look) | {_NOBODY: look.palette.unread},
+        structure=structure,
         annotations=annotations,
     )
+
+
+_NOBODY = "nobody at all"  # a kind no program can be called
 
 
 def crosstab(table: pl.DataFrame, about: About, *, look: Look = SCREEN) -> alt.LayerChart:
@@ -242,27 +256,6 @@ def _borders(places: NDArray[np.int64], size: int, columns: int) -> list[Span]:
     return [Span(int(edges[a]), int(edges[b]), "call border") for a, b in cuts.reshape(-1, 2).tolist()]
 
 
-def _structure(structure: pl.DataFrame | None) -> list[Track]:
-    """Make a track per depth, neighbours in two tints."""
-    if structure is None or structure.is_empty():
-        return []
-    levels = sorted(structure["depth"].unique().to_list())[:_MOST_LEVELS]
-    made: list[Track] = []
-    for level in levels:
-        parts = structure.filter(depth=level).sort("start").head(_PARTS)
-        named = parts.select("start", "end", "name").iter_rows()
-        spans = [
-            Span(start, end, ("part", "next part")[n % 2], name) for n, (start, end, name) in enumerate(named)
-        ]
-        made.append(Track(("format", "parts", "inner parts")[len(made)], spans, 0.8, ground=False))
-    return made
-
-
-def _tint(look: Look, number: int) -> str:
-    dark = look.palette.paper < "#8"
-    return (("#3a4452", "#566479") if dark else ("#d5dae1", "#b9c2cd"))[number]
-
-
 def _gap_label(start: int, end: int) -> str:
     return f"{range_text(start, end)} ({human_size(end - start)})"
 
@@ -280,15 +273,11 @@ def _processes(events: pl.DataFrame) -> dict[str, pl.DataFrame]:
     return {f"{name} [{pid}]": part for (name, pid), part in parts.items()} or {"nobody yet": moved}
 
 
-def _lane_colours(names: Sequence[str], look: Look) -> dict[str, str]:
-    return {name: look.palette.classes[i % len(look.palette.classes)] for i, name in enumerate(names)}
-
-
 def _spans(own: pl.DataFrame, kind: str, size: int, most: int) -> tuple[list[Span], int]:
     found, width = wide.thinned(own, size, most)
     return [Span(start, end, kind) for start, end in found.iter_rows()], width
 
 
-def _share(name: str, own: pl.DataFrame, size: int) -> str:
+def _share(own: pl.DataFrame, size: int) -> str:
     inside = int(ranges.coverage(own, size)["covered"].item())
-    return f"{name}  {inside / size if size else 0:.1%}"
+    return f"{inside / size if size else 0:.1%}"

@@ -4,8 +4,8 @@ A `Look` is a value. Presets are looks; `dataclasses.replace(look, width=…)` m
 of the whole figure in points (1/72 inch), so type keeps its size on paper whatever is drawn.
 
 Colours. Reads are blue, writes orange: the pair that deuteranopes, protanopes and tritanopes all tell apart. Within
-each, five classes step evenly in luminance, so that order survives greyscale print, and the paper of untouched bytes
-is one step further. Where both meet, position tells them apart too (reads above, writes below), since two hues of one
+each, five classes step evenly in luminance, so that order survives greyscale print. Every class, and every program, stands out from the ground of
+untouched bytes by 3:1, the contrast WCAG 2.2 asks of graphics (1.4.11), in colour, in grey and as colour-blind people see it. Where both meet, position tells them apart too (reads above, writes below), since two hues of one
 luminance are one grey. Programs have twelve colours (`fmrw.figures.programs`), found by search: the least difference between any two is as large
 as could be found for normal sight and all three deficiencies at once, the first eight lying further apart. A test
 computes CIEDE2000 as Machado et al. (2009) simulate deficiencies: at least 10 everywhere.
@@ -32,7 +32,8 @@ CLASSES = 5
 class Palette:
     """Colours of one background.
 
-    `reads` and `writes` go from one access to the most. `programs` are twelve that lie apart; ask `fmrw.figures.programs` which is whose.
+    `reads` and `writes` go from one access to the most. `unread` is what nobody read, where that has a mark of its own, `several` what more than
+    one program read, `parts` two tints for neighbouring parts of a format. `programs` are twelve that lie apart; ask `fmrw.figures.programs` which is whose.
     """
 
     paper: str
@@ -40,6 +41,9 @@ class Palette:
     faint: str
     untouched: str
     accent: str
+    unread: str
+    several: str
+    parts: tuple[str, str]
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     classes: tuple[str, ...]
@@ -54,10 +58,13 @@ LIGHT = Palette(
     paper="#ffffff",
     ink="#1b1f24",
     faint="#626b76",
-    untouched="#e4e8ec",
+    untouched="#f3f5f8",
     accent="#b3005e",
-    reads=("#a5cdea", "#66a5d9", "#2f7dbf", "#14568f", "#0a2f55"),
-    writes=("#f9c27b", "#ec9130", "#c86a0c", "#944700", "#552600"),
+    unread="#1b1f24",
+    several="#868b93",
+    parts=("#d5dae1", "#b9c2cd"),
+    reads=("#2088d8", "#0068c8", "#0048a0", "#002078", "#001828"),
+    writes=("#c07020", "#a85008", "#883000", "#482000", "#201000"),
     classes=("#0b5fa5", "#e69f00", "#111111", "#56b4e9", "#d55e00", "#009e73", "#cc79a7"),
     programs=(
         "#5a78ff", "#c34b78", "#00694b", "#8700d2", "#785a00", "#002d78", "#699600", "#5a1e0f",
@@ -68,10 +75,13 @@ DARK = Palette(
     paper="#14171c",
     ink="#f2f4f7",
     faint="#9aa4b1",
-    untouched="#2a2f37",
+    untouched="#23272e",
     accent="#ff7ac0",
-    reads=("#1f5a8c", "#2f86c1", "#57aee5", "#9bd0f2", "#e0f2fd"),
-    writes=("#8a4a08", "#b96a10", "#e08f2c", "#f6bd72", "#fde9cd"),
+    unread="#f2f4f7",
+    several="#8b929c",
+    parts=("#3a4452", "#566479"),
+    reads=("#0068f8", "#3890d0", "#48b0ff", "#a0d0ff", "#d8f0ff"),
+    writes=("#b86820", "#e08008", "#f8a068", "#ffc830", "#ffe8d8"),
     classes=("#3d9be0", "#e69f00", "#f5f5f5", "#8fd3ff", "#d8480f", "#1fb58f", "#e39ac4"),
     programs=(
         "#5ab4ff", "#ff5a78", "#96fff0", "#5a69ff", "#5a871e", "#967896", "#c3ff00", "#ffe1b4",
@@ -96,6 +106,8 @@ class Look:
         Instead of the file's name.
     caption
         Whether provenance stands in small type below the chart. It is in the metadata in any case.
+    least
+        Points of the smallest type on the face; slides have one, and no hash of the content.
     """
 
     width: float = 842
@@ -105,6 +117,7 @@ class Look:
     palette: Palette = field(default=LIGHT, repr=False)
     title: str | None = None
     caption: bool = True
+    least: float = 0
 
     @property
     def fonts(self) -> str:
@@ -116,7 +129,12 @@ class Look:
     @property
     def small(self) -> float:
         """Size of small type."""
-        return round(self.text * 0.76, 1)
+        return max(round(self.text * 0.76, 1), self.least)
+
+    @property
+    def label(self) -> float:
+        """Size of labels: of axes, legends and what stands in a chart."""
+        return max(round(self.text * 0.9, 1), self.least)
 
     @property
     def margin(self) -> float:
@@ -134,12 +152,12 @@ SCREEN = Look()
 
 PRESETS: Mapping[str, Look] = {
     "page": SCREEN,
-    "slide-16x9": Look(width=960, height=540, text=13),
-    "slide-4x3": Look(width=960, height=720, text=15),
+    "slide-16x9": Look(width=960, height=540, text=20, least=18, caption=False),
+    "slide-4x3": Look(width=960, height=720, text=20, least=18, caption=False),
     "paper-column": Look(width=252, height=470, text=7.5),
     "paper-page": Look(width=510, height=360, text=8),
     "poster": Look(width=1684, height=1190, text=22),
-    "dark": Look(width=960, height=540, text=13, palette=DARK),
+    "dark": Look(width=960, height=540, text=20, least=18, caption=False, palette=DARK),
 }
 """Looks by name."""
 

@@ -6,49 +6,42 @@ looks.
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
 from fmrw.figures import marks, page, wide
-from fmrw.figures.captions import Box, Captions, shorten
+from fmrw.figures.captions import Box, Captions
 from fmrw.figures.heatmap import check_annotations
+from fmrw.figures.measure import shorten, text_width, widest
+from fmrw.figures.overlays import (
+    MARKED,
+    NEXT_PART,
+    PART,
+    Span,
+    Track,
+    beside,
+    format_tracks,
+    label_after,
+    marked_tracks,
+)
 from fmrw.offsets import range_text
 from fmrw.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    import polars as pl
+
     from fmrw.figures.page import About
     from fmrw.figures.theme import Look
     from fmrw.offsets import Annotation
 
+__all__ = ["Span", "Track", "draw", "ink_on"]
+
 PARTING = 0.22  # between tracks, as a part of a track's height
-_THINNEST = 0.8  # points a span is drawn wide at least, so that one byte shows in any file
-_LONGEST_NAME = 26
-
-
-class Span(NamedTuple):
-    """A range of bytes and what it is; `low` and `high` say which part of the track's height it fills."""
-
-    start: int
-    end: int
-    kind: str
-    label: str = ""
-    low: float = 0
-    high: float = 1
-
-
-@dataclass
-class Track:
-    """A row of the chart."""
-
-    name: str
-    spans: Sequence[Span] = field(default_factory=list)
-    height: float = 1
-    ground: bool = True
+_NAMES = 0.3  # of the page's width, at most, for names
 
 
 def draw(
@@ -61,6 +54,7 @@ def draw(
     notes: Sequence[str] = (),
     hidden: Mapping[str, str] | None = None,
     annotations: Sequence[Annotation] = (),
+    structure: pl.DataFrame | None = None,
 ) -> alt.LayerChart:
     """Draw tracks on a page.
 
@@ -74,36 +68,57 @@ def draw(
         Colours of kinds that need no legend.
     annotations
         Named ranges, above all tracks.
+    structure
+        Named ranges of the file's format, `start, end, name, depth`, at the very top.
     """
     check_annotations(annotations, about)
-    if annotations:
-        tracks = [
-            Track("marked", [Span(*each[:2], "marked", each[2]) for each in annotations], 0.7, ground=False),
-            *tracks,
-        ]
     captions = Captions(look)
-    names = [shorten(track.name, _LONGEST_NAME * look.text * 0.53, look.text) for track in tracks]
-    left = look.text * (1.8 + 0.5 * max(len(name) for name in names))
-    box = wide.place(captions, about, what, notes, left=left, kinds=kinds)
+    above = format_tracks(structure)
+    columns = _columns([*above, *tracks, *([Track(MARKED)] if annotations else [])], look)
+    box = wide.place(captions, about, what, notes, left=columns.left, kinds=kinds)
+    tracks = [*above, *marked_tracks(annotations, about.size, box.width, look), *tracks]
     kinds = {visible(kind): colour for kind, colour in kinds.items()}
-    colours = {**kinds, **(hidden or {}), "marked": look.palette.accent}
-    tops = _tops(tracks)
+    own = {PART: look.palette.parts[0], NEXT_PART: look.palette.parts[1], MARKED: look.palette.accent}
+    colours = {**kinds, **{visible(kind): colour for kind, colour in (hidden or {}).items()}, **own}
+    layout = _Layout(_tops(tracks), tracks, about.size, box)
+    _name(captions, layout, columns)
     rows = [
-        row for track, top in zip(tracks, tops, strict=True) for row in _rows(track, top, about.size, box)
+        row
+        for track, top in zip(tracks, layout.tops, strict=True)
+        for row in _rows(track, top, about.size, box)
     ]
     layers = [
-        _grounds(tracks, tops, about, look),
-        _spans(rows, kinds, colours, _Layout(tops, tracks, names, about.size, box), look),
+        _grounds(tracks, layout.tops, about, look),
+        _spans(rows, kinds, colours, layout, look),
         *_labels(rows, colours, about.size, box, look),
     ]
     return page.assemble(layers, captions, box, about, what)
 
 
 @dataclass(frozen=True)
+class _Columns:
+    """Widths of names and shares before the tracks, in points."""
+
+    names: float
+    shares: float
+    text: float
+
+    @property
+    def left(self) -> float:
+        """Room for both."""
+        return self.names + self.shares + self.text * 0.7
+
+
+def _columns(tracks: Sequence[Track], look: Look) -> _Columns:
+    names = widest((visible(track.name) for track in tracks), look.label, font=look.font)
+    shares = widest((track.share for track in tracks), look.label, font=look.font)
+    return _Columns(min(names, look.width * _NAMES), shares + look.text * 0.6 if shares else 0, look.text)
+
+
+@dataclass(frozen=True)
 class _Layout:
     tops: Sequence[float]
     tracks: Sequence[Track]
-    names: Sequence[str]
     size: int
     box: Box
 
@@ -114,11 +129,25 @@ class _Layout:
     def text(self, look: Look) -> float:
         """Give the size in which every track's name has a line of its own."""
         line = self.box.height / self.height * min(track.height + PARTING for track in self.tracks)
-        return round(min(look.text * 0.9, line / 1.05), 1)
+        return round(min(look.label, line / 1.05), 1)
 
     @property
     def height(self) -> float:
         return self.tops[-1] + self.tracks[-1].height
+
+
+def _name(captions: Captions, layout: _Layout, columns: _Columns) -> None:
+    """Write names and shares before the tracks."""
+    look, box = captions.look, layout.box
+    size = layout.text(look)
+    right = box.left - look.text * 0.5
+    for track, centre in zip(layout.tracks, layout.centres, strict=True):
+        y = box.top + centre / layout.height * box.height + size * 0.36
+        name = shorten(track.name, columns.names + look.text * 0.2, size, font=look.font)
+        if name:
+            captions.text(right - columns.shares, y, name, size=size, align="right")
+        if track.share:
+            captions.text(right, y, track.share, size=size, align="right")
 
 
 def _tops(tracks: Sequence[Track]) -> list[float]:
@@ -129,7 +158,7 @@ def _tops(tracks: Sequence[Track]) -> list[float]:
 
 
 def _rows(track: Track, top: float, size: int, box: Box) -> Iterable[dict[str, Any]]:
-    thinnest = size * _THINNEST / box.width
+    thinnest = size * track.thinnest / box.width
     for span in track.spans:
         x = min(span.start, max(size - thinnest, 0))  # a place at the very end shows as well
         yield {
@@ -149,7 +178,9 @@ def _grounds(tracks: Sequence[Track], tops: Sequence[float], about: About, look:
         for track, top in zip(tracks, tops, strict=True)
         if track.ground
     ]
-    return marks.rectangles(rows, fill=look.palette.untouched)
+    return marks.rectangles(
+        rows, fill=look.palette.untouched, stroke=look.palette.faint, strokeWidth=0.4, strokeOpacity=0.6
+    )
 
 
 def _spans(
@@ -162,14 +193,9 @@ def _spans(
     chosen = wide.choose()
     zoom = alt.selection_interval(name="zoom", bind="scales", encodings=["x"])
     scale = alt.Scale(domain=list(colours), range=list(colours.values()))
-    lookup = json.dumps(
-        {f"{centre:g}": name for centre, name in zip(layout.centres, layout.names, strict=True)}
-    )
     y_axis = alt.Axis(
-        values=layout.centres, labelExpr=f"{lookup}[datum.value]", title=None, domain=False, ticks=False, grid=False,
-        labelPadding=look.text * 0.6, labelLimit=0, labelOverlap=False, labelFontSize=layout.text(look),
-        tickCount=len(layout.centres),  # or Vega drops every other value
-    )  # fmt: skip
+        values=layout.centres, labels=False, title=None, domain=False, ticks=False, grid=False
+    )  # names are captions, which have two columns
     chart: alt.Chart = (
         alt.Chart(marks.inline(rows))
         .mark_rect(clip=True)
@@ -183,10 +209,12 @@ def _spans(
             y=alt.Y("y:Q", scale=alt.Scale(domain=[0, layout.height], nice=False, reverse=True), axis=y_axis),
             y2=alt.Y2("y2:Q"),
             color=alt.Color("kind:N", scale=scale, legend=wide.legend(kinds, layout.box, look)),
-            opacity=alt.OpacityValue(**alt.condition(chosen, alt.value(1), alt.value(0.08))),
+            opacity=alt.OpacityValue(**alt.condition(chosen, alt.value(1), alt.value(0.08)))
+            if kinds
+            else alt.OpacityValue(1),
             tooltip=[alt.Tooltip("bytes:N"), alt.Tooltip("kind:N"), alt.Tooltip("label:N")],
         )
-        .add_params(chosen, zoom)
+        .add_params(*([chosen] if kinds else []), zoom)
     )
     return chart
 
@@ -195,36 +223,27 @@ def _labels(
     rows: list[dict[str, Any]], colours: Mapping[str, str], size: int, box: Box, look: Look
 ) -> list[alt.Chart]:
     """Write the names of spans that have room for them; marked ranges get theirs in any case, beside them."""
-    inside, beside = [], []
+    inside, outside = [], []
     for row in rows:
         if not row["label"]:
             continue
-        width = (row["x2"] - row["x"]) / max(size, 1) * box.width
-        text = shorten(row["label"], max(width, look.text * 10), look.text * 0.85)
+        width = (row["x2"] - row["x"]) / max(size, 1) * box.width - look.text * 0.5
+        text = shorten(row["label"], width, look.label, font=look.font)
         middle = (row["y"] + row["y2"]) / 2
-        if len(text) * look.text * 0.5 < width:
-            inside.append(
-                {
-                    "x": (row["x"] + row["x2"]) / 2,
-                    "y": middle,
-                    "label": text,
-                    "ink": ink_on(colours[row["kind"]]),
-                }
-            )
-        elif row["kind"] == "marked":
-            beside.append(_beside(row, text, middle, size))
-    style: dict[str, Any] = {
-        "fontSize": round(look.text * 0.85, 1),
-        "baseline": "middle",
-        "clip": True,
-        "tooltip": None,
-    }
+        if text_width(text, look.label, font=look.font) < width and _telling(text, row["label"]):
+            ink = ink_on(colours[row["kind"]])
+            inside.append({"x": (row["x"] + row["x2"]) / 2, "y": middle, "label": text, "ink": ink})
+        elif row["kind"] == MARKED:
+            after = label_after(row["x2"] / max(size, 1) * box.width, box.width)
+            place = {"x": row["x2"] if after else row["x"], "align": "left" if after else "right"}
+            outside.append({**place, "y": middle, "label": beside(row["label"], look)})
+    style: dict[str, Any] = {"fontSize": look.label, "baseline": "middle", "clip": True, "tooltip": None}
     charts: list[alt.Chart] = []
     if inside:
         text = alt.Chart(marks.inline(inside)).mark_text(fill=alt.expr("datum.ink"), **style)
         charts.append(text.encode(alt.X("x:Q"), alt.Y("y:Q"), alt.Text("label:N")))
     for align, shift in (("left", 4), ("right", -4)):
-        some = [row for row in beside if row["align"] == align]
+        some = [row for row in outside if row["align"] == align]
         if some:
             charts += marks.labels(
                 some, look.palette.paper, look.palette.accent, align=align, dx=shift, **style
@@ -232,14 +251,12 @@ def _labels(
     return charts
 
 
-def _beside(row: dict[str, Any], text: str, middle: float, size: int) -> dict[str, Any]:
-    after = row["x2"] < size * 0.7
-    return {
-        "x": row["x2"] if after else row["x"],
-        "y": middle,
-        "label": text,
-        "align": "left" if after else "right",
-    }
+def _telling(text: str, label: str) -> bool:
+    """Say whether enough of a label is left to be worth writing."""
+    return text == label or len(text) > _LEAST_TELLING
+
+
+_LEAST_TELLING = 9
 
 
 def ink_on(colour: str) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from fmrw.figures import page
-from fmrw.figures.captions import Box, Captions, wrap
+from fmrw.figures.captions import Box, Captions
+from fmrw.figures.measure import widest, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -23,7 +24,7 @@ MOST_MARKS = 10_000
 _TICKS = 8
 _NOTE_LINES = 3
 _ROW = 1.45  # height of a row of the legend, in sizes of text
-_LONGEST = 34  # characters of a legend's entry that are shown
+_LONGEST = 18  # widest entry of a legend that is shown whole, in sizes of text
 
 
 def place(
@@ -34,6 +35,8 @@ def place(
     *,
     left: float,
     kinds: Collection[str],
+    right: float = 0,
+    above: float = 0,
 ) -> Box:
     """Write everything around a wide chart and give the place that is left for it.
 
@@ -49,18 +52,24 @@ def place(
         Room for the labels of the vertical axis.
     kinds
         Entries of the legend.
+    right
+        Room for what stands to the right of the chart.
+    above
+        Room between legend and chart.
     """
     look = captions.look
     edge = look.margin + left
-    rows = _legend_rows(kinds, look.width - look.margin - edge, look)
-    top = page.title(captions, about, what) + look.text * (2.25 + _ROW * rows)
+    width = look.width - look.margin - right - edge
+    rows = _legend_rows(kinds, width, look)
+    parting = 1.0 + _ROW * rows + (0.6 if rows else 0)
+    top = page.title(captions, about, what) + look.text * parting + above
     bottom = page.footer(captions, about)
-    room, size = look.width - 2 * look.margin, round(look.text * 0.9, 1)
-    lines = wrap(" · ".join(note for note in notes if note), room, size)[:_NOTE_LINES]
-    first = bottom - look.text * 0.5 - len(lines) * size * 1.32
+    room, size = look.width - 2 * look.margin, look.label
+    lines = wrap(" · ".join(note for note in notes if note), room, size, font=look.font)[:_NOTE_LINES]
+    first = bottom - look.text * 0.4 - len(lines) * size * 1.32
     for number, line in enumerate(lines, 1):
         captions.text(look.margin, first + number * size * 1.32, line, size=size)
-    return Box(edge, top, look.width - look.margin - edge, first - look.text * 3.6 - top)
+    return Box(edge, top, width, first - look.text * 2.9 - top)
 
 
 def byte_axis(scale: str, title: str, **changes: Any) -> alt.Axis:  # noqa: ANN401 - properties of altair's axis
@@ -93,20 +102,21 @@ def legend(kinds: Mapping[str, str], box: Box, look: Look, **changes: Any) -> al
         orient="none",
         direction="horizontal",
         legendX=0,
-        legendY=round(-look.text * (1.15 + _ROW * rows), 2),
+        legendY=round(-look.text * (0.9 + _ROW * rows), 2),
         title=None,
         values=list(kinds),
         columns=columns,
         columnPadding=look.text,
+        rowPadding=look.text * _ROW - look.label,
         symbolSize=look.text**2 * 0.8,
-        labelLimit=look.text * 0.52 * _LONGEST,
+        labelLimit=look.text * _LONGEST,
         **changes,
     )
 
 
 def _legend_columns(kinds: Collection[str], width: float, look: Look) -> int:
-    widest = max((min(len(kind), _LONGEST) for kind in kinds), default=0) * look.text * 0.52 + look.text * 2.5
-    return max(1, min(len(kinds), int(width / widest)))
+    entry = min(widest(kinds, look.label, font=look.font), look.text * _LONGEST) + look.text * 2.4
+    return max(1, min(len(kinds), int(width / entry)))
 
 
 def _legend_rows(kinds: Collection[str], width: float, look: Look) -> int:

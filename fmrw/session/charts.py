@@ -14,10 +14,13 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from fmrw.capture.system.proc import descriptor_path
 from fmrw.errors import BadInput, FigureError
 from fmrw.figures.page import About
 from fmrw.figures.theme import SCREEN, Look
+from fmrw.session import questions
 from fmrw.session.identity import sha256, unchanged
 from fmrw.text import visible
 
@@ -68,6 +71,26 @@ def _content(trace: Recording, path: str) -> Iterator[int]:
         os.close(fd)
 
 
+def _parts(trace: Recording, path: str, options: dict[str, Any]) -> pl.DataFrame | None:
+    """Take the option `structure` out: the format's named ranges where it asks for them, True or a file of one's own."""
+    asked = options.pop("structure", None)
+    if asked is None or asked is False:
+        return None
+    return questions.structure_of(trace, path, None if asked is True else asked)
+
+
+def commands(trace: Recording) -> dict[str, str]:
+    """Give the command line of each process by its name in a figure, "7z [4711]"."""
+    named = trace.processes.select("name", "pid", "cmdline").drop_nulls().filter(pl.col("cmdline") != "")
+    return {f"{name} [{pid}]": _short(cmdline) for name, pid, cmdline in named.iter_rows()}
+
+
+def _short(command: str) -> str:
+    """Leave the folder of the program out of a command line."""
+    program, blank, rest = command.partition(" ")
+    return f"{program.rpartition('/')[2] or program}{blank}{rest}"
+
+
 def _heatmap(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
     from fmrw.figures.heatmap import heatmap  # noqa: PLC0415 - each chart imports what it needs
 
@@ -77,7 +100,7 @@ def _heatmap(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # 
 def _strip(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
     from fmrw.figures.strip import strip  # noqa: PLC0415 - each chart imports what it needs
 
-    return strip(trace.of(path), about(trace, path), **options)
+    return strip(trace.of(path), about(trace, path), structure=_parts(trace, path, options), **options)
 
 
 def _timeline(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
@@ -95,7 +118,13 @@ def _access_order(trace: Recording, path: str, **options: Any) -> alt.LayerChart
 def _lanes(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
     from fmrw.figures.strip import lanes  # noqa: PLC0415 - each chart imports what it needs
 
-    return lanes(trace.of(path), about(trace, path), **options)
+    return lanes(
+        trace.of(path),
+        about(trace, path),
+        commands=commands(trace),
+        structure=_parts(trace, path, options),
+        **options,
+    )
 
 
 def _entropy(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own

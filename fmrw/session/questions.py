@@ -62,16 +62,30 @@ def crosstab(trace: Recording, path: str, described: str | os.PathLike[str] | No
     """Set what a format describes against what was read; see `Trace.crosstab`."""
     from fmrw.analysis import structure  # noqa: PLC0415 - as above
 
-    if described is not None:
-        parts = structure.structure_from(os.fspath(described))
-    else:
-        with content_of(trace, path) as content:
-            if content is None:
-                raise BadInput(
-                    f"the content of {visible(path)} is not at hand; give its ranges with --structure FILE."
-                )
-            parts = structure.structure(content)
+    parts = structure_of(trace, path, described)
     return structure.crosstab(parts, trace.coverage(path), trace.size(path))
+
+
+def structure_of(
+    trace: Recording, path: str, described: str | os.PathLike[str] | None = None
+) -> pl.DataFrame:
+    """Give the named ranges of a file's format, or those of a file of one's own: `start`, `end`, `name`, `depth`.
+
+    Raises
+    ------
+    BadInput
+        There is neither a file of ranges nor the content they could be taken from.
+    """
+    from fmrw.analysis import structure  # noqa: PLC0415 - as above
+
+    if described is not None:
+        return structure.structure_from(os.fspath(described))
+    with content_of(trace, path) as content:
+        if content is None:
+            raise BadInput(
+                f"the content of {visible(path)} is not at hand; give its ranges with --structure FILE."
+            )
+        return structure.structure(content)
 
 
 def violations(

@@ -21,6 +21,10 @@ class Recording(Protocol):
     def programs(self) -> tuple[str, ...]:
         """Names of all programs of the session."""
 
+    @property
+    def processes(self) -> pl.DataFrame:
+        """The processes seen."""
+
     def resolve(self, path: str) -> str:
         """Give the name under which a file stands in the events."""
 

@@ -12,7 +12,7 @@ import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -49,13 +49,16 @@ FILMS = ("html", "gif")
 WHOLE = ("perfetto",)
 KNOWN = (*DATA, *WHOLE, *FIGURES, "gif")
 CHARTS = (*drawing.CHARTS, "playback")
+STRUCTURED = ("strip", "lanes")
+"""Charts that can show the parts of a format."""
 
 
 @dataclass(frozen=True)
 class Style:
     """How figures are made: which charts, in which look, with which annotations, how many pixels per point.
 
-    `borders` adds the places where calls begin and end to a strip, which is the chart that can show them.
+    `borders` adds the places where calls begin and end to a strip, which is the chart that can show them. `structure` adds
+    the parts of the format to the charts of `STRUCTURED`: True, or a file of one's own with named ranges.
     """
 
     charts: Sequence[str] = ("heatmap",)
@@ -63,6 +66,7 @@ class Style:
     annotations: Sequence[Annotation] = ()
     scale: float = 2
     borders: bool = False
+    structure: str | bool = False
 
 
 @dataclass(frozen=True)
@@ -144,6 +148,10 @@ def _check(formats: Sequence[str], style: Style) -> None:
             raise FigureError(f"{visible(name)!r} is not a format; take some of {', '.join(KNOWN)}.")
     if style.borders and "strip" not in style.charts:
         raise FigureError("only a strip shows where calls begin and end; add `--chart strip`.")
+    if style.structure is not False and not set(STRUCTURED) & set(style.charts):
+        raise FigureError(
+            f"none of these charts shows the parts of a format; add `--chart` with some of {', '.join(STRUCTURED)}."
+        )
     for name in style.charts:
         if name not in CHARTS:
             raise FigureError(f"{visible(name)!r} is not a chart; take some of {', '.join(CHARTS)}.")
@@ -188,7 +196,9 @@ def _write_figure(trace: Trace, path: str, kind: str, name: str, style: Style, t
         return
     if name == "playback":
         raise FigureError(f"a playback moves, a {kind} does not; take html or gif.")
-    own = {"borders": True} if style.borders and name == "strip" else {}
+    own: dict[str, Any] = {"borders": True} if style.borders and name == "strip" else {}
+    if style.structure is not False and name in STRUCTURED:
+        own["structure"] = style.structure
     chart = drawing.chart(trace, path, name, look=style.look, annotations=style.annotations, **own)
     target.write_bytes(export(chart, kind, scale=style.scale))
 

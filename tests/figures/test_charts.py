@@ -18,6 +18,7 @@ from fmrw.figures import render
 from fmrw.figures.entropy import entropy
 from fmrw.figures.page import About
 from fmrw.figures.plots import access_order, timeline
+from fmrw.figures.programs import program_colours
 from fmrw.figures.strip import crosstab, lanes, strip
 from fmrw.figures.theme import LIGHT, PRESETS
 from fmrw.figures.wide import thinned
@@ -70,7 +71,7 @@ def test_strip_draws_gaps_where_they_are(events: Make, pixels: Pixels) -> None:
     chart = strip(events(("read", 0, 250), ("read", 600, 1000)), ABOUT)
     line = line_at(chart, pixels(render.pdf(chart), 3), 1, 3)
     pixel = 1 / len(line)
-    assert extent_of(line, LIGHT.faint) == pytest.approx((0.25, 0.6), abs=2 * pixel)
+    assert extent_of(line, LIGHT.unread) == pytest.approx((0.25, 0.6), abs=2 * pixel)
     assert spans(chart, "never read") == ["0xfa-0x258"]
 
 
@@ -141,7 +142,7 @@ def test_one_byte_shows_in_a_huge_file(events: Make, pixels: Pixels) -> None:
     size = 8 * 2**40
     chart = lanes({"one": events(("read", size // 2, size // 2 + 1), size=size)}, About("sparse", size))
     line = line_at(chart, pixels(render.pdf(chart), 3), 0, 3)
-    assert extent_of(line, LIGHT.classes[0])[0] == pytest.approx(0.5, abs=0.002)
+    assert extent_of(line, program_colours(["one"])["one"])[0] == pytest.approx(0.5, abs=0.002)
 
 
 def test_lanes_tell_what_only_one_read_and_what_nobody_read(events: Make, words: Words) -> None:
@@ -151,23 +152,23 @@ def test_lanes_tell_what_only_one_read_and_what_nobody_read(events: Make, words:
     only = [row for row in rows(chart) if "bytes" in row]
     counted = {
         kind: [row["bytes"] for row in only if row["kind"] == kind]
-        for kind in ("file", "7z", "empty", "nobody")
+        for kind in ("file", "7z", "empty", "nobody at all")
     }
     assert counted == {
         "file": ["0x0-0x12c", "0x0-0xc8"],
         "7z": ["0xc8-0x258", "0x12c-0x258"],
         "empty": [],
-        "nobody": ["0x258-0x3e8"],
+        "nobody at all": ["0x258-0x3e8"],
     }
     text = words(render.pdf(chart))
-    for piece in ("file 30.0%", "7z 40.0%", "empty 0.0%", "only this one", "nobody 40.0%"):
+    for piece in ("file 30.0%", "7z 40.0%", "empty 0.0%", "only one of them", "nobody 40.0%"):
         assert piece in re.sub(" +", " ", text)
 
 
 def test_lanes_of_one_recording_are_its_processes(events: Make) -> None:
     frame = pl.concat([events(("read", 0, 10)), events(("read", 5, 20), process="other", pid=7)])
     kinds = {row["kind"] for row in rows(lanes(frame, ABOUT)) if "kind" in row}
-    assert {"parser [42]", "other [7]", "nobody"} <= kinds
+    assert {"parser [42]", "other [7]", "nobody at all"} <= kinds
     with pytest.raises(FigureError, match="choose 1 to 24"):
         lanes({str(n): empty() for n in range(25)}, ABOUT)
 
@@ -212,7 +213,11 @@ def test_timeline_stands_where_and_when(events: Make, pixels: Pixels) -> None:
         x = spec["padding"]["left"] + 6 + row["x"] / 0.01 * (spec["width"] - inside)
         y = spec["padding"]["top"] + (1 - (row["y"] + row["y2"]) / 2 / 1100) * spec["height"]
         around = picture[int(y * 3), int(x * 3) - 3 : int(x * 3) + 4]
-        assert (around == [int(v) for v in bytes.fromhex(LIGHT.classes[0][1:])]).all(axis=1).any()
+        assert (
+            (around == [int(v) for v in bytes.fromhex(program_colours(["parser"])["parser"][1:])])
+            .all(axis=1)
+            .any()
+        )
 
 
 def test_reads_and_writes_have_a_half_each(events: Make, words: Words) -> None:
@@ -305,15 +310,16 @@ def test_hostile_processes_are_shown_harmless(events: Make, words: Words) -> Non
         assert "\\x1b[2J" in words(render.pdf(chart))
 
 
-@pytest.mark.parametrize("preset", ["page", "paper-column"])
+@pytest.mark.parametrize("preset", ["page", "paper-column", "slide-16x9"])
 def test_a_legend_of_many_rows_stands_above_the_chart(events: Make, preset: str) -> None:
-    frames = {f"run number {n} of the parser": events(("read", n, n + 9)) for n in range(9)}
-    spec = lanes(frames, ABOUT, look=PRESETS[preset]).to_dict()
+    look = PRESETS[preset]
+    frames = [events(("read", n, n + 9), process=f"parser number {n}", pid=n) for n in range(6)]
+    spec = timeline(pl.concat(frames), ABOUT, look=look).to_dict()
     layer = next(each for each in spec["layer"] if each.get("encoding", {}).get("color", {}).get("legend"))
     legend = layer["encoding"]["color"]["legend"]
-    rows_needed = -(-10 // legend["columns"])
-    assert -legend["legendY"] >= rows_needed * PRESETS[preset].text * 1.3
-    assert spec["padding"]["top"] + legend["legendY"] > PRESETS[preset].margin + PRESETS[preset].text * 2
+    rows_needed = -(-6 // legend["columns"])
+    assert -legend["legendY"] >= rows_needed * look.text * 1.3
+    assert spec["padding"]["top"] + legend["legendY"] > look.margin + look.text * 2
 
 
 def test_every_lane_has_its_name_however_many_there_are(events: Make, words: Words) -> None:

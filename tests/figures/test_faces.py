@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
@@ -14,6 +15,7 @@ from fmrw.analysis.structure.written import SCHEMA
 from fmrw.figures import render
 from fmrw.figures.entropy import entropy
 from fmrw.figures.heatmap import heatmap
+from fmrw.figures.measure import text_width
 from fmrw.figures.page import About
 from fmrw.figures.playback import playback
 from fmrw.figures.plots import access_order, timeline
@@ -50,6 +52,38 @@ CHARTS: dict[str, Callable[..., alt.LayerChart]] = {
 def face(chart: alt.LayerChart) -> str:
     rows = (row for rows in chart.to_dict()["datasets"].values() for row in rows)
     return " ".join(row["text"] for row in rows if "text" in row)
+
+
+def texts(chart: alt.LayerChart) -> list[dict[str, Any]]:
+    return [row for rows in chart.to_dict()["datasets"].values() for row in rows if "text" in row]
+
+
+@pytest.mark.parametrize("preset", ["slide-16x9", "slide-4x3", "dark"])
+@pytest.mark.parametrize("name", CHARTS)
+def test_no_type_on_a_slide_is_smaller_than_18_points_and_no_hash_stands_there(
+    events: Make, name: str, preset: str
+) -> None:
+    chart = CHARTS[name](events(("read", 0, 600), ("write", 3, 9)), ABOUT, look=PRESETS[preset])
+    assert min(row["size"] for row in texts(chart)) >= 18
+    spec = chart.to_dict()
+    sizes = re.findall(r"'(?:fontSize|labelFontSize|titleFontSize)': ([0-9.]+)", str(spec))
+    assert min(map(float, sizes)) >= 18
+    assert ABOUT.sha256 not in face(chart)
+    assert spec["usermeta"]["fmrw"]["sha256"] == ABOUT.sha256
+    assert ABOUT.sha256 in face(CHARTS[name](events(("read", 0, 600)), ABOUT, look=PRESETS["page"]))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("title", ["a name of words " * 9, "n" * 255, "/a/b" * 500, "名" * 85])
+def test_a_title_wraps_or_shrinks_and_is_never_cut(events: Make, preset: str, title: str) -> None:
+    look = PRESETS[preset]
+    chart = strip(events(("read", 0, 9)), About(title, 1000), look=look)
+    lines = [row for row in texts(chart) if row["weight"] == "bold" and row["text"] != "page-granular"]
+    assert "".join(row["text"] for row in lines).replace(" ", "") == title.replace(" ", "")
+    spec = chart.to_dict()
+    assert spec["height"] > look.height * 0.2  # there is a chart left
+    right = max(row["px"] + text_width(row["text"], row["size"], bold=True) for row in lines)
+    assert right + spec["padding"]["left"] <= look.width - look.margin * 0.5
 
 
 @pytest.mark.parametrize("preset", PRESETS)

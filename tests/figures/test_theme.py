@@ -120,6 +120,49 @@ def test_order_survives_greyscale_print(palette: Palette) -> None:
         assert (abs(steps) >= 8).all(), steps
 
 
+def contrast(one: str, two: str, sight: Colour) -> float:
+    """WCAG 2.2, "contrast ratio": (L1 + 0.05) / (L2 + 0.05), L the relative luminance of linear sRGB; 1.4.11 asks 3:1 of graphics."""
+    low, high = sorted(
+        float(np.clip(sight @ linear(colour), 0, 1) @ [0.2126, 0.7152, 0.0722]) for colour in (one, two)
+    )
+    return (high + 0.05) / (low + 0.05)
+
+
+GREY = np.tile([0.2126, 0.7152, 0.0722], (3, 1))  # a print without colour
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
+@pytest.mark.parametrize("sight", [*SIGHT.values(), TRITANOPIA, GREY], ids=[*SIGHT, "tritanopia", "grey"])
+def test_whatever_was_read_stands_out_from_what_never_was(palette: Palette, sight: Colour) -> None:
+    marks = (
+        *palette.reads,
+        *palette.writes,
+        *palette.programs,
+        palette.unread,
+        palette.several,
+        palette.accent,
+    )
+    for colour in marks:
+        assert contrast(colour, palette.untouched, sight) >= 3, colour
+    for most in (1, 2, 3, 4, 5, 1000):  # the classes as figures spread them
+        for ramp in (palette.reads, palette.writes):
+            for colour in Classes.of(most).colours(ramp):
+                assert contrast(colour, palette.untouched, sight) >= 3
+
+
+def test_the_contrast_is_that_of_wcag() -> None:
+    """The extremes are 21:1; #767676 on white is the well-known 4.54:1."""
+    assert contrast("#000000", "#ffffff", SIGHT["all"]) == pytest.approx(21)
+    assert contrast("#767676", "#ffffff", SIGHT["all"]) == pytest.approx(4.54, abs=0.005)
+
+
+def test_slides_have_large_type_and_their_provenance_in_the_metadata() -> None:
+    for name in ("slide-16x9", "slide-4x3", "dark"):
+        look = PRESETS[name]
+        assert (look.least, look.caption) == (18, False)
+        assert min(look.text, look.label, look.small) >= 18
+
+
 @pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
 def test_text_has_the_contrast_wcag_asks_for(palette: Palette) -> None:
     def luminance(colour: str) -> float:
