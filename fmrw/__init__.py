@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fmrw.session.trace import Trace as Trace
     from fmrw.session.verbs import coverage as coverage
     from fmrw.session.verbs import diff as diff
+    from fmrw.session.verbs import files as files
     from fmrw.session.verbs import gaps as gaps
     from fmrw.session.verbs import report as report
     from fmrw.session.verbs import view as view
@@ -46,6 +47,7 @@ _HOMES = {
     "doctor": "fmrw.recording.doctor",
     "explore": "fmrw.explorer.explorer",
     "export_perfetto": "fmrw.formats.perfetto",
+    "files": "fmrw.session.verbs",
     "gaps": "fmrw.session.verbs",
     "load": "fmrw.session.loading",
     "mount": "fmrw.recording.mount",

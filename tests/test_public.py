@@ -25,6 +25,7 @@ NAMES = [
     "doctor",
     "explore",
     "export_perfetto",
+    "files",
     "gaps",
     "load",
     "mount",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from fmrw.trace import exactness
-from fmrw.trace.merged import merged
+from fmrw.trace.merged import NOBODY_PID, merged
 
 FILES = pl.Schema(
     {
@@ -25,6 +25,10 @@ FILES = pl.Schema(
     }
 )
 
+BY_PROGRAM = pl.Schema(
+    {"path": pl.String(), "program": pl.String(), **{k: v for k, v in FILES.items() if k != "path"}}
+)
+
 PROCESSES = pl.Schema(
     {
         "pid": pl.Int32(),
@@ -36,6 +40,7 @@ PROCESSES = pl.Schema(
     }
 )
 _NUMBERED = 3  # processes of one name that are told by number
+_BETWEEN = "\0"  # no name holds it
 
 
 def files(events: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
@@ -85,6 +90,43 @@ def of_merged(found: pl.DataFrame) -> pl.DataFrame:
         .with_columns(covered=pl.when(pl.col("size") > 0).then(pl.col("bytes_read") / pl.col("size")))
         .select(pl.col(name).cast(kind) for name, kind in FILES.items())
         .sort("path")
+        .collect()
+    )
+
+
+def by_program(found: pl.DataFrame) -> pl.DataFrame:
+    """Sum up what each program did with each file it read or wrote.
+
+    Parameters
+    ----------
+    found : frame of `fmrw.trace.merged.MERGED`
+        Merged ranges of any number of files, those of each process by themselves (`Merging(by_process=…)`).
+
+    Returns
+    -------
+    frame of `BY_PROGRAM`
+        As `files`, with one row for each file and name of a process, in the order in which they were done with it; files by their names. `size` is that of the
+        file. Where the ranges were too many to be held apart, `bytes_read`, `bytes_written`, `covered` and the largest gap are null.
+    """
+    sizes = found.lazy().group_by("path").agg(file_size=_size())
+    apart = found.lazy().filter(pl.col("pid") != NOBODY_PID).join(sizes, on="path")
+    keyed = apart.with_columns(
+        path=pl.concat_str(pl.col("path"), pl.col("process").fill_null(""), separator=_BETWEEN),
+        size=pl.when(pl.col("events") > 0).then(pl.col("file_size")).otherwise(pl.col("size")),
+    )
+    last = apart.group_by("path", program=pl.col("process").fill_null("")).agg(last=pl.col("seq").max())
+    key = pl.col("path").str.split(_BETWEEN)
+    unknown = pl.lit((found["pid"] == NOBODY_PID).any())
+    ranged = ("bytes_read", "covered", "bytes_written", "largest_gap", "largest_gap_start")
+    return (
+        of_merged(keyed.select(found.columns).collect())
+        .lazy()
+        .filter(pl.col("reads") + pl.col("writes") + pl.col("advised") > 0)
+        .with_columns(path=key.list.first(), program=key.list.last())
+        .with_columns(pl.when(~unknown).then(pl.col(name)).alias(name) for name in ranged)
+        .join(last, on=["path", "program"])
+        .sort("path", "last", "program")
+        .select(pl.col(name).cast(kind) for name, kind in BY_PROGRAM.items())
         .collect()
     )
 

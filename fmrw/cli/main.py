@@ -87,7 +87,7 @@ def _fill_standard_streams() -> None:
 
 def _printable(part: Any) -> Any:  # noqa: ANN401 - whatever rich takes
     """Give the text of a widget, and everything else as it is."""
-    return line(part.text()) if hasattr(part, "_repr_mimebundle_") and hasattr(part, "text") else part
+    return line(part.text()) if hasattr(type(part), "widget") and hasattr(part, "text") else part
 
 
 def _terminate_politely() -> None:

@@ -26,12 +26,12 @@ def diff(a: str, b: str, path: str | None) -> Outcome:
 
     A and B are recordings, or RECORDING:PROCESS for one program of a recording. If they are not about one file, the first line says so.
     """
-    from fmrw.commands.tables import differential_table  # noqa: PLC0415 - heavy
+    from fmrw.commands.file_tables import differential_tables  # noqa: PLC0415 - heavy
     from fmrw.session import verbs  # noqa: PLC0415 - the same
 
     found = verbs.compare(a, b, path, at_hand=door().traces())
     data = {"a": a, "b": b, **found._asdict(), "ranges": found.ranges.to_dicts()}
-    return Outcome([differential_table(found, a, b)], data, value=found.ranges)
+    return Outcome(differential_tables(found, a, b), data, value=found.ranges)
 
 
 def _percent(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
@@ -78,7 +78,7 @@ def assert_(
     Ranges are START-END (the end is not part of it) or START+LENGTH, in hex or decimal, with KiB, MiB, as a share of the
     file (0-50%) or to its end (0x400-end). A range that is none, or a PATH that is not recorded, is wrong usage: exit status 2.
     """
-    from fmrw.commands.tables import exactness_of  # noqa: PLC0415 - heavy
+    from fmrw.commands.file_tables import exactness_of  # noqa: PLC0415 - heavy
     from fmrw.offsets import parse_range, range_text  # noqa: PLC0415 - the same
 
     if not reads and not never and fail_under is None:

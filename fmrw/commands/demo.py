@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import importlib.resources
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
+from rich.text import Text
 
-from fmrw.analysis import summary
 from fmrw.commands.outcome import Outcome
-from fmrw.commands.tables import files_table
+from fmrw.commands.tables import programs_table
 from fmrw.errors import SessionError
 from fmrw.recording import mount
 from fmrw.session import reports
@@ -41,6 +41,11 @@ PYTHON = (
     ),
 )
 _ENOUGH = 3
+_NEXT = """
+Go on with:
+    fmrw gaps {session}:unzip {sample}
+    fmrw diff {session}:pdftotext {session}:unzip
+    fmrw report {session} -o figures --chart lanes,heatmap --format pdf,svg"""
 
 
 def samples() -> Path:
@@ -76,21 +81,30 @@ def run_demo(output: Path | None) -> Outcome:
     notes = [f"{visible(name)} gave status {status} on it" for name, status in statuses.items() if status]
     written = reports.write(trace, folder / "session", notes=notes)
     notes.append(f"session, CSV and heatmap: {visible(str(folder / 'session'))}")
-    per_parser = _by_parser(trace.of(SAMPLE))
     data = {
         "files": trace.files.to_dicts(),
-        "parsers": per_parser.to_dicts(),
+        "parsers": trace.by_program(SAMPLE).to_dicts(),
         "statuses": statuses,
         "session": str(folder / "session"),
         "reports": [str(path) for path in written],
     }
+    session = visible(shlex.quote(_short(folder / "session")))
     shown: list[RenderableType] = [
-        files_table(trace.files),
-        "",
-        f"{SAMPLE}, parser by parser:",
-        files_table(per_parser, first="parser"),
+        Text(
+            f"{SAMPLE} is a PDF and a ZIP at once. {len(statuses)} programs have read it, and this is what each asked for:\n"
+        ),
+        programs_table(trace.by_program(), trace.files, trace.programs),
+        Text(_NEXT.format(session=session, sample=SAMPLE)),
     ]
     return Outcome(shown, data, value=trace, notes=notes)
+
+
+def _short(path: Path) -> str:
+    """Write a path as it would be typed from here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
 
 
 def _name(command: tuple[str, ...]) -> str:
@@ -101,11 +115,6 @@ def _parse(command: tuple[str, ...], folder: Path) -> int:
     return subprocess.run(
         command, cwd=folder, capture_output=True, check=False, stdin=subprocess.DEVNULL
     ).returncode
-
-
-def _by_parser(events: pl.DataFrame) -> pl.DataFrame:
-    """Sum one file up for each process, the process in the place of the path."""
-    return summary.files(events.with_columns(path=pl.col("process")))
 
 
 def _free_folder(wanted: Path) -> Path:

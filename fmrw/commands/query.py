@@ -16,6 +16,17 @@ if TYPE_CHECKING:
     from fmrw.session.trace import Trace
 
 
+def told_of(trace: Trace) -> dict[str, Any]:
+    """Give what the tables of a recording show, for programs."""
+    from fmrw.analysis import summary  # noqa: PLC0415 - polars, once a mount has started
+
+    return {
+        "files": trace.files.to_dicts(),
+        "programs": trace.by_program().to_dicts(),
+        "processes": summary.processes(trace.lazy, trace.processes).to_dicts(),
+    }
+
+
 # report
 
 
@@ -142,7 +153,21 @@ def view(session: str, path: str | None) -> Outcome:
     return Outcome([cast("Any", found)], value=found)
 
 
-# coverage
+# files, coverage
+
+
+@grammar.command(epilog=example("fmrw files out", "%fmrw files samples"))
+@click.argument("session")
+@json_option
+def files(session: str) -> Outcome:
+    """Say which files SESSION holds, what each program read and wrote of them, and what is remarkable in what nobody read.
+
+    It is the table that `fmrw run` ends with. SESSION is whatever `fmrw.load` takes.
+    """
+    from fmrw.commands.tables import trace_tables  # noqa: PLC0415 - heavy
+
+    trace = recording(session)
+    return Outcome(trace_tables(trace), told_of(trace), value=trace.by_program())
 
 
 @grammar.command(epilog=example("fmrw coverage out debian.iso --json"))
@@ -150,15 +175,16 @@ def view(session: str, path: str | None) -> Outcome:
 @click.argument("path", required=False)
 @json_option
 def coverage(session: str, path: str | None) -> Outcome:
-    """Say which ranges of PATH were read, written, and never read.
+    """Say which ranges of PATH were read, written, and never read, and how much of it each program read.
 
     A file in a directory that is monitored needs no SESSION, a SESSION that read one file no PATH.
     """
-    from fmrw.commands.tables import coverage_table  # noqa: PLC0415 - heavy
+    from fmrw.commands.file_tables import coverage_tables  # noqa: PLC0415 - heavy
 
     trace, chosen = _one_file(session, path)
     found = trace.coverage_report(chosen)
-    return Outcome([coverage_table(found)], found, value=found)
+    programs = trace.by_program(chosen)
+    return Outcome(coverage_tables(found, programs, trace.programs), found, value=found)
 
 
 def _one_file(session: str, path: str | None) -> tuple[Trace, str]:
@@ -184,7 +210,7 @@ def gaps(session: str, path: str | None, described: str | None) -> Outcome:
 
     A file in a directory that is monitored needs no SESSION, a SESSION that read one file no PATH.
     """
-    from fmrw.commands.tables import crosstab_table, gaps_table  # noqa: PLC0415 - heavy
+    from fmrw.commands.file_tables import crosstab_tables, gaps_table  # noqa: PLC0415 - heavy
 
     trace, chosen = _one_file(session, path)
     report = trace.gap_report(chosen)
@@ -195,5 +221,5 @@ def gaps(session: str, path: str | None, described: str | None) -> Outcome:
     if described is not None:
         table = trace.crosstab(chosen, described or None)
         data |= {"format": table["format"][0], "structure": table.to_dicts()}
-        shown += ["", crosstab_table(table, found)]
+        shown += ["", *crosstab_tables(table, found)]
     return Outcome(shown, data, value=report)

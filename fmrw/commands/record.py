@@ -85,15 +85,14 @@ def _reporter(
 
 
 def _told(command: Sequence[str], done: Run, notes: list[str]) -> Outcome:
-    from fmrw.analysis import summary  # noqa: PLC0415 - polars, once the mount has started
+    from fmrw.commands.query import told_of  # noqa: PLC0415 - polars, once the mount has started
     from fmrw.commands.tables import trace_tables  # noqa: PLC0415 - the same
 
     data = {
         "command": list(command),
         "status": done.status,
         "session": _text(done.session),
-        "files": done.trace.files.to_dicts(),
-        "processes": summary.processes(done.trace.lazy, done.trace.processes).to_dicts(),
+        **told_of(done.trace),
         "reports": [],
     }
     return Outcome(trace_tables(done.trace), data, done.status, done, notes)
@@ -237,17 +236,13 @@ def demo(output: Path | None) -> Outcome:
 @json_option
 def doctor(fix: bool) -> Outcome:
     """Check what this machine needs, and print the command that cures what is missing."""
+    from fmrw.commands.tables import doctor_table  # noqa: PLC0415 - with it
     from fmrw.recording import doctor as clinic  # noqa: PLC0415 - heavy
 
     healed = clinic.fix() if fix else []
     findings = clinic.doctor()
-    from rich.table import Table  # noqa: PLC0415 - where there is something to show
-    from rich.text import Text  # noqa: PLC0415 - the same
-
-    table = Table("", "", "", "cure", box=None, show_header=False, padding=(0, 1))
-    for finding in findings:
-        mark = Text("ok", "green") if finding.well else Text("--", "red" if finding.fatal else "yellow")
-        table.add_row(mark, finding.what, finding.found, Text(finding.cure, "bold"))
     data = [{"what": f.what, "found": f.found, "cure": f.cure, "ok": f.well} for f in findings]
     ill = any(not finding.well and finding.fatal for finding in findings)
-    return Outcome([table], data, int(ill), findings, [f"took away {what}" for what in healed])
+    return Outcome(
+        [doctor_table(findings)], data, int(ill), findings, [f"took away {what}" for what in healed]
+    )

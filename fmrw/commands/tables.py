@@ -1,17 +1,17 @@
-"""Tables: how outcomes look on a terminal."""
+"""Tables: which columns, rows and words the answer to each question has. How a table is shown stands in `fmrw.commands.table`."""
 
 from __future__ import annotations
 
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
-from fmrw.offsets import hex_offset, human_size
+from fmrw.commands.table import Coloured, Column, Share, Table
+from fmrw.figures.programs import program_colours
+from fmrw.offsets import human_size, range_text
 from fmrw.text import visible
-from fmrw.trace.exactness import exactness_text, files_text, mark, request_text
+from fmrw.trace.exactness import files_text, mark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,94 +20,161 @@ if TYPE_CHECKING:
     import polars as pl
     from rich.console import RenderableType
 
+    from fmrw.commands.table import Cell
+    from fmrw.recording.doctor import Finding
     from fmrw.session.trace import Trace
-    from fmrw.session.verbs import Comparison
 
 _ROWS = 40
-_LONG = 200
-_FEW = 10  # ranges shown of each class
 _PROCESSES = 10
-_COMMAND = 60  # characters of a command line
-_NAME = 24  # characters of a file name that a narrow terminal leaves together
+_COMMAND = 160  # characters of a command line
+_DETAILED = 24  # rows of file and program up to which each has a line of its own
+_MATRIX = 8  # programs that have columns beside each other
+
+COUNTS = (
+    Column("bytes", right=True), Column("requested", right=True, drop=3), Column("share", right=True), Column("reads", right=True),
+    Column("writes", right=True, drop=4), Column("smallest request", right=True, drop=5), Column("largest gap", drop=2),
+)  # fmt: skip
+"""Columns of what was read and written of a file."""
 
 
-def _table(*columns: str) -> Table:
-    """Make a plain table; columns that end in `>` are numbers."""
-    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
-    for name in columns:
-        right = name.endswith(">")
-        table.add_column(name.rstrip(">"), justify="right" if right else "left", overflow="fold")
-    return table
-
-
-def files_table(files: pl.DataFrame, first: str = "file") -> Table:
-    """Show what was touched, the files with the most reads first; `first` heads the column of names."""
-    table = _table(
-        first,
-        "size>",
-        "requested>",
-        "covered>",
-        "reads>",
-        "writes>",
-        "smallest request>",
-        "largest gap",
-        "by",
-    )
-    touched = files.sort("reads", "writes", "path", descending=[True, True, False])
-    table.columns[0].min_width = min(max(map(len, touched["path"].head(_ROWS)), default=0), _NAME)
-    for row in touched.head(_ROWS).iter_rows(named=True):
-        table.add_row(*_file_cells(row))
-    left = touched.height - _ROWS
-    if left > 0:
-        table.add_row(f"… and {left:,} more files; --json lists them all")
-    if not touched.height:
-        table.add_row("nothing was touched")
-    table.caption = files_text(touched["fidelity"])
-    table.caption_justify = "left"
-    return table
-
-
-def _file_cells(row: Mapping[str, Any]) -> list[Text | str]:
-    share = "" if row["covered"] is None else f"{100 * row['covered']:.1f} %"
-    asked = row["smallest_request"]
-    gap = ""
-    if row["largest_gap"]:
-        gap = f"{human_size(row['largest_gap'])} at {hex_offset(row['largest_gap_start'])}"
-    return [
-        Text(visible(row["path"]), "bold"), human_size(row["size"]), human_size(row["bytes_read"]) + mark(row["fidelity"]), share,
-        f"{row['reads']:,}", f"{row['writes']:,}", "" if asked is None else human_size(asked), gap, Text(visible(row["processes"] or "")),
-    ]  # fmt: skip
+# What a recording holds
 
 
 def trace_tables(trace: Trace) -> list[RenderableType]:
-    """Show what a recording holds: its files, and which programs the processes really were."""
+    """Show what a recording holds: what each program read of each file, and which programs the processes really were."""
     from fmrw.analysis import summary  # noqa: PLC0415 - polars, which the tables of mounts do without
 
     callers = summary.processes(trace.lazy, trace.processes)
-    files = files_table(trace.files)
-    parts: list[RenderableType] = [files]
-    if (advised := trace.files["advised"].sum()) > 0:
+    files = trace.files
+    parts: list[RenderableType] = [programs_table(trace.by_program(), files, trace.programs)]
+    if (advised := files["advised"].sum()) > 0:
         parts.append(Text(f"advice, which is no read (op `advise`): {advised:,}"))
-    return [*parts, "", processes_table(callers)] if callers.height else parts
+    if found := trace.findings():
+        parts += ["", findings_table(found)]
+    return [*parts, "", processes_table(callers, trace.programs)] if callers.height else parts
 
 
-def processes_table(callers: pl.DataFrame) -> Table:
+def programs_table(rows: pl.DataFrame, files: pl.DataFrame, names: Sequence[str]) -> Table:
+    """Show what each program did with each file.
+
+    Parameters
+    ----------
+    rows, files : frames of `summary.BY_PROGRAM` and `summary.FILES`
+        A file that nobody read or wrote stands in the second only.
+    names
+        All programs of the recording, which decide about colours.
+    """
+    colours = program_colours([*names, *rows["program"].unique().to_list()])
+    programs = rows["program"].unique(maintain_order=True).to_list()
+    if len(programs) <= 1:
+        return files_table(files, [Coloured(name, colours[name]) for name in programs])
+    if rows.height > _DETAILED and len(programs) <= _MATRIX:
+        return _matrix(rows, files, programs, colours)
+    columns = [Column("file"), Column("program"), *COUNTS]
+    busiest = files.sort("reads", "writes", "path", descending=[True, True, False])["path"].to_list()
+    shown: list[Sequence[Cell]] = []
+    grouped = rows.partition_by("path", as_dict=True)
+    for path in busiest:
+        before = ""
+        for row in grouped[path,].iter_rows(named=True) if (path,) in grouped else ():
+            name = "" if row["path"] == before else row["path"]
+            shown.append(
+                [name, Coloured(row["processes"] or row["program"], colours[row["program"]]), *counts(row)]
+            )
+            before = row["path"]
+    left = len(shown) - _ROWS
+    shown = [*shown[:_ROWS], *([[f"… and {left:,} more lines; --json lists them all"]] if left > 0 else [])]
+    return Table(columns, shown, notes=_exactness(files))
+
+
+def _matrix(
+    rows: pl.DataFrame, files: pl.DataFrame, programs: Sequence[str], colours: Mapping[str, str]
+) -> Table:
+    """Show a line for each file and a column for each program: what share it read."""
+    shares = {(row["path"], row["program"]): row for row in rows.iter_rows(named=True)}
+    busiest = files.sort("reads", "writes", "path", descending=[True, True, False])
+    columns = [
+        Column("file"),
+        Column("bytes", right=True),
+        *(Column(name, right=True, colour=colours[name]) for name in programs),
+    ]
+    shown: list[Sequence[Cell]] = []
+    for row in busiest.head(_ROWS).iter_rows(named=True):
+        cells = [_share_word(shares.get((row["path"], name))) for name in programs]
+        shown.append([row["path"], f"{row['size']:,}", *cells])
+    if (left := busiest.height - _ROWS) > 0:
+        shown.append([f"… and {left:,} more files; --json lists them all"])
+    notes = ["share of each file that each program requested; w: written", *_exactness(files)]
+    return Table(columns, shown, title="", notes=notes)
+
+
+def _share_word(row: Mapping[str, Any] | None) -> Cell:
+    if row is None:
+        return "·"
+    share = Share(row["covered"] if row["reads"] else None)
+    return f"{share.text} w".strip() if row["writes"] else share
+
+
+def files_table(files: pl.DataFrame, programs: Sequence[Coloured] = ()) -> Table:
+    """Show what was touched, the files with the most reads first; `programs` are those that did it, where that is one."""
+    touched = files.sort("reads", "writes", "path", descending=[True, True, False])
+    columns = [Column("file"), *COUNTS, Column("by", drop=6)]
+    shown: list[Sequence[Cell]] = []
+    for row in touched.head(_ROWS).iter_rows(named=True):
+        by: Cell = row["processes"] or ""
+        if by and len(programs) == 1:
+            by = Coloured(str(by), programs[0].colour)
+        shown.append([row["path"], *counts(row), by])
+    if (left := touched.height - _ROWS) > 0:
+        shown.append([f"… and {left:,} more files; --json lists them all"])
+    if not touched.height:
+        shown.append(["nothing was touched"])
+    return Table(columns, shown, notes=_exactness(touched))
+
+
+def _exactness(files: pl.DataFrame) -> list[str]:
+    """Say how exact a table of files is, and how coarse the requests were."""
+    smallest = files["smallest_request"].min() if files.height else None
+    asked = "" if smallest is None else f"smallest request {human_size(int(smallest))}"  # type: ignore[arg-type] # a number
+    return [", ".join(filter(None, (files_text(files["fidelity"]), asked)))]
+
+
+def counts(row: Mapping[str, Any]) -> list[Cell]:
+    """Give the cells of `COUNTS` for a row of `summary.FILES` or `summary.BY_PROGRAM`."""
+    asked, gap = row["smallest_request"], row["largest_gap"]
+    start = row["largest_gap_start"]
+    return [
+        f"{row['size']:,}",
+        "" if row["bytes_read"] is None else f"{row['bytes_read']:,}",
+        Share(row["covered"], mark(row["fidelity"])),
+        f"{row['reads']:,}",
+        f"{row['writes']:,}",
+        "" if asked is None else f"{asked:,}",
+        range_text(start, start + gap) if gap else "",
+    ]
+
+
+def processes_table(callers: pl.DataFrame, names: Sequence[str] = ()) -> Table:
     """Show the processes that read or wrote, the busiest first: the name each gave itself, its number, its program."""
-    table = _table("process", "reads>", "writes>", "program", "command line")
-    for row in (
-        callers.sort("reads", "writes", "pid", descending=[True, True, False])
-        .head(_PROCESSES)
-        .iter_rows(named=True)
-    ):
+    columns = [
+        Column("process"), Column("reads", right=True), Column("writes", right=True, drop=1), Column("program", drop=2),
+        Column("command line"),
+    ]  # fmt: skip
+    colours = program_colours([*names, *callers["name"].drop_nulls().to_list()])
+    shown: list[Sequence[Cell]] = []
+    ordered = callers.sort("reads", "writes", "pid", descending=[True, True, False])
+    for row in ordered.head(_PROCESSES).iter_rows(named=True):
         command = visible(row["cmdline"])
-        table.add_row(
-            Text(f"{visible(row['name'])} [{row['pid']}]", "bold"), f"{row['reads']:,}", f"{row['writes']:,}",
-            Text(visible(row["exe"]) or "?"), Text(command if len(command) <= _COMMAND else command[:_COMMAND] + " …"),
-        )  # fmt: skip
-    left = callers.height - _PROCESSES
-    if left > 0:
-        table.add_row(f"… and {left:,} more; --json lists them all")
-    return table
+        shown.append([
+            Coloured(f"{row['name']} [{row['pid']}]", colours.get(row["name"], "#808080")), f"{row['reads']:,}", f"{row['writes']:,}",
+            row["exe"] or "?", command if len(command) <= _COMMAND else command[:_COMMAND] + " …",
+        ])  # fmt: skip
+    if (left := callers.height - _PROCESSES) > 0:
+        shown.append([f"… and {left:,} more; --json lists them all"])
+    return Table(columns, shown)
+
+
+# Mounts and the machine
 
 
 def mounted_text(root: Path, session: Path | None, options: Mapping[str, Any], sign: str = "") -> Text:
@@ -134,92 +201,38 @@ def mounted_text(root: Path, session: Path | None, options: Mapping[str, Any], s
 
 def status_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Show what is monitored."""
-    table = _table("directory", "state", "capture", "events>", "lost>", "faults>", "worker>", "session")
-    for row in rows:
-        numbers = [f"{row[name]:,}" if name in row else "" for name in ("events", "lost", "faults")]
-        table.add_row(
-            Text(visible(row["root"])), row["state"], row.get("capture", ""), *numbers,
-            str(row["worker"] or ""), Text(visible(row["session"] or "")),
-        )  # fmt: skip
-    return table
+    columns = [
+        Column("directory"), Column("state"), Column("capture", drop=3), Column("events", right=True), Column("lost", right=True),
+        Column("faults", right=True, drop=1), Column("worker", right=True, drop=2), Column("session", long=True),
+    ]  # fmt: skip
+    shown = [
+        [
+            str(row["root"]), row["state"], row.get("capture", ""),
+            *(f"{row[name]:,}" if name in row else "" for name in ("events", "lost", "faults")),
+            str(row["worker"] or ""), row["session"] or "",
+        ]
+        for row in rows
+    ]  # fmt: skip
+    return Table(columns, shown)
 
 
-def coverage_table(found: Mapping[str, Any]) -> Table:
-    """Show the ranges of a file in order, each with what happened to it."""
-    table = _table("from", "to", "length>", "")
-    kinds = (("read", "requested"), ("written", "written"), ("gaps", "never read"))
-    rows = sorted((start, end, word) for key, word in kinds for start, end in found[key])
-    for start, end, word in rows:
-        table.add_row(hex_offset(start), hex_offset(end), f"{end - start:,}", word)
-    asked = f"{found['read_bytes']:,} of {found['size']:,} bytes requested"
-    table.title = f"{visible(found['path'])}: {asked}; {exactness_of(found)}"
-    return table
+def doctor_table(findings: Sequence[Finding]) -> Table:
+    """Show what was looked at, and the cure of what is not well."""
+    columns = [Column(""), Column("what"), Column("found"), Column("cure", long=True)]
+    shown = [["ok" if each.well else "--", each.what, each.found, each.cure] for each in findings]
+    return Table(columns, shown)
 
 
-def exactness_of(found: Mapping[str, Any]) -> str:
-    """Say how exact the ranges of a file are, and how coarse its requests were."""
-    parts = (exactness_text(found["fidelity"]), request_text(found["smallest_request"]))
-    return ", ".join(filter(None, parts))
-
-
-def gaps_table(report: pl.DataFrame, found: Mapping[str, Any]) -> Table:
-    """Show what was never read and what is in it, the most remarkable first; `found` is the file's coverage report."""
-    table = _table("from", "to", "length>", "share>", "content", "entropy>", "verdict")
-    for row in report.head(_ROWS).iter_rows(named=True):
-        table.add_row(
-            hex_offset(row["start"]), hex_offset(row["end"]), f"{row['length']:,}", f"{100 * row['share']:.1f} %",
-            row["byte_class"] or "?", "?" if row["entropy"] is None else f"{row['entropy']:.2f}",
-            Text(visible(row["verdict"]) + (f" ({visible(row['note'])})" if row["note"] else "")),
-        )  # fmt: skip
-    if report.height > _ROWS:
-        table.add_row(f"… and {report.height - _ROWS:,} more; --json lists them all")
-    if not report.height:
-        table.add_row("the file is empty" if not found["size"] else "every byte was requested")
-    table.title = f"{visible(found['path'])}: never read; {exactness_of(found)}"
-    return table
-
-
-def crosstab_table(classes: pl.DataFrame, found: Mapping[str, Any]) -> Group:
-    """Show how many bytes the format describes and how many of them were read, of which format that is, and the ranges.
-
-    `found` is the file's coverage report.
-    """
-    table = _table("what the format says, and what was requested", "bytes>", "share>", "ranges>")
-    for row in classes.iter_rows(named=True):
-        share = "" if row["share"] is None else f"{100 * row['share']:.1f} %"
-        table.add_row(row["class"], f"{row['bytes']:,}", share, f"{row['ranges']:,}")
-    table.title = f"{visible(found['path'])}: {exactness_of(found)}"
-    named = _table("class", "from", "to", "what")
-    for row in classes.iter_rows(named=True):
-        places = zip(row["starts"][:_FEW], row["ends"][:_FEW], row["names"][:_FEW], strict=True)
-        for start, end, name in places:
-            named.add_row(row["class"], hex_offset(start), hex_offset(end), Text(visible(name)))
-        if row["ranges"] > _FEW:
-            named.add_row(row["class"], f"… and {row['ranges'] - _FEW:,} more; --json lists them all")
-    return Group(Text(f"format: {visible(classes['format'][0])}"), table, Text(""), named)
-
-
-def differential_table(found: Comparison, a: str, b: str) -> Group:
-    """Show which ranges A and B read, and how much they agree; first of all whether that is one file."""
-    table, agreed, order = found.ranges, found.agreement, found.order
-    shown = _table("from", "to", "length>", "requested by")
-    words = {"": "nobody", "A, B": "both", "A": f"only {visible(a)}", "B": f"only {visible(b)}"}
-    for row in table.head(_LONG).iter_rows(named=True):
-        shown.add_row(
-            hex_offset(row["start"]), hex_offset(row["end"]), f"{row['length']:,}", words[row["readers"]]
-        )
-    if table.height > _LONG:
-        shown.add_row(f"… and {table.height - _LONG:,} more; --json lists them all")
-    share = (
-        "neither requested a byte"
-        if agreed["jaccard"] is None
-        else f"they agree on {100 * agreed['jaccard']:.1f} % of the bytes either requested"
-    )
-    turned = (
-        "in the same order"
-        if not order["inversions"]
-        else f"in another order from {hex_offset(order['parts_at'])} on ({100 * order['distance']:.0f} % of pairs inverted)"
-    )
-    ended = Text(f"{share}; the shared bytes {turned}" if agreed["both"] else share)
-    first = [Text(found.difference, "yellow")] if found.difference else []
-    return Group(*first, shown, ended, Text(exactness_of(found._asdict())))
+def findings_table(found: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
+    """Show the most remarkable gap of each of a few files; `found` are paths, each with a row of a gap report."""
+    columns = [
+        Column("file"),
+        Column("never read"),
+        Column("share", right=True),
+        Column("what is there", long=True),
+    ]
+    shown = [
+        [path, range_text(row["start"], row["end"]), Share(row["share"]), row["verdict"]]
+        for path, row in found
+    ]
+    return Table(columns, shown)

@@ -140,8 +140,8 @@ def _where(trace: Trace) -> list[str]:
 
 
 def _displays_itself(part: object) -> bool:
-    """Tell widgets and charts from what rich renders."""
-    return hasattr(part, "_repr_mimebundle_") and not hasattr(part, "__rich_console__")
+    """Tell widgets, charts and tables from what rich renders."""
+    return hasattr(part, "_repr_mimebundle_")
 
 
 # Magics

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from fmrw.analysis.expectations import Violation
     from fmrw.session.recording import Recording
 
+_GLANCED = 3  # files, and
+_GLANCE = 8 << 20  # bytes of each, that are looked at without being asked for
+
 
 def coverage_report(trace: Recording, path: str) -> dict[str, Any]:
     """Give the ranges of one file that were read and written, and its gaps; see `Trace.coverage_report`."""
@@ -46,16 +49,42 @@ def _untouched(path: str, size: int) -> dict[str, Any]:
     return {"path": path, "size": size, "bytes_read": 0, "fidelity": None, "smallest_request": None}
 
 
-def gap_report(trace: Recording, path: str) -> pl.DataFrame:
-    """Describe each never-read range of a file; see `Trace.gap_report`."""
+def gap_report(trace: Recording, path: str, most: int | None = None) -> pl.DataFrame:
+    """Describe each never-read range of a file; see `Trace.gap_report`. `most` bytes of content are examined, if given."""
     from fmrw.analysis import gaps  # noqa: PLC0415 - reads signatures and formats, which few questions need
 
     name = trace.resolve(path)
     known = trace.facts.get("files", {}).get(name, {})
     with content_of(trace, name) as content:
+        limit = {} if most is None else {"most": most}
         return gaps.report(
-            trace.gaps(name), trace.size(name), content, recorded_mtime_ns=known.get("mtime_ns")
+            trace.gaps(name), trace.size(name), content, recorded_mtime_ns=known.get("mtime_ns"), **limit
         )
+
+
+def findings(trace: Recording, files: pl.DataFrame) -> list[tuple[str, dict[str, Any]]]:
+    """Find what is remarkable in what was never read, quickly: a few files, and of each a few MiB.
+
+    Parameters
+    ----------
+    files : frame of `fmrw.analysis.summary.FILES`
+        Those of the recording.
+
+    Returns
+    -------
+    list of (path, dict)
+        For the most read files of which a part was not, the first row of `gap_report`, where it says what is there. None for those whose
+        content is not at hand or all of one value.
+    """
+    asked = files.filter(pl.col("reads") > 0, pl.col("largest_gap") > 0).sort(
+        "reads", "path", descending=[True, False]
+    )
+    found = []
+    for path in asked["path"].head(_GLANCED):
+        report = gap_report(trace, path, _GLANCE)
+        if report.height and report["magics"][0] is not None and len(report["magics"][0]):
+            found.append((path, report.row(0, named=True)))
+    return found
 
 
 def crosstab(trace: Recording, path: str, described: str | os.PathLike[str] | None = None) -> pl.DataFrame:

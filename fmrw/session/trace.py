@@ -101,6 +101,16 @@ class Trace:
         """One row for each file: size, bytes read, share covered, reads, writes, largest gap, processes."""
         return summary.of_merged(merged_ranges(self._source))
 
+    def by_program(self, path: str | os.PathLike[str] | None = None) -> pl.DataFrame:
+        """Give what each program did with each file, or with one: size, bytes read, share covered, reads, writes, largest gap.
+
+        Returns
+        -------
+        frame of `fmrw.analysis.summary.BY_PROGRAM`
+            One row for each file and program, files by name, programs in the order in which they were done.
+        """
+        return programs.by_program(self._source, None if path is None else self.resolve(path))
+
     @property
     def facts(self) -> Mapping[str, Any]:
         """What is known of the session: root, command, options, host, versions, times, counts."""
@@ -191,6 +201,13 @@ class Trace:
         What is in a gap is looked up in the file itself, if it is still at hand; columns: `fmrw.analysis.gaps.report`.
         """
         return questions.gap_report(self, self.resolve(path))
+
+    def findings(self) -> list[tuple[str, dict[str, Any]]]:
+        """Give the most remarkable gap of each of the most read files: paths, each with the first row of `gap_report`.
+
+        A glance: three files, and of each a few MiB. Files in whose gaps no other format begins are left out.
+        """
+        return questions.findings(self, self.files)
 
     def crosstab(
         self, path: str | os.PathLike[str], described: str | os.PathLike[str] | None = None

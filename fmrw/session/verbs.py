@@ -63,6 +63,11 @@ def view(recording: Recording, path: str | None = None) -> Explorer | Browser:
     return browse(trace) if chosen is None else explore(trace, chosen)
 
 
+def files(recording: Recording) -> pl.DataFrame:
+    """Give what each program did with each file of a recording; see `Trace.by_program`."""
+    return _found(recording, None)[0].by_program()
+
+
 def coverage(recording: Recording, path: str | None = None) -> dict[str, Any]:
     """Give what was read and written of a file, and its gaps, as lists of [start, end); see `Trace.coverage_report`."""
     trace, chosen = _file(recording, path)

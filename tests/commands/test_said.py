@@ -26,6 +26,6 @@ def shown(frame: pl.DataFrame) -> str:
 def test_advice_is_shown_apart(times: int) -> None:
     text = shown(events(("read", 10, 20), *[("advise", 0, 900)] * times))
     row = next(line for line in text.splitlines() if line.startswith("sample.bin"))
-    assert row.split()[3:6] == ["10", "bytes", "1.0"]
+    assert row.split()[1:5] == ["1,000", "10", "1.0", "%"]
     assert ("advice, which is no read (op `advise`): 3" in text) is (times == 3)
     assert "(pages)" not in text

@@ -1,0 +1,115 @@
+"""Tables hold at every width: nothing is cut, nothing acts, and they look as they were looked at."""
+
+from __future__ import annotations
+
+import io
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import golden
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from fmrw.commands.table import Coloured, Column, Share, Table
+
+PARTS = golden.parts()
+
+
+@pytest.mark.parametrize("width", golden.WIDTHS)
+@pytest.mark.parametrize("name", PARTS)
+def test_it_looks_as_it_was_looked_at(name: str, width: int) -> None:
+    wanted = golden.FOLDER / f"{name}-{width}.txt"
+    assert golden.text(PARTS[name], width) == wanted.read_text(), "python tests/commands/golden.py"
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 100, 132, 200])
+@pytest.mark.parametrize("name", PARTS)
+def test_no_line_is_longer_than_the_terminal(name: str, width: int) -> None:
+    for part in PARTS[name]:
+        if isinstance(part, Table):
+            told = io.StringIO()
+            Console(file=told, width=width, force_terminal=True, color_system=None).print(part)
+            fits = width >= 60
+            assert not fits or max(map(cell_len, told.getvalue().splitlines())) <= width
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_a_verdict_is_there_to_its_last_word(width: int) -> None:
+    told = " ".join(golden.text(PARTS["gaps"], width).split())
+    assert golden.SENTENCE in told or width == max(golden.WIDTHS)
+    assert all(word in told for word in golden.SENTENCE.split())
+
+
+def test_ten_files_and_four_programs_take_few_lines() -> None:
+    (table, *_) = PARTS["many-files"]
+    lines = table.text(80).splitlines()
+    assert len(lines) <= 10 + 4
+    row = next(line for line in lines if "number-03" in line)
+    assert row.split()[1:] == ["45,565", "100.0", "%", "8.8", "%", "8.8", "%", "8.8", "%"]
+
+
+def test_a_greedy_program_hides_nobody() -> None:
+    (table, *_) = PARTS["programs"]
+    rows = [line for line in table.text(200).splitlines() if "%" in line]
+    assert [line.split("■ ")[1].split(" ")[0] for line in rows] == ["pdftotext", "unzip", "7z", "7z"]
+    assert [re.search(r"[\d.]+ %", line)[0] for line in rows] == ["39.9 %", "10.1 %", "100.0 %", "1.1 %"]  # type: ignore[index]
+
+
+class Parsed(HTMLParser):
+    """What a browser would make of it."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.text: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:  # noqa: ANN401 - pairs
+        self.tags.add(tag)
+        assert not [name for name, _ in attrs if name.startswith("on")]
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def test_hostile_names_are_text() -> None:
+    for part in PARTS["hostile"]:
+        if isinstance(part, Table):
+            page = Parsed(part.html())
+            assert page.tags <= {"div", "table", "thead", "tbody", "tr", "th", "td", "span"}
+            assert not set("\x1b\u202e") & set(part.html() + part.text(80))
+    assert any("<script>alert(1)</script>" in piece for piece in Parsed(PARTS["hostile"][0].html()).text)
+
+
+def test_a_colour_cannot_leave_its_attribute() -> None:
+    page = Table([Column("a")], [[Coloured("x", "red'><script>")]]).html()
+    assert "<script>" not in page
+
+
+def test_html_and_text_hold_the_same_cells() -> None:
+    for name, shown in PARTS.items():
+        for part in shown:
+            if isinstance(part, Table):
+                words = set(" ".join(Parsed(part.html()).text).split())
+                told = set(re.sub(r"[█▏▎▍▌▋▊▉■]", " ", part.text(2000)).split())
+                assert told <= words | {"left", "out"}, name
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(0, "0.0 %"), (1, "100.0 %"), (0.9999, "> 99.9 %"), (1e-9, "< 0.1 %"), (0.5, "50.0 %"), (None, "")],
+)
+def test_a_share_is_never_rounded_to_all_or_nothing(share: float | None, said: str) -> None:
+    assert Share(share).text == said
+    assert len(Share(share).bar) == len(Share(1).bar)
+    assert bool(Share(share).bar.strip()) is bool(share)
+
+
+def test_a_notebook_gets_both() -> None:
+    table = Table([Column("a")], [["1"]], title="<t>", notes=["<n>"])
+    bundle = table._repr_mimebundle_()
+    assert set(bundle) == {"text/plain", "text/html"}
+    assert "&lt;t&gt;" in bundle["text/html"]
+    assert "<n>" in bundle["text/plain"]
