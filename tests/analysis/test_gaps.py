@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import math
 import os
@@ -25,7 +26,8 @@ from hypothesis import strategies as st
 from fmrw.analysis import bytestats, gaps, signatures
 from fmrw.analysis.gaps import REPORT, report, unread
 from fmrw.analysis.structure import structure
-from fmrw.analysis.structure.parts import Source
+from fmrw.analysis.structure.parts import SCHEMA, Source
+from fmrw.analysis.verdicts import Known
 from fmrw.trace.schema import EVENTS
 
 if TYPE_CHECKING:
@@ -163,6 +165,20 @@ def test_every_hit_has_its_own_offset(tmp_path: Path) -> None:
     assert f"(also 7z at {places[1]:#x}, PNG at {places[2]:#x})" in said
 
 
+def test_a_second_format_is_not_among_those_beside_it(tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.txt", "x" * 50)
+    picture = (DATA / "polyglot.png").read_bytes()
+    picture = picture[: picture.index(b"IEND") + 8]
+    content = picture + b"n" * 500 + b"7z\xbc\xaf\x27\x1c" + b"n" * 494 + packed.getvalue()
+    (said,) = verdicts(tmp_path, content, (len(picture), len(content)))
+    hidden, start = content.index(b"7z\xbc"), content.rindex(b"PK\3\4")
+    assert said == (
+        f"a second format, ZIP, begins at {start:#x} and nothing reads it (also 7z at {hidden:#x}), after the last byte read"
+    )
+
+
 @pytest.mark.parametrize("header", [4, 64, 0x80, 0x200])
 def test_the_smallest_programs_and_bare_signatures_are_found(header: int) -> None:
     dos = bytearray(b"MZ".ljust(max(header, 64) + 4, b"\0"))
@@ -173,6 +189,12 @@ def test_the_smallest_programs_and_bare_signatures_are_found(header: int) -> Non
     assert scanned(content) == [(777, "Windows program")]
     assert scanned(b"n" * 50 + b"7z\xbc\xaf\x27\x1c" + b"n" * 50) == [(50, "7z")]
     assert scanned(b"n" * 200 + b"PE\0\0" + b"n" * 200) == []
+
+
+def test_a_format_explains_its_own_bytes_and_no_neighbours() -> None:
+    parts = [(10, 30, "ZIP", 0), (10, 20, "local header", 1)]
+    known = Known(pl.DataFrame(parts, schema=SCHEMA, orient="row"), frame())
+    assert [offset for offset in range(30) if known.explains(offset)] == list(range(10, 20))
 
 
 # --- the report
@@ -235,8 +257,8 @@ def test_verdicts(tmp_path: Path, content: bytes, bounds: tuple[int, int], says:
 
 
 def test_head_is_shown_as_hex_and_as_ascii(tmp_path: Path) -> None:
-    row = report(frame((1, 5)), 9, written(tmp_path, b"aB\x1b\xff~cdef")).row(0, named=True)
-    assert (row["head_hex"], row["head_ascii"]) == ("42 1b ff 7e", "B..~")
+    row = report(frame((1, 7)), 10, written(tmp_path, b"aB\x1b\xff~\x7f def")).row(0, named=True)
+    assert (row["head_hex"], row["head_ascii"]) == ("42 1b ff 7e 7f 20", "B..~. ")
 
 
 def described(size: int, mtime_ns: int | None, content: Path | None) -> dict[str, object]:
@@ -256,6 +278,22 @@ def test_content_that_is_missing_or_changed_is_not_guessed(tmp_path: Path) -> No
     unchanged = report(frame((0, 4)), 7, path, recorded_mtime_ns=now).row(0, named=True)
     assert unchanged["note"] is None
     assert unchanged["head_ascii"] == "cont"
+
+
+def test_content_that_cannot_be_read_says_why_of_every_gap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_source: Source) -> pl.DataFrame:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(gaps, "structure_of", fails)
+    table = report(frame((0, 4), (6, 7)), 7, written(tmp_path, b"content"))
+    assert table["note"].to_list() == ["content not read: Input/output error"] * 2
+    assert table["verdict"].to_list() == [
+        "4 bytes that nothing reads",
+        "1 byte that nothing reads, after the last byte read",
+    ]
+    assert table["head_hex"].to_list() == [None, None]
 
 
 def test_content_written_to_while_it_is_examined_is_not_described(
@@ -430,6 +468,22 @@ def test_the_signatures_of_puremagic_are_used_but_not_the_vague_ones() -> None:
     assert b"SQLite format 3\0" in used
     assert min(map(len, used)) >= 4
     assert not {magic for magic in used if magic.isalpha() and len(magic) > 5}
+    names = {signature.name for signature in signatures.signatures()}
+    assert not {name for name in names if not name or name.startswith(".")}
+
+
+def test_a_search_reads_no_more_than_a_block_at_once() -> None:
+    asked: list[int] = []
+
+    class Counting(Source):
+        def at(self, start: int, count: int) -> bytes:
+            asked.append(count)
+            return super().at(start, count)
+
+    content = b"." * (3 << 20) + PNG
+    assert signatures.scan(Counting(io.BytesIO(content)), 0, len(content))[0] == [(3 << 20, "PNG")]
+    assert max(asked) < (1 << 20) + 16
+    assert len(asked) < 8
 
 
 @settings(max_examples=60)

@@ -58,6 +58,15 @@ def by_tarfile(content: bytes) -> list[tuple[int, str]]:
         return [(each.offset_data - 512, each.name.replace("\n", "\\x0a")) for each in archive]
 
 
+def blank(block: bytes, field: slice) -> bytes:
+    """Fill a field of a header with spaces, as some writers do."""
+    made = bytearray(block)
+    made[field] = b" " * len(made[field])
+    made[148:156] = b" " * 8
+    made[148:156] = b"%06o\0 " % sum(made)
+    return bytes(made)
+
+
 FILE = header(b"b.txt", 2, b"0") + padded(b"hi")
 TARS = {
     "a directory with a size": header(b"d/", 1, b"5") + header(b"d/b.txt", 6, b"0") + padded(b"secret"),
@@ -70,6 +79,7 @@ TARS = {
     "a pax path for every entry": pax(record(b"comment", b"x"), kind=b"g") + FILE + FILE,
     "a pax path and a long name": pax(record(b"path", b"pax")) + header(b"././@LongLink", 5, b"L") + padded(b"long\0") + FILE,
     "an unknown type with data": header(b"v", 3, b"Z") + padded(b"abc") + FILE,
+    "a size of spaces": blank(header(b"empty", 0, b"0"), slice(124, 136)) + FILE,
     "no blocks at the end": FILE,
 }  # fmt: skip
 

@@ -123,6 +123,20 @@ def test_streams_of_a_compound_file(
     assert found.formats == ["OLE2"]
 
 
+def test_free_sectors_of_a_compound_file(
+    tmp_path: Path, look: Callable[..., Found], tool: Callable[..., str]
+) -> None:
+    (tmp_path / "large").write_bytes(bytes(range(256)) * 100)
+    tool("gsf", "createole", "o.ole", "large")
+    whole = look(tmp_path / "o.ole")
+    assert whole.named("free sectors") == {}
+    found = look(
+        whole.content + bytes(1024)
+    )  # the table has room for more, and says of these that they are free
+    assert found.named("free sectors") == {"free sectors": [(len(whole.content), len(whole.content) + 1024)]}
+    assert found.formats == ["OLE2"]
+
+
 def test_a_compound_file_whose_chains_loop(
     tmp_path: Path, look: Callable[..., Found], tool: Callable[..., str]
 ) -> None:

@@ -196,6 +196,36 @@ def test_apple_programs_are_those_of_llvm(
     assert found.formats == ["Mach-O"]
 
 
+LINKED = {
+    0x1D: "code signature", 0x1E: "segment split info", 0x26: "function starts", 0x29: "data in code",
+    0x2B: "code signing requirements of libraries", 0x2E: "linker optimisation hints", 0x80000033: "exports trie",
+    0x80000034: "chained fixups", 0x36: "atom info",
+}  # fmt: skip
+
+
+def test_what_the_commands_of_an_apple_program_point_to(look: Callable[..., Found]) -> None:
+    """All of <mach-o/loader.h> that are a linkedit_data_command, and the tables of LC_SYMTAB and LC_DYLD_INFO."""
+    count, data = len(LINKED) + 2, 32 + 16 * len(LINKED) + 24 + 48
+    commands, at, expected = b"", data, {}
+    for kind, name in LINKED.items():
+        commands += struct.pack("<4I", kind, 16, at, 10)
+        expected[name] = (at, at + 10)
+        at += 10
+    commands += struct.pack("<6I", 2, 24, at, 3, at + 48, 20)
+    expected |= {"symbol table": (at, at + 48), "string table": (at + 48, at + 68)}
+    at += 68
+    commands += struct.pack("<2I", 0x80000022, 48)
+    for name in ("rebase info", "binding info", "weak binding info", "lazy binding info", "export info"):
+        commands += struct.pack("<2I", at, 7)
+        expected[name] = (at, at + 7)
+        at += 7
+    head = struct.pack("<8I", 0xFEEDFACF, 0x01000007, 3, 2, count, len(commands), 0, 0)
+    found = look(head + commands + bytes(at - data))
+    parts = {name: (start, end) for start, end, name, depth in found.frame.rows() if depth == 2}
+    assert parts == expected
+    assert found.formats == ["Mach-O"]
+
+
 def test_programs_in_one_file(tmp_path: Path, look: Callable[..., Found], tool: Callable[..., str]) -> None:
     one = assembled(tmp_path, tool, APPLE, "x86_64-apple-macos11").read_bytes()
     start = 4096

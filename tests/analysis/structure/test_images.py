@@ -58,6 +58,14 @@ def test_coded_data_ends_at_a_marker_that_is_none_of_its_own(look: Callable[...,
     assert "does not end" in look(b"\xff\xd8" + scan[:-2] * 2).formats[0]
 
 
+@pytest.mark.parametrize("before", [-3, -2, -1, 0, 1])
+def test_a_marker_may_lie_across_what_is_read_at_once(before: int, look: Callable[..., Found]) -> None:
+    coded = b"a" * ((1 << 20) + before)
+    found = look(b"\xff\xd8\xff\xda\0\x02" + coded + b"\xff\xd9")
+    assert found.bytes_of("coded data") == coded
+    assert found.formats == ["JPEG"]
+
+
 def test_gif_images_are_those_of_pillow(
     picture: Image.Image, tmp_path: Path, look: Callable[..., Found]
 ) -> None:
@@ -89,6 +97,22 @@ def test_pixels_of_a_bitmap_lie_where_pillow_reads_them(
         _, _, offset, _ = image.tile[0]
     assert found.span("pixels") == (offset, len(found.content))
     assert found.formats == ["BMP"]
+
+
+@pytest.mark.parametrize(
+    ("length", "packed", "stated", "pixels"),
+    [(40, 1, 10, 10), (40, 2, 10, 10), (40, 0, 10, 16), (40, 3, 10, 16), (40, 1, 0, 16), (16, 1, 10, 16), (52, 1, 10, 10), (12, 1, 10, 16)],
+)  # fmt: skip
+def test_only_packed_pixels_are_as_long_as_is_stated(
+    length: int, packed: int, stated: int, pixels: int, look: Callable[..., Found]
+) -> None:
+    """Two rows of two pixels of 24 bits are 8 bytes each, filled up; OS/2's short headers state nothing."""
+    sizes = struct.pack("<4H", 2, 2, 1, 24) if length == 12 else struct.pack("<2i2H", 2, -2, 1, 24)
+    header = (struct.pack("<I", length) + sizes + struct.pack("<2I", packed, stated)).ljust(length, b"\0")[
+        :length
+    ]
+    content = struct.pack("<2sI4xI", b"BM", 0, 14 + length) + header + bytes(30)
+    assert look(content).span("pixels") == (14 + length, 14 + length + pixels)
 
 
 def test_a_colour_profile_of_a_bitmap(look: Callable[..., Found]) -> None:

@@ -113,6 +113,17 @@ def test_el_torito(folder: Path, look: Callable[..., Found], tool: Callable[...,
     assert found.bytes_of("boot catalog")[30:32] == b"\x55\xaa"
 
 
+def test_more_than_one_boot_image(folder: Path, look: Callable[..., Found], tool: Callable[..., str]) -> None:
+    """The first is a floppy, whose length its kind says; the second stands behind a header of its own."""
+    floppy = b"floppy".ljust(2880 * 512, b"f")
+    (folder / "boot" / "floppy.img").write_bytes(floppy)
+    tool("genisoimage", "-quiet", "-b", "boot/floppy.img", "-c", "boot/boot.cat", "-eltorito-alt-boot", "-b", "boot/image.bin", "-no-emul-boot", "-boot-load-size", "4", "-o", "i.iso", "t")  # fmt: skip
+    found = look(folder.parent / "i.iso")
+    assert found.bytes_of("boot image 0") == floppy
+    assert found.bytes_of("boot image 1") == b"\xeb\xfe" * 1024
+    assert list(found.named("boot image ")) == ["boot image 0", "boot image 1"]
+
+
 def test_path_tables(folder: Path, look: Callable[..., Found], tool: Callable[..., str]) -> None:
     tool(*IMAGES["Rock Ridge and Joliet"])
     found = look(folder.parent / "i.iso")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -213,6 +214,66 @@ def test_a_newer_table_frees_what_an_older_one_has(
     found = look(content)
     assert objects(found) == by_qpdf(content, tmp_path, tool)
     assert 5 not in objects(found)
+    assert found.formats == ["PDF"]
+
+
+def predicted(rows: list[bytes]) -> bytes:
+    """Filter rows as PNG does (RFC 2083, 6), each by another of its five kinds."""
+    out, above = b"", bytes(len(rows[0]))
+    for number, row in enumerate(rows):
+        kind, left, corner = number % 5, b"\0" + row[:-1], b"\0" + above[:-1]
+        guesses = []
+        for a, b, c in zip(left, above, corner, strict=True):
+            nearest = min((abs(a + b - c - each), at) for at, each in enumerate((a, b, c)))[1]
+            guesses.append((0, a, b, (a + b) // 2, (a, b, c)[nearest])[kind])
+        out += bytes([kind]) + bytes((x - guess) % 256 for x, guess in zip(row, guesses, strict=True))
+        above = row
+    return out
+
+
+@pytest.mark.parametrize("way", ["plain", "deflated", "predicted", "a length elsewhere", "no length"])
+def test_a_stream_of_references_in_subsections(
+    way: str, tmp_path: Path, look: Callable[..., Found], tool: Callable[..., str]
+) -> None:
+    bodies = {number: b"<</Number %d>>" % number for number in (1, 2, 7, 8, 9, 20)}
+    bodies[1] = b"<</Type/Catalog/Pages 2 0 R>>"
+    bodies[2] = b"<</Type/Pages/Kids[]/Count 0>>"
+    out, offsets = bytearray(b"%PDF-1.7\n"), {}
+    for number, body in bodies.items():
+        offsets[number] = len(out)
+        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+    offsets[21], offsets[22] = len(out), 0
+    rows = [b"\0\0\0\xff"] + [
+        b"\1" + offsets[number].to_bytes(2, "big") + b"\0" for number in (1, 2, 7, 8, 9, 20, 21)
+    ]
+    rows.append(b"\2\0\7\0")  # in a stream of objects
+    data = predicted(rows) if way == "predicted" else b"".join(rows)
+    more = b"/DecodeParms<</Predictor 15/Columns 4>>" if way == "predicted" else b""
+    if way in ("deflated", "predicted"):
+        data, more = zlib.compress(data), more + b"/Filter/FlateDecode"
+    length = {"a length elsewhere": b"/Length 20 0 R", "no length": b""}.get(way, b"/Length %d" % len(data))
+    out += (
+        b"21 0 obj\n<</Type/XRef/Size 23/Root 1 0 R/W[1 2 1]/Index[0 3 7 3 20 3]%s%s>>stream\n%s\nendstream\nendobj\n"
+        % (more, length, data)
+    )
+    content = bytes(out) + b"startxref\n%d\n%%%%EOF\n" % offsets[21]
+    found = look(content)
+    assert objects(found) == {number: at for number, at in offsets.items() if at}
+    assert found.formats == ["PDF"]
+    if "length" not in way:
+        assert objects(found) == by_qpdf(content, tmp_path, tool)
+
+
+@pytest.mark.parametrize("which", ["plain", "streams"])
+def test_offsets_count_from_the_header_that_startxref_fits(
+    which: str, request: pytest.FixtureRequest, look: Callable[..., Found]
+) -> None:
+    """Before the file stands something else that begins as a PDF."""
+    sound = request.getfixturevalue(which)
+    expected = objects(look(sound))
+    junk = b"%PDF-1.0 is what somebody wrote here\n" + b"j" * 500 + b"\n"
+    found = look(junk + sound)
+    assert objects(found) == {number: at + len(junk) for number, at in expected.items()}
     assert found.formats == ["PDF"]
 
 

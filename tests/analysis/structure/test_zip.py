@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fmrw.analysis.structure import structure
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -203,6 +205,73 @@ def test_zip64_end_records(tmp_path: Path, look: Callable[..., Found]) -> None:
     assert found.span("ZIP64 locator") == (size - 42, size - 22)
     assert found.span("ZIP64 end of central directory") == (size - 98, size - 42)
     assert found.span("central directory")[1] == size - 98
+
+
+@pytest.mark.parametrize(
+    ("behind", "format_"),
+    [
+        (65_535, "ZIP"),
+        (
+            65_536,
+            "ZIP (damaged: no end of the central directory; entries are listed as they follow each other; the central directory still lists 1)",
+        ),
+    ],
+)
+def test_junk_may_be_as_long_as_a_comment(behind: int, format_: str, look: Callable[..., Found]) -> None:
+    content = lone(b"a", bytes(100_000))
+    found = look(content + b"j" * behind)
+    assert found.formats == [format_]
+    assert found.span("entry a") == (0, content.index(b"PK\1\2"))
+    assert found.span("end of central directory") == (len(content) - 22, len(content))
+
+
+def test_numbers_that_do_not_fit_stand_in_their_order(look: Callable[..., Found]) -> None:
+    """The ZIP64 field holds only those that are all ones in the record: size, packed, start, disk."""
+    packed = zlib.compressobj(9, zlib.DEFLATED, -15)
+    data = packed.compress(b"x" * 5000) + packed.flush()
+    name, crc, start = b"a", zlib.crc32(b"x" * 5000), 100
+    local = struct.pack("<4s5H3I2H", b"PK\3\4", 45, 0, 8, 0, 33, crc, len(data), 5000, 1, 0) + name + data
+    for hidden in ("size", "packed", "start", "size packed", "packed start", "size packed start disk"):
+        said = {"size": 5000, "packed": len(data), "start": start, "disk": 0}
+        wide = b"".join(said[key].to_bytes(4 if key == "disk" else 8, "little") for key in hidden.split())
+        shown = {
+            key: ((1 << (16 if key == "disk" else 32)) - 1 if key in hidden.split() else value)
+            for key, value in said.items()
+        }
+        extra = struct.pack("<2H", 0x9999, 3) + b"own" + struct.pack("<2H", 1, len(wide)) + wide
+        central = struct.pack("<4s6H3I5H2I", b"PK\1\2", 45, 45, 0, 8, 0, 33, crc, shown["packed"], shown["size"], 1, len(extra), 0, shown["disk"], 0, 0, shown["start"]) + name + extra  # fmt: skip
+        end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, len(central), start + len(local), 0)
+        found = look(b"j" * start + local + central + end)
+        assert found.span("entry a") == (start, start + len(local)), hidden
+        assert found.bytes_of("data") == data
+        assert found.formats == ["ZIP"]
+        assert zipfile.ZipFile(io.BytesIO(found.content)).read("a") == b"x" * 5000
+
+
+def test_an_entry_of_more_than_four_gibibytes(tmp_path: Path) -> None:
+    size, path = (1 << 32) + 16, tmp_path / "large.zip"
+    wide = struct.pack("<2H2Q", 1, 16, size, size)
+    local = struct.pack("<4s5H3I2H", b"PK\3\4", 45, 8, 0, 0, 33, 0, 0xFFFFFFFF, 0xFFFFFFFF, 1, 20) + b"a" + struct.pack("<2H2Q", 1, 16, 0, 0)  # fmt: skip
+    behind = struct.pack("<4sI2Q", b"PK\7\x08", 7, size, size)
+    central = struct.pack("<4s6H3I5H2I", b"PK\1\2", 45, 45, 8, 0, 0, 33, 7, 0xFFFFFFFF, 0xFFFFFFFF, 1, len(wide), 0, 0, 0, 0, 0) + b"a" + wide  # fmt: skip
+    at = len(local) + size + len(behind)
+    end64 = struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, len(central), at)
+    locator = struct.pack("<4sIQI", b"PK\6\7", 0, at + len(central), 1)
+    with path.open("wb") as file:  # a hole, but for what stands around it
+        file.write(local)
+        file.seek(len(local) + size)
+        file.write(
+            behind
+            + central
+            + end64
+            + locator
+            + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, len(central), 0xFFFFFFFF, 0)
+        )
+    parts = {name: (start, stop) for start, stop, name, depth in structure(path).rows() if depth}
+    assert parts["data"] == (len(local), len(local) + size)
+    assert parts["data descriptor"] == (len(local) + size, at)
+    assert parts["central directory"] == (at, at + len(central))
+    assert [each.file_size for each in zipfile.ZipFile(path).infolist()] == [size]
 
 
 def test_split_archives_say_so(tmp_path: Path, look: Callable[..., Found], tool: Callable[..., str]) -> None:
