@@ -52,11 +52,11 @@ def random_entropy(length: int) -> float:
     return 8 - 255 / (2 * length * math.log(2))
 
 
-def byte_class(counts: Histogram) -> str:
+def byte_class(counts: Histogram, bits: float | None = None) -> str:
     """Give the class of bytes: `zero`, `0xFF`, `text`, `random-like` (encrypted, compressed, noise) or `mixed`.
 
     Text is 95 % printable ASCII, tab, line feed, form feed and carriage return, and no zero byte. Random-like
-    needs more than 256 bytes: of fewer, nobody can tell.
+    needs more than 256 bytes: of fewer, nobody can tell. `bits` is their entropy, where it is known already.
     """
     total = int(counts.sum())
     if total and counts[0] == total:
@@ -65,7 +65,9 @@ def byte_class(counts: Histogram) -> str:
         return "0xFF"
     if total and not counts[0] and counts[_TEXT].sum() >= _TEXT_SHARE * total:
         return "text"
-    if total > _FEWEST_RANDOM and entropy(counts) >= random_entropy(total) - 0.05 - 100 / total:
+    if total <= _FEWEST_RANDOM:
+        return "mixed"
+    if (entropy(counts) if bits is None else bits) >= random_entropy(total) - 0.05 - 100 / total:
         # five standard deviations and more below what noise shows, at every length; measured, 20,000 draws each
         return "random-like"
     return "mixed"

@@ -106,15 +106,16 @@ def report(
     return pl.DataFrame(rows, schema=REPORT, orient="row")
 
 
-def examine(source: Source, start: int, end: int) -> Content:
-    """Look at the bytes [start, end) of a file: two passes in blocks, whatever their number."""
+def examine(source: Source, start: int, end: int, own: str | None) -> Content:
+    """Look at the bytes [start, end) of a file of the format `own`: two passes in blocks, whatever their number."""
     blocks = (source.at(at, min(_BLOCK, end - at)) for at in range(start, end, _BLOCK))
     counts = bytestats.histogram(blocks)
     value = bytestats.only_value(counts)
     inside, complete = ([], True) if value is not None else signatures.scan(source, start, end)
     head = source.at(start, min(_HEAD, end - start))
-    shown = bytestats.entropy(counts), bytestats.byte_class(counts)
-    return Content(int(counts.sum()), *shown, value, head, inside, complete, _own(source))
+    bits = bytestats.entropy(counts)
+    shown = bits, bytestats.byte_class(counts, bits)
+    return Content(int(counts.sum()), *shown, value, head, inside, complete, own)
 
 
 def _own(source: Source) -> str | None:
@@ -168,11 +169,12 @@ def _frame(bounds: Bounds) -> pl.DataFrame:
 
 
 def _largest_first(source: Source, bounds: Bounds, most: int) -> Iterator[tuple[int, Content]]:
+    own = _own(source)
     for at in sorted(range(len(bounds)), key=lambda at: bounds[at][0] - bounds[at][1]):
         start, end = bounds[at]
         if most <= 0:
             return
-        yield at, examine(source, start, min(end, start + most))
+        yield at, examine(source, start, min(end, start + most), own)
         most -= max(end - start, _LEAST_COST)
 
 

@@ -176,6 +176,9 @@ def _bytes_verdict(count: str, content: Content) -> str:
     return f"{count} of unrecognised data ({content.entropy:.2f} bits per byte)"
 
 
+_PRINTED = bytes(byte if 0x20 <= byte < 0x7F else ord(".") for byte in range(256))  # noqa: PLR2004 - printable ASCII
+
+
 def ascii_text(content: bytes) -> str:
     """Show printable bytes as they are, and others as a dot."""
-    return "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in content)  # noqa: PLR2004 - printable ASCII
+    return content.translate(_PRINTED).decode("ascii")

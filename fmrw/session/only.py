@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from fmrw.trace.sealed import Part, Sealed
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
 class Only:
     """A source of which only the rows of one process's name are given; it follows what it is a part of."""
 
-    sealed = None  # its merged ranges are those of all processes
-
     def __init__(self, source: Source, process: str) -> None:
         self._source = source
         self._process = process
@@ -26,6 +26,12 @@ class Only:
     def active(self) -> bool:
         """Whether events may still come."""
         return self._source.active
+
+    @property
+    def sealed(self) -> Part | None:
+        """The program's part of the sealed session, where there is one."""
+        whole = self._source.sealed
+        return Part(whole, self._process) if isinstance(whole, Sealed) else None
 
     @property
     def session(self) -> Path | None:

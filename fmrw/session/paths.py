@@ -7,11 +7,9 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from fmrw.capture.mounts import registry
 from fmrw.errors import UnknownPath
-from fmrw.session.sources import merged_ranges, rows
+from fmrw.session.sources import is_recorded, merged_ranges
 from fmrw.text import path_bytes, path_text, visible
 
 if TYPE_CHECKING:
@@ -25,7 +23,7 @@ def resolve(source: Source, root: Path | None, path: str | os.PathLike[str]) -> 
     text = os.fspath(path)
     called = path_text(os.fsencode(text))
     for candidate in dict.fromkeys((text, relative(text, root), called, relative(called, root))):
-        if rows(source, pl.col("path") == candidate, ["path"], most=1).height:
+        if is_recorded(source, candidate):
             return candidate
     if size_now(source, name := relative(called, root)) is not None:
         return name

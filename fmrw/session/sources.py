@@ -22,7 +22,7 @@ from fmrw.text import visible
 from fmrw.trace import schema, store
 from fmrw.trace.follow import Follower
 from fmrw.trace.merged import merged
-from fmrw.trace.sealed import Sealed
+from fmrw.trace.sealed import Part, Sealed
 from fmrw.trace.spool import Spool
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Source(Protocol):
         """The session's folder, where there is one."""
 
     @property
-    def sealed(self) -> Sealed | None:
+    def sealed(self) -> Sealed | Part | None:
         """The sealed session behind it, of which a question need not decode all; None where there is none."""
 
     def lazy(self) -> pl.LazyFrame:
@@ -81,6 +81,13 @@ def merged_ranges(source: Source, path: str | None = None) -> pl.DataFrame:
     if source.sealed is not None:
         return source.sealed.merged(path)
     return merged(source.lazy() if path is None else source.lazy().filter(pl.col("path") == path))
+
+
+def is_recorded(source: Source, path: str) -> bool:
+    """Tell whether there is any event of a file."""
+    if source.sealed is not None:
+        return source.sealed.knows(path)
+    return rows(source, pl.col("path") == path, ["path"], most=1).height > 0
 
 
 class FolderSource:

@@ -121,17 +121,17 @@ def _holds(table: pl.DataFrame, events: Path) -> bool:
     """Tell whether a table is about as many events, and the first and the last of them are in it."""
     if table["events"].sum() != tables.height(events):
         return False
-    sample = _merged_apart(tables.ends(events, _LOOKED_AT, SAMPLE), apart=_apart(table))
+    sample = _merged_apart(tables.ends(events, _LOOKED_AT, SAMPLE), by_process=apart(table))
     return _covers(table, sample) and _counts(table, sample)
 
 
-def _apart(table: pl.DataFrame) -> bool:
+def apart(table: pl.DataFrame) -> bool:
     """Tell whether a table has the ranges of each process."""
     return not table.filter(_HOLDS_BYTES)["pid"].eq(NOBODY_PID).any()
 
 
-def _merged_apart(events: pl.DataFrame, *, apart: bool) -> pl.DataFrame:
-    merging = Merging(by_process=events.height if apart else 0)
+def _merged_apart(events: pl.DataFrame, *, by_process: bool) -> pl.DataFrame:
+    merging = Merging(by_process=events.height if by_process else 0)
     merging.add(events)
     frame = merging.frame()
     return MERGED.to_frame() if frame is None else frame

@@ -302,9 +302,9 @@ def test_content_written_to_while_it_is_examined_is_not_described(
     path = written(tmp_path, b"content")
     real = gaps.examine
 
-    def meanwhile(source: Source, start: int, end: int) -> gaps.Content:
+    def meanwhile(source: Source, start: int, end: int, own: str | None) -> gaps.Content:
         os.utime(path, ns=(1, 1))
-        return real(source, start, end)
+        return real(source, start, end, own)
 
     monkeypatch.setattr(gaps, "examine", meanwhile)
     assert "its time of change is another" in described(7, None, path)["note"]

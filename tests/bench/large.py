@@ -36,6 +36,7 @@ import polars as pl
 import fmrw, fmrw.analysis.gaps
 from pathlib import Path
 session, path, what = sys.argv[1:]
+fmrw.load, fmrw.Trace
 begun = time.perf_counter()
 if what == "plain":
     rows = pl.scan_parquet(Path(session) / "events.parquet").filter(pl.col("path") == path, pl.col("op") == "read").select("start", "end")

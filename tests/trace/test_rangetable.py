@@ -10,6 +10,8 @@ import polars as pl
 import pytest
 
 import fmrw
+from fmrw.analysis import ranges
+from fmrw.errors import UnknownPath
 from fmrw.trace import merged, rangetable, schema, store
 from fmrw.trace.parquet import tables
 
@@ -226,3 +228,33 @@ def test_a_table_of_all_processes_together_is_used(session: Path, monkeypatch: p
     assert merged.NOBODY_PID in table["pid"]
     assert used(session.with_name("together"))
     assert answers(session.with_name("together")) == expected
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_a_program_is_asked_of_the_table_that_holds_its_ranges_apart(
+    session: Path, monkeypatch: pytest.MonkeyPatch, *, apart: bool
+) -> None:
+    if not apart:  # as where there are too many ranges
+        monkeypatch.setattr(rangetable, "_BY_PROCESS", 0)
+        bound = store.write_events(session / store.EVENTS, events().iter_slices(200), session)
+        store.write_facts(session, {**store.read_facts(session), **bound})
+    asked = []
+    each = tables.each
+    monkeypatch.setattr(tables, "each", lambda *what: asked.append(what) or each(*what))
+    part = fmrw.load(session).only("p1")
+    own = events().filter(pl.col("process") == "p1")
+    expected = merged.merged(own)
+    for path in ("file-0", "file-1", "file-2"):
+        (rows, wanted) = (frame.filter(path=path) for frame in (part.ranges(path), expected))
+        assert ranges.merge(rows).equals(ranges.merge(wanted))
+        assert rows["events"].sum() == wanted["events"].sum() == own.filter(path=path).height
+        assert part.coverage(path).equals(ranges.merge(wanted.filter(op="read")))
+    assert part.events.equals(own)
+    assert bool(asked) is not apart
+
+
+def test_a_program_that_is_not_there_has_no_part(session: Path) -> None:
+    with pytest.raises(UnknownPath, match=r"p7 did nothing in .*; these did: p0, p1"):
+        fmrw.load(session).only("p7")
+    with pytest.raises(UnknownPath, match=r"nothing\.bin is not in this session"):
+        fmrw.load(session).only("p1").coverage("nothing.bin")

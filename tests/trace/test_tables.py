@@ -212,6 +212,33 @@ def test_claims_that_cannot_be_are_refused(tmp_path: Path, claim: str) -> None:
         store.scan_events(tmp_path / "x.parquet")
 
 
+def test_pages_are_tried_when_they_are_read_and_no_others(session: Path, tmp_path: Path) -> None:
+    rows = store.scan(session).collect()
+    path = tmp_path / "x.parquet"
+    rows.write_parquet(path, row_group_size=100)
+    with path.open("rb+") as file:
+        claimed = claims.Claims(file.fileno())
+        claimed.check(file.fileno())
+        assert claimed.at_ends(10) == {0, 3}
+        assert claimed.at_ends(101) == {0, 1, 2, 3}
+        chunk = len(schema.EVENTS) + list(schema.EVENTS).index("path")  # of the second group
+        file.seek(claimed._places[2 * chunk])
+        file.write(b"\xff" * 8)
+    assert tables.rows(path, pl.Schema({"seq": pl.Int64()})).height == 400
+    assert tables.ends(path, schema.EVENTS, 10).equals(pl.concat([rows.head(10), rows.tail(10)]))
+    refused = (
+        lambda: tables.rows(path, pl.Schema({"path": pl.String()}), most=1),
+        lambda: tables.ends(path, schema.EVENTS, 150),
+        lambda: tables.each(path, schema.EVENTS, list),
+        lambda: tables.scan(path, schema.EVENTS),
+        lambda: tables.scan(path, pl.Schema({"seq": pl.Int64()})),
+    )
+    for read in refused:
+        for _ in range(2):  # and what was refused once is refused again
+            with pytest.raises(SessionError, match="is damaged"):
+                read()
+
+
 LIMITED = """
     import resource, sys
     import fmrw
@@ -341,11 +368,11 @@ def test_sealed_processes_that_are_missing_are_one_line(session: Path) -> None:
 
 def test_a_file_is_tried_once_until_it_changes(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = []
-    check = claims.check
-    monkeypatch.setattr(claims, "check", lambda fd: tried.append(fd) or check(fd))
+    chunk = claims._chunk
+    monkeypatch.setattr(claims, "_chunk", lambda *place: tried.append(place) or chunk(*place))
     for _ in range(3):
         assert store.scan(session).collect().height == 400
-    assert len(tried) == 1
+    assert len(tried) == len(schema.EVENTS)
     (session / store.EVENTS).write_bytes((session / store.EVENTS).read_bytes()[:-1])
     with pytest.raises(SessionError):
         store.scan(session)

@@ -3,8 +3,8 @@
 A frame that is scanned lazily fails where it is used, far from here. So a file is tried once, before anybody sees it: its claims
 first (`fmrw.trace.parquet.claims`), then every page of it is decoded, in bounded memory, about 0.1 s for a million events, and what our own code relies
 on is looked at: no value missing, times and ranges that can be. What passed is remembered as long as it does not
-change. Who wants some rows or columns only (`rows`, `each`) gets them as frames: then the claims come first as well, but only what is asked for is
-decoded, and looked at as it goes out. Statistics in the file are never used: they may lie, and hide rows.
+change. Who wants some rows or columns only (`rows`, `each`, `ends`) gets them as frames: then the claims of what is asked for come first as
+well, and only that is decoded, and looked at as it goes out. Statistics in the file are never used: they may lie, and hide rows.
 
 Where polars panics, Rust writes to standard error before Python hears of it. It is kept from there (`_silenced`) while a file is
 tried: what other threads wrote meanwhile is passed on, unless a panic stands between.
@@ -17,17 +17,17 @@ import fcntl
 import os
 import stat
 import threading
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import polars as pl
 
 from fmrw.errors import SessionError
 from fmrw.text import visible
 from fmrw.trace import schema
-from fmrw.trace.parquet import claims
+from fmrw.trace.parquet.claims import Claims
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 DAMAGE = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
@@ -35,7 +35,8 @@ _LONGEST = 1 << 17  # bytes of a path, a name or a command line
 _LAST = 253_402_300_800_000_000  # microseconds from 1970 to the year 10000, where Python's calendar ends
 _REMEMBERED = 4096
 _BATCH = 1 << 18
-_tried: dict[tuple[int, ...], int] = {}
+_tried: dict[tuple[int, ...], None] = {}
+_claimed: dict[tuple[int, ...], Claims] = {}
 _silence = threading.RLock()
 
 
@@ -48,12 +49,13 @@ def scan(path: Path, columns: pl.Schema) -> pl.LazyFrame:
         It is damaged, claims what cannot be, or was not written by fmrw.
     """
     with _told(path), _opened(path) as file:
+        _claims_of(file.fileno()).check(file.fileno())  # whoever gets the scan may read anything
         lazy = _sound(file, columns)
         known = (*_identity(file.fileno()), len(columns))
         if known not in _tried:
             with _silenced():
                 _examine(lazy, columns)
-            _remember(known, 0)
+            _remember(_tried, known, None)
     return lazy
 
 
@@ -99,7 +101,8 @@ def ends(path: Path, columns: pl.Schema, count: int) -> pl.DataFrame:
         As for `scan`, as far as these columns and rows are concerned.
     """
     with _told(path), _opened(path) as file, _silenced():
-        lazy, last = _sound(file, columns), _claimed(file.fileno()) - count
+        claims = _claims_of(file.fileno())
+        lazy, last = _sound(file, columns, claims.at_ends(count)), claims.rows - count
         parts = [lazy.head(count), *([lazy.slice(last, count)] if last > 0 else [])]
         found = pl.concat(part.collect() for part in parts)
         _examine(found.lazy(), columns)
@@ -115,7 +118,7 @@ def height(path: Path) -> int:
         They cannot be.
     """
     with _told(path), _opened(path) as file:
-        return _claimed(file.fileno())
+        return _claims_of(file.fileno()).rows
 
 
 @contextlib.contextmanager
@@ -130,9 +133,9 @@ def _told(path: Path) -> Iterator[None]:
         raise SessionError(f"{_shown(path)} {error}; it was not written by fmrw. Record again.") from error
 
 
-def _sound(file: IO[bytes], columns: pl.Schema) -> pl.LazyFrame:
-    """Give a file's columns once its claims have been held against it."""
-    _claimed(file.fileno())
+def _sound(file: IO[bytes], columns: pl.Schema, groups: Iterable[int] | None = None) -> pl.LazyFrame:
+    """Give a file's columns once what it claims of them, in all row groups or some, has been held against it."""
+    claims = _claims_of(file.fileno())
     lazy = pl.scan_parquet(file, use_statistics=False)  # keeps a descriptor of its own
     with _silenced():
         found = lazy.collect_schema()
@@ -143,14 +146,19 @@ def _sound(file: IO[bytes], columns: pl.Schema) -> pl.LazyFrame:
     ]
     if missing:
         raise _OfAnotherMake(f"lacks the columns {', '.join(missing)}")
+    claims.check(
+        file.fileno(), [name if name in found else _stand_in(name, columns) for name in columns], groups
+    )
     return _typed(lazy, columns)
 
 
-def _claimed(fd: int) -> int:
+def _claims_of(fd: int) -> Claims:
     known = _identity(fd)
-    if known not in _tried:
-        _remember(known, claims.check(fd))
-    return _tried[known]
+    claims = _claimed.get(known)
+    if claims is None:
+        claims = Claims(fd)
+        _remember(_claimed, known, claims)
+    return claims
 
 
 class _OfAnotherMake(Exception):
@@ -199,10 +207,10 @@ def _identity(fd: int) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _remember(known: tuple[int, ...], height: int) -> None:
-    while len(_tried) >= _REMEMBERED:
-        _tried.pop(next(iter(_tried)))
-    _tried[known] = height
+def _remember(among: dict[tuple[int, ...], Any], known: tuple[int, ...], what: Any) -> None:  # noqa: ANN401 - theirs
+    while len(among) >= _REMEMBERED:
+        among.pop(next(iter(among)))
+    among[known] = what
 
 
 def _examine(lazy: pl.LazyFrame, columns: pl.Schema) -> None:
