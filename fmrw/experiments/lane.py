@@ -117,6 +117,7 @@ class Lane:
                 "slot": f"{mount_of(self._setup.stage)}/{self._number}", "scratch": scratch_of(self._setup.stage),
                 "others": [self._setup.folder, *([home] if home else [])], "most_written": self._setup.most_written,
                 "own_user": self._setup.own_user,
+                "folder": self._setup.folder, "variables": self._setup.variables,
             })  # fmt: skip
         finally:
             theirs.close()
@@ -156,8 +157,7 @@ class Lane:
             "memory": limits.memory,
             "output": limits.output,
         }
-        folder = os.fsencode(self._setup.folder)
-        send(self._connection, ("run", program, words, folder, self._setup.variables, allowed))
+        send(self._connection, ("run", program, words, allowed))
 
     def finish(self, job: Job) -> Observation | None:
         """Give what is known of a run that has ended; None when it is run again, since it wanted to write."""

@@ -181,6 +181,10 @@ class Slots(Passthrough):
                     shared.READ, 0 if exact else shared.PAGE,
                 )  # fmt: skip
 
+    def flush(self, fh: int) -> NoReturn:
+        """Say that nobody need ask: there is nothing to flush."""
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
     def release(self, fh: int) -> None:
         self._opened.pop(fh, None)
         super().release(fh)

@@ -71,6 +71,9 @@ class Access(NamedTuple):
     errno: int
 
 
+_NOTHING = Output(0, hashlib.blake2b(digest_size=16).digest(), b"")
+
+
 @dataclass(frozen=True)
 class Accesses:
     """The accesses of a run; they are unpacked when they are looked at.
@@ -208,6 +211,8 @@ class Observation:
 def read_output(fd: int) -> Output:
     """Read what a command wrote."""
     size = os.fstat(fd).st_size
+    if not size:
+        return _NOTHING
     digest = hashlib.blake2b(digest_size=16)
     head = os.pread(fd, min(size, _HEAD), 0)
     digest.update(head)

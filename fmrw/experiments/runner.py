@@ -28,7 +28,8 @@ from fmrw.experiments.view import View
 
 _LENGTH = struct.Struct("<I")
 _SCHED = 2  # CPUCLOCK_SCHED, include/linux/posix-timers_types.h
-_FIRST = 2  # the number of every command's process
+_BEFORE_FIRST = b"1"  # every command's process is the second of its namespace
+_IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)  # by Python; a command must not
 _GRACE_CPU_S = 2
 ENDED, OVER_CPU, OVER_TIME = range(3)
 
@@ -86,17 +87,25 @@ class Runner:
         To the driver.
     driver : int
         Descriptor on the driver's process.
-    outputs : tuple of int
-        Files for standard output and standard error.
+    settings : dict
+        `outputs`: descriptors of files for standard output and standard error; `folder` to run commands in; `variables`: their environment.
     view : View
         What commands see.
     """
 
-    def __init__(self, connection: socket.socket, driver: int, outputs: tuple[int, int], view: View) -> None:
+    def __init__(self, connection: socket.socket, driver: int, settings: dict[str, Any], view: View) -> None:
         self._connection = connection
-        self._outputs = outputs
+        self._outputs = tuple(settings["outputs"])
+        self._variables = settings["variables"]
+        self._folder = settings["folder"]
         self._view = view
-        self._nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._actions = [
+            (os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate((nothing, *self._outputs))
+        ]
+        self._limits: dict[str, Any] = {}
+        self._last_pid = _last_pid()
+        self._enter_folder()
         self._poll = select.poll()
         self._poll.register(connection, select.POLLIN)
         self._poll.register(driver, select.POLLIN)
@@ -114,32 +123,39 @@ class Runner:
     def do_writable(self, wanted: bool) -> bool:  # noqa: FBT001 - from a frame
         """Let commands write into the directory, or not."""
         self._view.writable = wanted
+        self._enter_folder()
         return wanted
 
     def do_run(
         self,
         program: bytes,
         words: list[bytes],
-        folder: bytes,
-        variables: dict[bytes, bytes],
         limits: dict[str, Any],
     ) -> dict[str, Any]:
         """Run a command to its end; give what is known of it."""
         for fd in self._outputs:
-            os.ftruncate(fd, 0)
-            os.lseek(fd, 0, os.SEEK_SET)
-        self._limit(resource.RLIMIT_DATA, limits["memory"])
-        self._limit(resource.RLIMIT_FSIZE, limits["output"])
-        with contextlib.suppress(OSError):
-            proc.number_next_process(_FIRST)
+            if os.lseek(fd, 0, os.SEEK_CUR):
+                os.ftruncate(fd, 0)
+                os.lseek(fd, 0, os.SEEK_SET)
+        if limits != self._limits:
+            self._limit(resource.RLIMIT_DATA, limits["memory"])
+            self._limit(resource.RLIMIT_FSIZE, limits["output"])
+            self._limits = limits
+        if self._last_pid is not None:
+            os.pwrite(self._last_pid, _BEFORE_FIRST, 0)
         begun = time.perf_counter()
         try:
-            os.chdir(folder)
-            pid = self._start(program, words, variables)
+            pid = os.posix_spawn(
+                program,
+                words,
+                self._variables,
+                file_actions=self._actions,
+                setsid=True,
+                setsigdef=_IGNORED,
+                setsigmask=(),
+            )
         except OSError as error:
             return {"error": error.errno, "what": error.strerror}
-        finally:
-            os.chdir("/")
         child = Child(pid, os.pidfd_open(pid), begun, limits["cpu_s"], limits["wall_s"])
         with contextlib.suppress(OSError, ValueError):  # it has ended; its children get it, too
             most = int(child.cpu_s) + _GRACE_CPU_S
@@ -151,22 +167,25 @@ class Runner:
         left = _end_others()
         return {
             "status": status, "wall_s": wall, "cpu_s": used.ru_utime + used.ru_stime, "memory": used.ru_maxrss << 10,
-            "ended": ended, "left": left, "written": [tuple(each) for each in self._view.settle()],
+            "ended": ended, "left": left, "written": self._settle(),
         }  # fmt: skip
+
+    def _settle(self) -> list[tuple[Any, ...]]:
+        """Empty the overlays, and work in the folder that lies in them now."""
+        written = self._view.settle()
+        if written:
+            self._enter_folder()
+        return [tuple(each) for each in written]
+
+    def _enter_folder(self) -> None:
+        try:
+            os.chdir(self._folder)
+        except OSError:  # of others, or gone
+            os.chdir("/")
 
     def _limit(self, which: int, most: int) -> None:
         hard = self._hard[which]
         resource.setrlimit(which, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
-
-    def _start(self, program: bytes, words: list[bytes], variables: dict[bytes, bytes]) -> int:
-        actions = [
-            (os.POSIX_SPAWN_DUP2, self._nothing, 0),
-            (os.POSIX_SPAWN_DUP2, self._outputs[0], 1),
-            (os.POSIX_SPAWN_DUP2, self._outputs[1], 2),
-        ]
-        return os.posix_spawn(
-            program, words, variables, file_actions=actions, setsid=True, setsigdef=_ignored(), setsigmask=()
-        )
 
     def _wait(self, child: Child) -> int:
         """Wait until a command ends or is over its limits; it is killed then, and dead or dying at the return."""
@@ -187,9 +206,14 @@ class Runner:
             self._poll.unregister(child.pidfd)
 
 
-def _ignored() -> list[signal.Signals]:
-    """Give the signals that Python ignores and a command must not."""
-    return [signal.SIGPIPE, signal.SIGXFSZ]
+def _last_pid() -> int | None:
+    """Open what tells the number of the process started last; None where that may not be set."""
+    try:
+        fd = proc.open_last_number()
+        os.pwrite(fd, _BEFORE_FIRST, 0)
+    except OSError:
+        return None
+    return fd
 
 
 def _end_others() -> int:
@@ -263,7 +287,7 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     gc.freeze()
     send(connection, {"ready": os.getpid()})
-    Runner(connection, driver, tuple(settings["outputs"]), view).serve()
+    Runner(connection, driver, settings, view).serve()
     return 0
 
 

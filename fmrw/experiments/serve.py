@@ -49,10 +49,10 @@ def scratch_of(stage: str) -> str:
 
 
 def options() -> list[str]:
-    """Give libfuse's mount options."""
+    """Give libfuse's mount options. Names are kept for a moment, since runs ask for the same ones; sizes never are."""
     return [
         "fsname=fmrw", "subtype=fmrw", "nonempty", "use_ino", "big_writes", "sync_read", "max_readahead=4096",
-        "attr_timeout=0", "entry_timeout=0", "negative_timeout=0",
+        "attr_timeout=0", "entry_timeout=10", "negative_timeout=0",
     ]  # fmt: skip
 
 

@@ -41,11 +41,12 @@ class Written(NamedTuple):
 
 
 class _Area(NamedTuple):
-    """A folder with an overlay, and where its upper half lies."""
+    """A folder with an overlay, where its upper half lies, and when that was last changed."""
 
     folder: str
-    lower: str
     store: str
+    upper: str
+    changed_ns: int
 
 
 def places(directory: str, others: Sequence[str]) -> list[str]:
@@ -118,21 +119,22 @@ class View:
             namespaces.let_write(self.directory)  # or the kernel would refuse what the mount has to count
 
     def _overlay(self, folder: str, lower: str, number: int) -> None:
-        area = _Area(folder, lower, f"{self._scratch}/{number}")
+        store = f"{self._scratch}/{number}"
         for name in ("", "/upper", "/work"):
-            Path(area.store + name).mkdir(mode=0o700)
-        shutil.copymode(lower, f"{area.store}/upper")
+            Path(store + name).mkdir(mode=0o700)
+        upper = f"{store}/upper"
+        shutil.copystat(lower, upper)  # its time too, which tells a change
         hidden = self._mounted_below(folder)
         os.chdir(lower)  # a path in the options would need escapes that differ by kernel
-        options = f"lowerdir=.,upperdir={area.store}/upper,workdir={area.store}/work{self._options}"
+        options = f"lowerdir=.,upperdir={upper},workdir={store}/work{self._options}"
         try:
             namespaces.mount("fmrw", folder, "overlay", 0, options)
         except OSError:
             if folder == self.directory:
                 raise
-            shutil.rmtree(area.store)  # it stays read-only
+            shutil.rmtree(store)  # it stays read-only
         else:
-            self._areas.append(area)
+            self._areas.append(_Area(folder, store, upper, Path(upper).stat().st_mtime_ns))
             for point, fd in hidden:
                 with contextlib.suppress(OSError):  # one that its server has left: it stays hidden
                     namespaces.mount(
@@ -176,14 +178,13 @@ class View:
 
     def settle(self) -> list[Written]:
         """Give what was written since the last time, and let it be gone."""
-        if not any(_holds(f"{area.store}/upper") for area in self._areas):
+        if not any(_holds(area) for area in self._areas):
             return []
         found: list[Written] = []
         for area in self._areas:
-            upper = f"{area.store}/upper"
-            for written in _walk(os.fsencode(upper)):
+            for written in _walk(os.fsencode(area.upper)):
                 if len(found) < _MOST_WRITTEN:
-                    path = os.fsencode(area.folder) + written.path[len(upper) :]
+                    path = os.fsencode(area.folder) + written.path[len(area.upper) :]
                     found.append(written._replace(path=path))
         self._lift()
         self._lay()
@@ -197,9 +198,9 @@ def _remove(folder: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _holds(folder: str) -> bool:
-    with os.scandir(folder) as entries:
-        return any(True for _ in entries)
+def _holds(area: _Area) -> bool:
+    """Tell whether anything has come into the upper half: every change makes an entry at its top."""
+    return os.stat(area.upper).st_mtime_ns != area.changed_ns  # noqa: PTH116 - every run passes here
 
 
 def _walk(folder: bytes) -> Iterator[Written]:

@@ -279,7 +279,6 @@ def processes_here() -> str:
     return "/proc"
 
 
-def number_next_process(number: int) -> None:
-    """Let the next process of this namespace of processes have a number, if it is free."""
-    with open("/proc/sys/kernel/ns_last_pid", "w", encoding="ascii") as file:  # noqa: PTH123
-        file.write(str(number - 1))
+def open_last_number() -> int:
+    """Open the number that was given last to a process of this namespace of processes, to be written (proc_sys_kernel(5))."""
+    return os.open("/proc/sys/kernel/ns_last_pid", os.O_WRONLY | os.O_CLOEXEC)
