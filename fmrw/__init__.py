@@ -13,6 +13,7 @@ from fmrw.trace.version import VERSION
 
 if TYPE_CHECKING:
     from fmrw.errors import FmrwError as FmrwError
+    from fmrw.experiments.probe import probe as probe
     from fmrw.experiments.runs import Runs as Runs
     from fmrw.explorer.browse import browse as browse
     from fmrw.explorer.explorer import explore as explore
@@ -51,6 +52,7 @@ _HOMES = {
     "gaps": "fmrw.session.verbs",
     "load": "fmrw.session.loading",
     "mount": "fmrw.recording.mount",
+    "probe": "fmrw.experiments.probe",
     "report": "fmrw.session.verbs",
     "run": "fmrw.recording.run",
     "status": "fmrw.recording.mounts",

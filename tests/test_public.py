@@ -29,6 +29,7 @@ NAMES = [
     "gaps",
     "load",
     "mount",
+    "probe",
     "report",
     "run",
     "status",

@@ -141,6 +141,7 @@ def test_the_blocks_run_in_order(newcomer: Newcomer) -> None:
     activate = the_first_block(newcomer)
     the_notebook_block(newcomer)
     the_shell_block(newcomer, activate)
+    the_block_of_probes(newcomer, activate)
 
 
 def the_first_block(newcomer: Newcomer) -> str:
@@ -197,6 +198,15 @@ def the_shell_block(newcomer: Newcomer, activate: str) -> None:
     assert {path.suffix for path in (newcomer.copy / "figures").iterdir()} == {".csv", ".pdf", ".html"}
 
 
+def the_block_of_probes(newcomer: Newcomer, activate: str) -> None:
+    """Run the block, each probe for a few runs: the whole of them takes a minute."""
+    lines = [line.replace(" -- ", " --budget 60 -- ", 1) for line in shell_lines("What matters")]
+    done = newcomer.shell(activate, *lines)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("unread") > len(lines)
+    assert (newcomer.copy / "probed" / "effects.parquet").exists()
+
+
 def text_of(page: Path) -> str:
     return subprocess.run(["pdftotext", page, "-"], capture_output=True, text=True, check=True).stdout
 
@@ -221,7 +231,9 @@ def test_the_line_that_runs_the_tests() -> None:
 
 
 def test_no_block_is_forgotten() -> None:
-    run = {"From clone to a finding", "In a notebook", "In a shell", "What is promised, and how it is tested"}
+    run = {
+        "From clone to a finding", "In a notebook", "In a shell", "What matters", "What is promised, and how it is tested",
+    }  # fmt: skip
     with_blocks = {
         part.split("\n", 1)[0] for part in README.split("\n## ")[1:] if "\n```" in part or "\n\n    " in part
     }

@@ -7,6 +7,7 @@ A slot's files have nodes of their own in the kernel, so a page cache of their o
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import threading
 import time
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from fmrw.capture.fuse.adapter import Stat
 from fmrw.capture.fuse.transfers import PLAIN
 from fmrw.capture.mirror.passthrough import Passthrough
+from fmrw.capture.recorder.calls import Calls
 from fmrw.capture.system.libc import pread_into, stat_beneath
 from fmrw.experiments import shared
 from fmrw.experiments.patches import Table
@@ -93,6 +95,7 @@ class Slots(Passthrough):
         super().__init__(root, grain=grain)
         self._slots = {b"%d" % number: SlotState(slot) for number, slot in enumerate(slots)}
         self._opened: dict[int, Opened] = {}
+        self._callers = Calls()
         self.limits = PLAIN
 
     def _split(self, path: bytes) -> tuple[SlotState | None, bytes]:
@@ -174,6 +177,11 @@ class Slots(Passthrough):
     ) -> None:
         slot = opened.slot
         end = os.lseek(opened.fd, 0, os.SEEK_END) if opened.cut < 0 else opened.cut
+        if exact and size > self.limits.read - mmap.PAGESIZE:  # perhaps a piece of what is asked for
+            wanted = self._callers.wanted(
+                self.caller.context.pid, offset, size, writes=False, whole=False
+            ).amount
+            size = min(max(size, wanted), NO_NAME)
         with slot.lock:
             if opened.generation == slot.head[shared.GENERATION]:
                 slot.memory.add_record(

@@ -19,6 +19,7 @@ from fmrw.text import visible
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from fmrw.analysis.compare import Run
     from fmrw.analysis.expectations import Violation
     from fmrw.session.recording import Recording
 
@@ -115,6 +116,30 @@ def structure_of(
                 f"the content of {visible(path)} is not at hand; give its ranges with --structure FILE."
             )
         return structure.structure(content)
+
+
+def effects_of(trace: Recording, path: str, classes: Sequence[str]) -> Run:
+    """Give the bytes of some classes; see `Trace.effects_of`."""
+    from fmrw.analysis import effects  # noqa: PLC0415 - as above
+
+    return effects.of_classes(_probed(trace, path), classes, trace.size(path))
+
+
+def effects_by_part(trace: Recording, path: str) -> pl.DataFrame:
+    """Count classes by part; see `Trace.effects_by_part`."""
+    from fmrw.analysis import effects  # noqa: PLC0415 - as above
+
+    found = _probed(trace, path)
+    return effects.by_part(structure_of(trace, path), found)
+
+
+def _probed(trace: Recording, path: str) -> pl.DataFrame:
+    found = trace.effects.filter(pl.col("path") == path)
+    if not found.height:
+        raise BadInput(
+            f"{visible(path)} was not probed in this recording; `fmrw probe {visible(path)} -o OUT -- COMMAND {{}}` does."
+        )
+    return found
 
 
 def violations(

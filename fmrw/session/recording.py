@@ -25,6 +25,10 @@ class Recording(Protocol):
     def processes(self) -> pl.DataFrame:
         """The processes seen."""
 
+    @property
+    def effects(self) -> pl.DataFrame:
+        """What a probe found of the files."""
+
     def resolve(self, path: str) -> str:
         """Give the name under which a file stands in the events."""
 

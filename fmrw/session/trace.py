@@ -22,6 +22,7 @@ from fmrw.session import paths, programs, questions, saving
 from fmrw.session.only import Only
 from fmrw.session.sources import merged_ranges, rows
 from fmrw.text import path_bytes, visible
+from fmrw.trace import effects
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -225,6 +226,28 @@ class Trace:
             There is neither a file of ranges nor the content they could be taken from.
         """
         return questions.crosstab(self, self.resolve(path), described)
+
+    @property
+    def effects(self) -> pl.DataFrame:
+        """What `fmrw probe` found of the bytes of its files, a row per range: `fmrw.trace.effects.EFFECTS`; none without a probe."""
+        return effects.read(self.folder)
+
+    def effects_of(self, path: str | os.PathLike[str], *classes: str) -> Run:
+        """Give the bytes of a file that a probe put into some classes, as a set.
+
+        Bytes that steer one program and are ignored by another: `a.effects_of(f, "steers") & b.effects_of(f, "ignored")`.
+        """
+        return questions.effects_of(self, self.resolve(path), classes)
+
+    def effects_by_part(self, path: str | os.PathLike[str]) -> pl.DataFrame:
+        """Count the bytes of each class in each part of the file's format: which fields this parser really checks.
+
+        Raises
+        ------
+        BadInput
+            The file was not probed, or its content is not at hand.
+        """
+        return questions.effects_by_part(self, self.resolve(path))
 
     def violations(
         self,

@@ -1,0 +1,94 @@
+"""Effects: how maps of what matters look as text."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from fmrw.analysis.effects import CLASSES
+from fmrw.offsets import hex_offset, human_size, range_text
+from fmrw.text import visible
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from fmrw.experiments.probe import Probe
+    from fmrw.experiments.versus import Versus
+
+_ROWS = 60
+_VALUES = 6
+STYLES = {
+    "unread": "dim", "ignored": "dim", "redundant": "cyan", "conditional": "blue", "content": "", "checked": "yellow",
+    "decides": "magenta", "steers": "bold magenta", "crash": "bold red", "hang": "bold red",
+}  # fmt: skip
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        right = name.endswith(">")
+        table.add_column(name.rstrip(">"), justify="right" if right else "left", overflow="fold")
+    return table
+
+
+def counts_text(found: Probe) -> str:
+    """Count the bytes of each class."""
+    counts = {kind: found.bytes_of(kind) for kind in CLASSES}
+    untried = found.bytes_of(None)
+    told = [f"{kind} {count:,}" for kind, count in counts.items() if count]
+    return ", ".join([*told, *([f"not tried {untried:,}"] if untried else [])])
+
+
+def probe_tables(found: Probe) -> list[RenderableType]:
+    """Show a map: one row per range, then what steers, in sentences."""
+    table = _table("range", "bytes>", "class", "values", "effect")
+    for each in found.map[:_ROWS]:
+        values = " ".join(f"{value:02x}" for value in each.values[:_VALUES]) + (
+            " …" if len(each.values) > _VALUES else ""
+        )
+        kind = each.kind or "not tried"
+        table.add_row(
+            range_text(each.start, each.end), f"{each.end - each.start:,}", Text(kind, STYLES.get(kind, "dim")), values,
+            Text(visible(each.effect)),
+        )  # fmt: skip
+    left = len(found.map) - _ROWS
+    if left > 0:
+        table.add_row(f"… and {left:,} more ranges; --json lists them all")
+    sentences: list[RenderableType] = [Text(sentence) for sentence in steering(found)]
+    command = visible(shlex.join(found.command))
+    head = Text(
+        f"{visible(found.path)}, {human_size(found.size)}: {command}; {found.runs:,} runs in {found.seconds:.1f} s: {counts_text(found)}"
+    )
+    return [head, "", table, "", *sentences] if sentences else [head, "", table]
+
+
+def steering(found: Probe) -> list[str]:
+    """Say what steers accesses: a sentence per number."""
+    fields = dict.fromkeys(each.field for each in found.map if each.field is not None)
+    return [f"{_closed(field.start, field.end)} {field.sentence}" for field in fields]
+
+
+def _closed(start: int, end: int) -> str:
+    return hex_offset(start) if end - start == 1 else f"{hex_offset(start)}\N{EN DASH}{hex_offset(end - 1)}"
+
+
+def versus_tables(found: Versus) -> list[RenderableType]:
+    """Show two maps side by side, and how many bytes each pair of classes has."""
+    names = [visible(shlex.join(each.command)) for each in (found.a, found.b)]
+    table = _table("range", "bytes>", "A", "B", "")
+    rows = found.ranges
+    for start, end, a, b in rows.head(_ROWS).iter_rows():
+        cells = [Text(kind or "not tried", STYLES.get(kind or "", "dim")) for kind in (a, b)]
+        table.add_row(range_text(start, end), f"{end - start:,}", *cells, "" if a == b else "differs")
+    if rows.height > _ROWS:
+        table.add_row(f"… and {rows.height - _ROWS:,} more ranges; --json lists them all")
+    differing = found.differential
+    total = int((differing["end"] - differing["start"]).sum())
+    head = [
+        Text(f"{letter}: {name}: {counts_text(each)}")
+        for letter, name, each in zip("AB", names, (found.a, found.b), strict=True)
+    ]
+    return [*head, Text(f"classes differ for {total:,} of {found.a.size:,} bytes"), "", table]

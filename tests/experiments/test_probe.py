@@ -1,0 +1,270 @@
+"""What a probe says of real and of awkward programs: what is unstable, what cannot be probed, what is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+import fmrw
+from fmrw.cli.main import main
+from fmrw.errors import BadInput, SessionExists
+from fmrw.experiments.bench import Budget
+from fmrw.experiments.probe import probe
+from fmrw.experiments.versus import probe_both
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fmrw.experiments.probe import Probe
+
+pytestmark = [pytest.mark.mount, pytest.mark.root("mounts in a namespace of its own")]
+
+CLASSES = {
+    "unread",
+    "ignored",
+    "redundant",
+    "conditional",
+    "content",
+    "checked",
+    "decides",
+    "steers",
+    "crash",
+    "hang",
+}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "watched" / "a.bin"
+    path.parent.mkdir()
+    path.write_bytes(b"MAGIC" + bytes(range(65, 91)))
+    return path
+
+
+def shell(code: str) -> list[str]:
+    return ["sh", "-c", code, "sh", "{}"]
+
+
+SHOWS = 'head -c 8 "$1" | tail -c 3'
+
+
+def kinds(found: Probe) -> dict[str | None, int]:
+    return {kind: found.bytes_of(kind) for kind in {each.kind for each in found.map}}
+
+
+# What is unstable is named and left out
+
+
+@pytest.mark.parametrize(
+    ("noise", "channel"),
+    [
+        ("date +%N", "stdout"),
+        ("date +%N >&2", "stderr"),
+        ("exit $(( $(date +%N | sed s/^0*//) % 100 ))", "ending"),
+        ("date +%N > written", "written"),
+        ('head -c $(( $(date +%N | sed s/^0*//) % 9 + 10 )) "$1" > /dev/null', "accesses"),
+        ("mktemp", "stdout"),
+    ],
+)
+def test_a_channel_that_is_not_the_same_twice_is_left_out(
+    file: Path, monkeypatch: pytest.MonkeyPatch, noise: str, channel: str
+) -> None:
+    monkeypatch.chdir(file.parent)
+    other = ">&2" if channel == "stdout" else ""
+    found = probe(file, shell(f"{SHOWS} {other}; {noise}"), any_status=True, budget=Budget(runs=170))
+    assert channel in found.unstable
+    assert any(channel in note for note in found.notes)
+    assert found.at(6).kind in {"content", "checked"}
+    assert found.at(0).kind == "ignored"
+
+
+def test_threads_that_race_are_compared_without_their_order(file: Path) -> None:
+    code = """
+import os, sys, threading
+fd = os.open(sys.argv[1], 0)
+at = [threading.Thread(target=lambda n=n: os.pread(fd, 1, n)) for n in range(0, 20)]
+[t.start() for t in at]; [t.join() for t in at]
+print(os.pread(fd, 1, 3))
+"""
+    found = probe(file, [sys.executable, "-c", code, "{}"], budget=Budget(runs=170))
+    assert "accesses" not in found.unstable
+    assert found.at(3).kind == "content"
+    assert found.at(4).kind == "ignored"
+
+
+# What cannot be probed is said
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (shell("exit 3"), "status 3 on the unaltered file"),
+        (shell("echo it is broken >&2; exit 1"), "it is broken"),
+        (shell("kill -SEGV $$"), "signal 11"),
+        (["no-such-program", "{}"], "not started"),
+        (["true"], "write {} in its place"),
+        ([], "write {} in its place"),
+    ],
+)
+def test_commands_that_cannot_be_probed(file: Path, command: list[str], message: str) -> None:
+    with pytest.raises(BadInput, match=message.replace("{", r"\{").replace("}", r"\}")):
+        probe(file, command)
+
+
+def test_files_that_cannot_be_probed(file: Path) -> None:
+    empty = file.parent / "empty"
+    empty.touch()
+    for bad, message in ((empty, "is empty"), (file.parent, "no file"), (file.parent / "gone", "no file")):
+        with pytest.raises(BadInput, match=message):
+            probe(bad, shell(SHOWS))
+
+
+def test_a_command_that_fails_is_probed_where_that_is_wanted(file: Path) -> None:
+    found = probe(file, shell(f"{SHOWS}; exit 3"), any_status=True, budget=Budget(runs=170))
+    assert found.at(6).kind == "content"
+    assert any("status 3" in note for note in found.notes)
+
+
+def test_a_command_that_reads_nothing(file: Path) -> None:
+    found = probe(file, shell("true"))
+    assert kinds(found) == {"unread": file.stat().st_size}
+    assert any("reads nothing" in note for note in found.notes)
+
+
+def test_a_command_that_writes_beside_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(file.parent)
+    found = probe(file, shell(f'{SHOWS} > "$1.out"; rm "$1"'), budget=Budget(runs=170))
+    assert found.at(6).kind == "content"
+    assert "files written" in found.at(6).effect
+    assert any("overlay" in note for note in found.notes)
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_command_that_stays_and_one_that_wants_input(file: Path) -> None:
+    found = probe(file, shell(f"{SHOWS}; cat; (setsid sleep 1000 &)"), budget=Budget(runs=170))
+    assert found.at(6).kind == "content"
+    assert any("left" in note for note in found.notes)
+
+
+def test_a_file_that_changes_meanwhile(file: Path) -> None:
+    def change(_found: Probe, _stage: str) -> None:
+        file.write_bytes(b"another content, by somebody else")
+
+    with pytest.raises(BadInput, match="changed meanwhile"):
+        probe(file, ["xxd", "{}"], progress=change)
+
+
+# What is kept
+
+
+def test_a_recording_holds_the_map(file: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    found = probe(file, shell(SHOWS), output=output)
+    trace = fmrw.load(output)
+    assert trace.effects.select("start", "end", "class").rows() == [
+        (each.start, each.end, each.kind) for each in found.map
+    ]
+    assert trace.effects["path"].unique().to_list() == ["a.bin"]
+    assert list(trace.effects_of("a.bin", "content")) == [(5, 8)]
+    assert trace.coverage("a.bin").rows()[0][0] == 0
+    assert json.loads((output / "probe.json").read_text()) == json.loads(json.dumps(found.json()))
+    with pytest.raises(SessionExists, match="--resume"):
+        probe(file, shell(SHOWS), output=output)
+    with pytest.raises(SessionExists, match="another file or command"):
+        probe(file, shell("xxd {}"), output=output, resume=True)
+    again = probe(file, shell(SHOWS), output=output, resume=True)
+    assert again.map == found.map
+    assert again.runs < 40
+
+
+def test_parts_of_a_format_by_class(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("name.txt"), "content")
+    probe(path, ["unzip", "-l", "{}"], output=tmp_path / "out", budget=Budget(runs=300))
+    parts = fmrw.load(tmp_path / "out").effects_by_part("a.zip")
+    assert parts.height > 3
+    sizes = parts.select("end", "start")
+    assert (sizes["end"] - sizes["start"] == parts.drop("part", "start", "end").sum_horizontal()).all()
+
+
+def test_two_commands_side_by_side(file: Path, tmp_path: Path) -> None:
+    found = probe_both(file, shell(SHOWS), ["xxd", "-l", "2", "{}"], output=tmp_path / "out")
+    assert (
+        found.ranges.rows()
+        == [
+            (0, 2, "ignored", "content"),
+            (2, 5, "ignored", "unread"),
+            (5, 8, "content", "unread"),
+            (8, 31, "ignored", "unread"),
+        ]
+        or found.differential.height
+    )
+    both = fmrw.load(tmp_path / "out" / "a").effects_of("a.bin", "ignored") & fmrw.load(
+        tmp_path / "out" / "b"
+    ).effects_of("a.bin", "content")
+    assert list(both) == [(0, 2)]
+
+
+# The command
+
+
+def test_the_command_prints_json(file: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["probe", str(file), "--json", "--budget", "500", "--", *shell(SHOWS)]) == 0
+    told = json.loads(capfd.readouterr().out)
+    assert set(told) == {
+        "path",
+        "size",
+        "command",
+        "runs",
+        "seconds",
+        "baseline",
+        "unstable",
+        "complete",
+        "ranges",
+    }
+    assert told["complete"]
+    assert all(set(each) == {"start", "end", "class", "values", "effect", "field"} for each in told["ranges"])
+    assert {each["class"] for each in told["ranges"]} <= CLASSES
+    borders = [0, *(each["end"] for each in told["ranges"])]
+    assert [each["start"] for each in told["ranges"]] == borders[:-1]
+    assert borders[-1] == told["size"] == file.stat().st_size
+
+
+def test_the_command_shows_a_table(file: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["probe", str(file), "--", *shell(SHOWS)]) == 0
+    assert "0x5-0x8" in capfd.readouterr().out
+    assert main(["probe", str(file), "--", *shell(SHOWS), "---", "xxd", "{}"]) == 0
+    assert "differs" in capfd.readouterr().out
+    assert main(["probe", str(file), "--budget", "soon", "--", *shell(SHOWS)]) == 2
+    assert "5m" in capfd.readouterr().err
+
+
+def test_an_interrupt_gives_what_is_known(file: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "fmrw",
+        "probe",
+        str(file),
+        "--json",
+        "-o",
+        str(tmp_path / "out"),
+        "--",
+        *shell('sleep 0.05; cat "$1"'),
+    ]
+    driver = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    journal = tmp_path / "out" / "runs.jsonl"
+    while not (journal.exists() and journal.stat().st_size) and driver.poll() is None:
+        os.sched_yield()
+    driver.send_signal(signal.SIGINT)
+    out, err = driver.communicate()
+    assert not json.loads(out)["complete"], err
+    assert "--resume" in err
