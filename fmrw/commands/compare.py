@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import click
 
@@ -13,15 +14,30 @@ from fmrw.text import visible
 
 
 @grammar.command(
-    epilog=example("fmrw diff out-unzip out-7z --file polyglot.pdf", "fmrw diff out:unzip out:pdftotext")
+    epilog=example(
+        "fmrw diff out-unzip out-7z --file polyglot.pdf", "fmrw diff out:unzip out:pdftotext --chart diff.pdf"
+    )
 )
 @click.argument("a")
 @click.argument("b")
 @click.option(
     "--file", "path", metavar="PATH", help="The file to compare  [default: the only one that was read]"
 )
+@click.option(
+    "--chart",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Draw it too: a figure, in the format its name ends with (pdf, svg, png, html).",
+)
+@click.option(
+    "--preset",
+    default="page",
+    show_default=True,
+    metavar="NAME",
+    help="Look of the figure, as in `fmrw report`.",
+)
 @json_option
-def diff(a: str, b: str, path: str | None) -> Outcome:
+def diff(a: str, b: str, path: str | None, chart: Path | None, preset: str) -> Outcome:
     """Compare what A and B requested of one file: which ranges only one of them read, and in what order.
 
     A and B are recordings, or RECORDING:PROCESS for one program of a recording. If they are not about one file, the first line says so.
@@ -31,7 +47,17 @@ def diff(a: str, b: str, path: str | None) -> Outcome:
 
     found = verbs.compare(a, b, path, at_hand=door().traces())
     data = {"a": a, "b": b, **found._asdict(), "ranges": found.ranges.to_dicts()}
-    return Outcome(differential_tables(found, a, b), data, value=found.ranges)
+    notes = [] if chart is None else [_drawn(a, b, path, chart, preset)]
+    return Outcome(differential_tables(found, a, b), data, value=found.ranges, notes=notes)
+
+
+def _drawn(a: str, b: str, path: str | None, file: Path, preset: str) -> str:
+    from fmrw.figures import export, theme  # noqa: PLC0415 - heavy
+    from fmrw.session import verbs  # noqa: PLC0415 - the same
+
+    look = theme.preset(preset)
+    figure = verbs.compare_chart(a, b, path, at_hand=door().traces(), look=look)
+    return f"figure: {visible(str(export.save(figure, file)))}"
 
 
 def _percent(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:

@@ -90,7 +90,7 @@ def draw(
     layers = [
         _grounds(tracks, layout.tops, about, look),
         _spans(rows, kinds, colours, layout, look),
-        *_labels(rows, colours, about.size, box, look),
+        *_labels(rows, colours, layout, look),
     ]
     return page.assemble(layers, captions, box, about, what)
 
@@ -220,24 +220,26 @@ def _spans(
 
 
 def _labels(
-    rows: list[dict[str, Any]], colours: Mapping[str, str], size: int, box: Box, look: Look
+    rows: list[dict[str, Any]], colours: Mapping[str, str], layout: _Layout, look: Look
 ) -> list[alt.Chart]:
     """Write the names of spans that have room for them; marked ranges get theirs in any case, beside them."""
+    size, box = layout.size, layout.box
+    letters = round(min(look.label, box.height / layout.height), 1)  # a track is one unit high, or nearly
     inside, outside = [], []
     for row in rows:
         if not row["label"]:
             continue
         width = (row["x2"] - row["x"]) / max(size, 1) * box.width - look.text * 0.5
-        text = shorten(row["label"], width, look.label, font=look.font)
+        text = shorten(row["label"], width, letters, font=look.font)
         middle = (row["y"] + row["y2"]) / 2
-        if text_width(text, look.label, font=look.font) < width and _telling(text, row["label"]):
+        if text_width(text, letters, font=look.font) < width and _telling(text, row["label"]):
             ink = ink_on(colours[row["kind"]])
             inside.append({"x": (row["x"] + row["x2"]) / 2, "y": middle, "label": text, "ink": ink})
         elif row["kind"] == MARKED:
             after = label_after(row["x2"] / max(size, 1) * box.width, box.width)
             place = {"x": row["x2"] if after else row["x"], "align": "left" if after else "right"}
             outside.append({**place, "y": middle, "label": beside(row["label"], look)})
-    style: dict[str, Any] = {"fontSize": look.label, "baseline": "middle", "clip": True, "tooltip": None}
+    style: dict[str, Any] = {"fontSize": letters, "baseline": "middle", "clip": True, "tooltip": None}
     charts: list[alt.Chart] = []
     if inside:
         text = alt.Chart(marks.inline(inside)).mark_text(fill=alt.expr("datum.ink"), **style)

@@ -127,6 +127,84 @@ def _lanes(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # no
     )
 
 
+def _differential(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
+    from fmrw.figures.differential import differential  # noqa: PLC0415 - each chart imports what it needs
+
+    return differential(
+        trace.of(path),
+        about(trace, path),
+        commands=commands(trace),
+        structure=_parts_at_hand(trace, path, options),
+        **options,
+    )
+
+
+def compared(
+    recordings: Mapping[str, tuple[Recording, str]],
+    **options: Any,  # noqa: ANN401 - the chart's own
+) -> alt.LayerChart:
+    """Draw the differential of several recordings of one file.
+
+    Parameters
+    ----------
+    recordings
+        By name: a recording, and the file's path in it. The format's parts are those of the first.
+    """
+    from fmrw.figures.differential import differential  # noqa: PLC0415 - each chart imports what it needs
+
+    (trace, path), *_ = recordings.values()
+    shown = about(trace, path)
+    programs = tuple(dict.fromkeys(name for each, _ in recordings.values() for name in each.programs))
+    size = max(each.size(name) for each, name in recordings.values())
+    return differential(
+        {name: each.of(own) for name, (each, own) in recordings.items()},
+        replace(shown, size=size, programs=programs, processes=None, page=None, smallest=None, requests=None),
+        commands=_single_commands(recordings),
+        colours=_colours(recordings, programs, options.get("look", SCREEN)),
+        structure=_parts_at_hand(trace, path, options),
+        **options,
+    )
+
+
+def _readers(trace: Recording, path: str) -> list[tuple[str, int]]:
+    read = trace.of(path).filter(pl.col("op") == "read", pl.col("end") > pl.col("start"))
+    return read.select("process", "pid").unique(maintain_order=True).rows()
+
+
+def _single_commands(recordings: Mapping[str, tuple[Recording, str]]) -> dict[str, str]:
+    """Give the command line of each recording in which a single process read the file."""
+    found: dict[str, str] = {}
+    for name, (trace, path) in recordings.items():
+        readers = _readers(trace, path)
+        known = commands(trace).get("{} [{}]".format(*readers[0])) if len(readers) == 1 else None
+        found |= {name: known} if known else {}
+    return found if len(set(found.values())) == len(found) else {}
+
+
+def _colours(
+    recordings: Mapping[str, tuple[Recording, str]], programs: Sequence[str], look: Look
+) -> dict[str, str]:
+    """Give each recording the colour of its program; where it has several, or two have the same one, that of its name."""
+    from fmrw.figures.programs import program_colours  # noqa: PLC0415 - as above
+
+    read = {name: sorted({who for who, _ in _readers(*each)}) for name, each in recordings.items()}
+    single = [who[0] for who in read.values() if len(who) == 1]
+    called = {
+        name: who[0] if len(who) == 1 and single.count(who[0]) == 1 else name for name, who in read.items()
+    }
+    known = program_colours({*programs, *called.values()}, look.palette)
+    return {name: known[who] for name, who in called.items()}
+
+
+def _parts_at_hand(trace: Recording, path: str, options: dict[str, Any]) -> pl.DataFrame | None:
+    """Take the format's named ranges unless the option `structure` is False; where nobody asked, only if the content is at hand."""
+    if "structure" in options:
+        return _parts(trace, path, options)
+    with contextlib.suppress(BadInput), _content(trace, path):
+        return questions.structure_of(trace, path)
+    return None
+
+
 def _entropy(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
     from fmrw.figures.entropy import entropy  # noqa: PLC0415 - each chart imports what it needs
 
@@ -159,6 +237,7 @@ CHARTS = {
     "access-order": _access_order,
     "entropy": _entropy,
     "crosstab": _crosstab,
+    "differential": _differential,
 }
 """Name → function(trace, path, annotations=…, look=…) → chart."""
 

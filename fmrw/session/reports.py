@@ -49,7 +49,7 @@ FILMS = ("html", "gif")
 WHOLE = ("perfetto",)
 KNOWN = (*DATA, *WHOLE, *FIGURES, "gif")
 CHARTS = (*drawing.CHARTS, "playback")
-STRUCTURED = ("strip", "lanes")
+STRUCTURED = ("strip", "lanes", "differential")
 """Charts that can show the parts of a format."""
 
 

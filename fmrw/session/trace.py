@@ -295,6 +295,20 @@ class Trace:
 
         return compare.runs_by_process(self.of(path), self.size(path))
 
+    def differential(self, path: str | os.PathLike[str]) -> pl.DataFrame:
+        """Cut a file where who read it changes: `start`, `end`, `length`, `readers`, `count`, and a column for each process.
+
+        `chart(path, "differential")` draws it. Columns: `fmrw.analysis.compare.differential`.
+
+        Raises
+        ------
+        BadInput
+            Nobody read the file.
+        """
+        from fmrw.analysis import compare  # noqa: PLC0415 - few questions compare
+
+        return compare.differential(self.runs(path))
+
     def run(self, path: str | os.PathLike[str], name: str | None = None) -> Run:
         """Give what was read of a file, by whomever, as one set."""
         from fmrw.analysis import compare  # noqa: PLC0415 - numpy, for a question that few ask
@@ -324,7 +338,7 @@ class Trace:
         return self._source.open(path_bytes(name))
 
     def chart(self, path: str | os.PathLike[str], name: str = "heatmap", **options: Any) -> LayerChart:  # noqa: ANN401 - the chart's own
-        """Draw a chart of one file: heatmap, strip, timeline, lanes, access-order, entropy or crosstab.
+        """Draw a chart of one file: heatmap, strip, timeline, lanes, access-order, entropy, crosstab or differential.
 
         Parameters
         ----------

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import polars as pl
+    from altair import LayerChart
 
     from fmrw.explorer.browse import Browser
     from fmrw.explorer.explorer import Explorer
@@ -136,6 +137,29 @@ def compare(
         analysis.differential(runs), agreed, order, difference(one, two),
         exactness.joint(map(exactness.fidelity, read)), min(asked, default=None),
     )  # fmt: skip
+
+
+def compare_chart(
+    a: str,
+    b: str,
+    path: str | None = None,
+    *,
+    at_hand: Mapping[Path, Trace] = NOTHING,
+    **options: Any,  # noqa: ANN401 - the chart's own
+) -> LayerChart:
+    """Draw what only one of two recordings, or two processes, requested of a file, what both, and what nobody; see `compare`.
+
+    Parameters
+    ----------
+    **options
+        `look` (`fmrw.figures.theme.preset`), `annotations`, `structure`.
+    """
+    from fmrw.session.charts import compared  # noqa: PLC0415 - altair takes a second to import
+
+    names = (a, b) if a != b else (f"A {a}", f"B {b}")
+    return compared(
+        {name: file_named(each, path, at_hand) for name, each in zip(names, (a, b), strict=True)}, **options
+    )
 
 
 def _found(recording: Recording, path: str | None) -> tuple[Trace, str | None]:

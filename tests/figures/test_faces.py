@@ -13,6 +13,7 @@ import pytest
 from fmrw.analysis.structure import crosstab as compare
 from fmrw.analysis.structure.written import SCHEMA
 from fmrw.figures import render
+from fmrw.figures.differential import differential
 from fmrw.figures.entropy import entropy
 from fmrw.figures.heatmap import heatmap
 from fmrw.figures.measure import text_width
@@ -45,7 +46,7 @@ def _crosstab(events: pl.DataFrame, about: About, look: Look) -> alt.LayerChart:
 
 CHARTS: dict[str, Callable[..., alt.LayerChart]] = {
     "heatmap": heatmap, "strip": strip, "lanes": lanes, "timeline": timeline, "order": access_order,
-    "entropy": _entropy, "crosstab": _crosstab, "playback": playback,
+    "entropy": _entropy, "crosstab": _crosstab, "playback": playback, "differential": differential,
 }  # fmt: skip
 
 

@@ -91,3 +91,30 @@ def test_a_part_names_the_programs_of_the_whole(trace: Callable[..., LiveTrace],
     for whole in (trace(FRAME), fmrw.load(session)):
         assert whole.programs == ("grower", "u:8", "unzip")
         assert whole.only("unzip").programs == whole.programs
+
+
+def test_programs_are_drawn_against_each_other(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], trace: Callable[..., LiveTrace]
+) -> None:
+    assert (
+        main(["report", str(session), "--chart", "differential", "--format", "svg", "-o", str(tmp_path)]) == 0
+    )
+    drawn = (tmp_path / "sample.bin-differential.svg").read_text()
+    assert ">only unzip [7]<" in drawn
+    target = tmp_path / "two.svg"
+    assert (
+        main(["diff", f"{session}:unzip", f"{session}:u:8", "--chart", str(target), "--preset", "slide-16x9"])
+        == 0
+    )
+    assert f"figure: {target}" in capsys.readouterr().err
+    text = target.read_text()
+    assert ">both<" in text
+    assert ">4.2%<" in text  # 50 of 1,200 bytes
+    pieces = trace(FRAME).differential("sample.bin")
+    assert pieces.select("start", "end", "readers").rows()[:3] == [
+        (0, 50, "unzip"),
+        (50, 100, "unzip, u:8"),
+        (100, 150, "u:8"),
+    ]
+    assert main(["diff", f"{session}:unzip", f"{session}:u:8", "--chart", str(tmp_path / "a.jpeg")]) == 1
+    assert "pdf, svg, png, html" in capsys.readouterr().err
