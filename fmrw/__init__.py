@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fmrw.session.verbs import files as files
     from fmrw.session.verbs import gaps as gaps
     from fmrw.session.verbs import report as report
+    from fmrw.session.verbs import sites as sites
     from fmrw.session.verbs import view as view
 
 __version__ = VERSION
@@ -55,6 +56,7 @@ _HOMES = {
     "probe": "fmrw.experiments.probe",
     "report": "fmrw.session.verbs",
     "run": "fmrw.recording.run",
+    "sites": "fmrw.session.verbs",
     "status": "fmrw.recording.mounts",
     "unmount": "fmrw.recording.mounts",
     "view": "fmrw.session.verbs",

@@ -32,6 +32,7 @@ NAMES = [
     "probe",
     "report",
     "run",
+    "sites",
     "status",
     "unmount",
     "view",

@@ -104,7 +104,7 @@ def _text(path: Path | None) -> str | None:
 
 def _notes(trace: Trace, status: int, command: Sequence[str]) -> list[str]:
     """Say what a user must know about a recording."""
-    from fmrw.recording.remarks import lacking, ringing  # noqa: PLC0415 - heavy
+    from fmrw.recording.remarks import lacking, ringing, unsited  # noqa: PLC0415 - heavy
     from fmrw.recording.run import NOT_EXECUTABLE, NOT_FOUND  # noqa: PLC0415 - heavy
 
     notes = []
@@ -127,7 +127,7 @@ def _notes(trace: Trace, status: int, command: Sequence[str]) -> list[str]:
             f"{facts['guessed_calls']:,} large calls were joined by contiguity, since system calls may not be looked at here; `fmrw doctor` tells the cure."
         )
     missing = lacking(facts)
-    return [*notes, *ringing(facts), *missing, *(_suspects(trace) if missing else [])]
+    return [*notes, *ringing(facts), *unsited(facts), *missing, *(_suspects(trace) if missing else [])]
 
 
 def _suspects(trace: Trace) -> list[str]:

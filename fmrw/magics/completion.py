@@ -18,7 +18,7 @@ from fmrw.magics.words import last_word, quoted, unquoted, words
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-ASKING = {"view", "coverage", "gaps", "report", "diff", "assert"}
+ASKING = {"view", "coverage", "gaps", "sites", "report", "diff", "assert"}
 """Commands whose first word is a recording, and whose others are its files."""
 
 CELLS = ("capture", "run")

@@ -186,6 +186,10 @@ class Mount:
                 from fmrw.trace import store  # noqa: PLC0415 - see `_import_frames`
 
                 store.seal(Path(self.settings.session))
+                if self.settings.sites:
+                    from fmrw.session import sites  # noqa: PLC0415 - reads programs
+
+                    sites.keep_names(Path(self.settings.session))
         finally:
             os.close(self._folder)
             self._beneath.close()

@@ -21,6 +21,11 @@ _NAMED = 3  # processes a remark names
 _LATE = "WRONG BYTES ARE POSSIBLE: {} set io_uring up with files open already; what it reads and writes there at the file's own position (offset -1) goes wrong on this kernel. Start it with `fmrw run`, which withholds io_uring, or monitor with --capture paged."
 _HIDDEN = "{} may not be looked at and could use io_uring; what it opened is seen by the page."
 _RINGS = "{} uses io_uring; what it opened is seen by the page."
+_UNSITED = {
+    "denied": "call sites are missing for {}, which may not be looked at; record as root, or allow it with `sysctl kernel.yama.ptrace_scope=0`.",
+    "32-bit": "call sites are missing for {}, which runs in 32 bits; only programs of 64 bits have some.",
+    "too many": "call sites are missing for some calls of {}: there are more than a recording numbers; record less at once.",
+}
 _WITHHELD = {
     Withheld.WITHOUT_PRIVILEGES.value: "io_uring was withheld from the command, and, since you are not root, what set-uid programs (sudo, fusermount3) may do more than you; --io-uring leaves it both.",
     Withheld.REFUSED.value: "io_uring could not be withheld from the command, since seccomp is refused here; what uses it is seen by the page.",
@@ -35,7 +40,20 @@ def begun(session: Path, options: Mapping[str, Any]) -> list[str]:
 
 def remarks(facts: Mapping[str, Any]) -> list[str]:
     """Say all that is to be known of a recording by its facts."""
-    return [*lacking(facts), *ringing(facts)]
+    return [*lacking(facts), *ringing(facts), *unsited(facts)]
+
+
+def unsited(facts: Mapping[str, Any]) -> list[str]:
+    """Say which programs have no call sites, and the cure.
+
+    Parameters
+    ----------
+    facts
+        Those of the session: `without_sites`.
+    """
+    found = [each for each in facts.get("without_sites") or [] if isinstance(each, dict)]
+    kinds = {why: [each for each in found if each.get("why") == why] for why in _UNSITED}
+    return [_UNSITED[why].format(_named(each)) for why, each in kinds.items() if each]
 
 
 def ringing(facts: Mapping[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     import polars as pl
 
@@ -16,6 +17,18 @@ class Recording(Protocol):
     @property
     def facts(self) -> Mapping[str, Any]:
         """What is known of the session."""
+
+    @property
+    def root(self) -> Path | None:
+        """The directory that was monitored."""
+
+    @property
+    def events(self) -> pl.DataFrame:
+        """All events up to now."""
+
+    @property
+    def sites(self) -> pl.DataFrame:
+        """The code that asked, with names."""
 
     @property
     def programs(self) -> tuple[str, ...]:

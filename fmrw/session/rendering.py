@@ -18,6 +18,7 @@ import polars as pl
 
 from fmrw.analysis.index.tiles import Index
 from fmrw.formats.csv.log import write_csv
+from fmrw.session import sites
 from fmrw.session.beneath import size_below
 from fmrw.text import path_bytes
 from fmrw.trace import exactness, schema, store
@@ -158,3 +159,4 @@ MAKERS: dict[str, Callable[[str, str, IO[bytes]], None]] = {"csv": _live_csv, "p
 def seal(session: str) -> None:
     """Seal a session whose owner is gone."""
     store.seal(Path(session))
+    sites.keep_names(Path(session))

@@ -49,6 +49,7 @@ class Trace:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._marked: dict[str, tuple[Annotation, ...]] = {}
+        self._sites: pl.DataFrame | None = None
         self._whole: Trace | None = None  # that this is a part of
 
     def only(self, process: str) -> Trace:
@@ -95,7 +96,56 @@ class Trace:
     @property
     def sites(self) -> pl.DataFrame:
         """The code that asked: one row for each frame of each call site (columns: `fmrw.trace.schema.SITES`), where that was recorded."""
-        return self._source.sites()
+        from fmrw.session import sites  # noqa: PLC0415 - reads programs, which few questions need
+
+        known = self._source.sites()
+        if self._sites is None or self._sites.height != known.height:
+            self._sites = sites.named(self._source)
+        return self._sites
+
+    def site_report(
+        self, path: str | os.PathLike[str] | None = None, function: str | None = None
+    ) -> pl.DataFrame:
+        """Say what each call site asked for, of one file or of all, the one with the most bytes first.
+
+        Parameters
+        ----------
+        path
+            The file; all together, if not given.
+        function
+            Only sites with this function on their stacks: `read_header`, or `unzip!fn@0x13a10`.
+
+        Returns
+        -------
+        frame of `fmrw.analysis.sites.stacks.REPORT`
+
+        Raises
+        ------
+        BadInput
+            No call sites were recorded, or none has that function.
+        """
+        from fmrw.session import sites  # noqa: PLC0415 - as above
+
+        return sites.report(self, None if path is None else self.resolve(path), function)
+
+    def functions_by_part(
+        self, path: str | os.PathLike[str], described: str | os.PathLike[str] | None = None
+    ) -> pl.DataFrame:
+        """Tell which function asked for which part of a file's format: "which function read the central directory?".
+
+        Returns
+        -------
+        frame of `fmrw.analysis.sites.parts.PARTS`
+            One row for each part and function.
+
+        Raises
+        ------
+        BadInput
+            No call sites were recorded, or nothing describes the file.
+        """
+        from fmrw.session import sites  # noqa: PLC0415 - as above
+
+        return sites.by_part(self, self.resolve(path), described)
 
     @property
     def files(self) -> pl.DataFrame:

@@ -81,6 +81,12 @@ def gaps(recording: Recording, path: str | None = None) -> pl.DataFrame:
     return trace.gap_report(chosen)
 
 
+def sites(recording: Recording, path: str | None = None, function: str | None = None) -> pl.DataFrame:
+    """Say what each call site asked for, of one file or of all, the one with the most bytes first; see `Trace.site_report`."""
+    trace, chosen = _found(recording, path)
+    return trace.site_report(chosen, function)
+
+
 def report(
     recording: Recording,
     *paths: str,

@@ -1,0 +1,188 @@
+"""Stacks: what each call site asked for, how it is called, and whose it is.
+
+A site is called by the function in which the stacks of its program part from each other: the innermost frames of a parser are often the same for
+whatever it reads (a reader of a library, a buffer). Frames of the C and C++ libraries count for nobody's.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import polars as pl
+
+from fmrw.analysis import ranges
+from fmrw.trace import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_COMMON = re.compile(
+    r"(?:libc|libpthread|libstdc\+\+|libc\+\+|libgcc_s|libm|libdl|ld-linux[\w-]*|ld-musl[\w-]*)[.-][\w.]*"
+)
+"""Files of the C and C++ libraries, by their names."""
+UNKNOWN = "?"
+REPORT = pl.Schema(
+    {
+        "site": pl.Int32(),
+        "function": pl.String(),
+        "calls": pl.Int64(),
+        "bytes": pl.Int64(),
+        "starts": pl.List(pl.Int64()),
+        "ends": pl.List(pl.Int64()),
+    }
+)
+
+
+class Frame(NamedTuple):
+    """A frame as it is shown."""
+
+    module: str
+    offset: int
+    function: str
+    quality: str
+    line: str
+
+    @property
+    def file(self) -> str:
+        """The module's name without its folders."""
+        return self.module.removesuffix(" (deleted)").rpartition("/")[2] or UNKNOWN
+
+    @property
+    def name(self) -> str:
+        """The function, or the place where it has no name."""
+        return self.function or f"0x{self.offset & (1 << 64) - 1:x}"
+
+    @property
+    def label(self) -> str:
+        """Module and function, `unzip!fn@0x13a10+0x47` where only its bounds are known; a guess has a question mark."""
+        begin = self.function.removeprefix("fn@0x")
+        behind = f"+0x{self.offset - int(begin, 16):x}" if begin != self.function else ""
+        mark = UNKNOWN if self.quality == "scan" else ""
+        return f"{self.file}!{self.name}{behind}{mark}"
+
+    @property
+    def is_common(self) -> bool:
+        """Whether it is one of the C or C++ library."""
+        return _COMMON.fullmatch(self.file) is not None
+
+
+Chain = tuple[Frame, ...]
+"""The frames of a site, the innermost first."""
+
+
+def chains(sites: pl.DataFrame) -> dict[int, Chain]:
+    """Give the frames of each site of a frame of `schema.SITES`, the innermost first."""
+    found: dict[int, list[Frame]] = {}
+    columns = sites.sort("site", "depth").select("site", "module", "offset", "function", "quality", "line")
+    for site, *frame in columns.iter_rows():
+        found.setdefault(site, []).append(Frame(*frame))
+    return {site: tuple(frames) for site, frames in found.items()}
+
+
+def shown(chain: Chain) -> Chain:
+    """Leave out the frames of the C library at both ends, unless there are no others."""
+    own = [number for number, frame in enumerate(chain) if not frame.is_common]
+    return chain[own[0] : own[-1] + 1] if own else chain
+
+
+def names(known: Mapping[int, Chain]) -> dict[int, str]:
+    """Call each site by the function in which the stacks of its program part.
+
+    Returns
+    -------
+    dict
+        `module!function` by site.
+    """
+    programs: dict[str, list[tuple[int, Chain]]] = {}
+    for site, chain in known.items():
+        programs.setdefault(chain[-1].module, []).append((site, shown(chain)))
+    return {site: name for group in programs.values() for site, name in _parted(group)}
+
+
+def _parted(group: Sequence[tuple[int, Chain]]) -> list[tuple[int, str]]:
+    """Name the stacks of one program by the first frame, from inside, that is not the same in all."""
+    depth = 0
+    least = min(len(chain) for _site, chain in group)
+    while depth < least - 1 and len({_plain(chain[depth]) for _site, chain in group}) == 1 < len(group):
+        depth += 1
+    return [(site, _plain(chain[min(depth, len(chain) - 1)])) for site, chain in group]
+
+
+def _plain(frame: Frame) -> str:
+    return f"{frame.file}!{frame.name}"
+
+
+def report(events: pl.DataFrame, sites: pl.DataFrame) -> pl.DataFrame:
+    """Say what each call site asked for, the one with the most bytes first.
+
+    Parameters
+    ----------
+    events : frame of `schema.EVENTS`
+        Of one file, or of all; those without a site are left out.
+    sites : frame of `schema.SITES`
+        With names.
+
+    Returns
+    -------
+    frame of `REPORT`
+        `function` is what the site is called by (`names`), `calls` and `bytes` count every call, `starts` and `ends` are the merged ranges, where the
+        events are of one file.
+    """
+    called = names(chains(sites))
+    asked = schema.transfers(events).filter(pl.col("site").is_not_null())
+    single = asked["path"].n_unique() <= 1
+    rows = []
+    for (site,), own in asked.group_by("site"):
+        merged = ranges.merge(own) if single else own.head(0)
+        rows.append(
+            (
+                site,
+                called.get(int(str(site)), UNKNOWN),
+                own["call"].n_unique(),
+                int((own["end"] - own["start"]).sum()),
+                merged["start"].to_list(),
+                merged["end"].to_list(),
+            )
+        )
+    return pl.DataFrame(rows, schema=REPORT, orient="row").sort(
+        "bytes", "calls", "site", descending=[True, True, False]
+    )
+
+
+def having(sites: pl.DataFrame, function: str) -> list[int]:
+    """Give the sites with a function anywhere on their stacks: by its name, with `module!` before it or not."""
+    wanted = [
+        site
+        for site, chain in chains(sites).items()
+        if any(function in (frame.name, _plain(frame), frame.label) for frame in chain)
+    ]
+    return sorted(wanted)
+
+
+class Node:
+    """A frame of the tree of stacks, the outermost at the root, with what was asked for below it."""
+
+    def __init__(self, frame: Frame | None = None) -> None:
+        self.frame = frame
+        self.calls = self.bytes = 0
+        self.sites: list[int] = []
+        self.below: dict[str, Node] = {}
+
+
+def tree(found: pl.DataFrame, known: Mapping[int, Chain]) -> Node:
+    """Make a tree of the stacks of a report; frames of the C library at both ends are left out."""
+    root = Node()
+    for row in found.iter_rows(named=True):
+        node = root
+        _count(node, row)
+        for frame in reversed(shown(known.get(row["site"], ()))):
+            node = node.below.setdefault(frame.label, Node(frame))
+            _count(node, row)
+        node.sites.append(row["site"])
+    return root
+
+
+def _count(node: Node, row: Mapping[str, Any]) -> None:
+    node.calls += row["calls"]
+    node.bytes += row["bytes"]

@@ -1,0 +1,96 @@
+"""Tables about call sites: stacks as a tree, and which function asked for which part of a format."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+from rich.tree import Tree
+
+from fmrw.commands.table import Column, Table
+from fmrw.offsets import human_size, range_text
+from fmrw.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import polars as pl
+
+    from fmrw.analysis.sites.stacks import Node
+    from fmrw.commands.table import Cell
+
+_FEW = 10  # ranges shown of each site
+_LONG = 200
+
+
+def sites_tree(found: pl.DataFrame, root: Node, path: str | None) -> Tree:
+    """Show the stacks of a report as a tree, the outermost frames first, with what was asked for below each."""
+    whose = visible(path) if path is not None else "all files"
+    title = f"{whose}: {found['calls'].sum():,} calls from {found.height:,} sites asked for {human_size(int(found['bytes'].sum()))}"
+    ranges = {row["site"]: row for row in found.iter_rows(named=True)}
+    tree = Tree(Text(title, "bold"), guide_style="dim")
+    for node in _heaviest(root):
+        _grow(tree, node, ranges)
+    return tree
+
+
+def _heaviest(node: Node) -> list[Node]:
+    return sorted(node.below.values(), key=lambda each: (-each.bytes, -each.calls, each.sites))
+
+
+def _grow(tree: Tree, node: Node, ranges: Mapping[int, Mapping[str, Any]]) -> None:
+    """Add a frame; frames with a single one below stand under each other without a branch."""
+    text = Text()
+    while True:
+        text.append(visible(node.frame.label) if node.frame else "?", "bold" if node.sites else "")
+        if len(node.below) != 1 or node.sites:
+            break
+        text.append("\n")
+        node = next(iter(node.below.values()))
+    text.append(
+        f"  {human_size(node.bytes)} in {node.calls:,} {'call' if node.calls == 1 else 'calls'}", "cyan"
+    )
+    for site in node.sites:
+        spans = _spans(ranges[site])
+        text.append(f"\n  site {site}{f': {spans}' if spans else ''}", "dim")
+    branch = tree.add(text)
+    for each in _heaviest(node):
+        _grow(branch, each, ranges)
+
+
+def _spans(row: Mapping[str, Any]) -> str:
+    places = zip(row["starts"][:_FEW], row["ends"][:_FEW], strict=True)
+    shown = ", ".join(range_text(start, end) for start, end in places)
+    left = len(row["starts"]) - _FEW
+    return f"{shown} and {left:,} more" if left > 0 else shown
+
+
+def functions_table(table: pl.DataFrame, path: str) -> Table:
+    """Show which function asked for which part of a file's format."""
+    columns = [
+        Column("part"),
+        Column("range"),
+        Column("function"),
+        Column("bytes", right=True),
+        Column("calls", right=True),
+    ]
+    rows: list[Sequence[Cell]] = [
+        [
+            row["part"],
+            range_text(row["start"], row["end"]),
+            row["function"],
+            f"{row['bytes']:,}",
+            f"{row['calls']:,}",
+        ]
+        for row in table.head(_LONG).iter_rows(named=True)
+    ]
+    left = table.height - _LONG
+    notes = [f"… and {left:,} more lines; --json lists them all"] if left > 0 else []
+    if not rows:
+        notes = ["no function asked for a part of the format"]
+    return Table(
+        columns,
+        rows,
+        title=f"{path}: the parts of its format, and the functions that asked for them",
+        notes=notes,
+    )
