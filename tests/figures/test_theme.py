@@ -173,6 +173,18 @@ def test_text_has_the_contrast_wcag_asks_for(palette: Palette) -> None:
         assert high / low >= 4.5
 
 
+@pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
+def test_reads_are_blue_writes_orange_and_what_nobody_touched_grey(palette: Palette) -> None:
+    """By the angle of the hue in CIELAB: 90° is yellow, 270° blue; what is grey has hardly any."""
+
+    def hue(colour: str) -> float:
+        return float(np.degrees(np.arctan2(*lab(linear(colour))[:0:-1])) % 360)
+
+    assert all(240 < hue(colour) < 310 for colour in palette.reads)
+    assert all(25 < hue(colour) < 100 for colour in palette.writes)
+    assert np.hypot(*lab(linear(palette.untouched))[1:]) < 8
+
+
 def test_an_unknown_preset_lists_the_known_ones() -> None:
     assert preset("poster", title="x").title == "x"
     with pytest.raises(FigureError, match=", ".join(PRESETS)):
