@@ -14,6 +14,7 @@ from fmrw.trace.version import VERSION
 if TYPE_CHECKING:
     from fmrw.errors import FmrwError as FmrwError
     from fmrw.experiments.probe import probe as probe
+    from fmrw.experiments.reduce import reduce as reduce
     from fmrw.experiments.runs import Runs as Runs
     from fmrw.explorer.browse import browse as browse
     from fmrw.explorer.explorer import explore as explore
@@ -54,6 +55,7 @@ _HOMES = {
     "load": "fmrw.session.loading",
     "mount": "fmrw.recording.mount",
     "probe": "fmrw.experiments.probe",
+    "reduce": "fmrw.experiments.reduce",
     "report": "fmrw.session.verbs",
     "run": "fmrw.recording.run",
     "sites": "fmrw.session.verbs",

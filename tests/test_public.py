@@ -30,6 +30,7 @@ NAMES = [
     "load",
     "mount",
     "probe",
+    "reduce",
     "report",
     "run",
     "sites",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from fmrw.experiments.probe import Probe
+    from fmrw.experiments.reduce import Reduction
     from fmrw.experiments.versus import Versus
 
 _ROWS = 60
@@ -92,3 +93,31 @@ def versus_tables(found: Versus) -> list[RenderableType]:
         for letter, name, each in zip("AB", names, (found.a, found.b), strict=True)
     ]
     return [*head, Text(f"classes differ for {total:,} of {found.a.size:,} bytes"), "", table]
+
+
+def reduction_tables(found: Reduction) -> list[RenderableType]:
+    """Show what is left of a file, and why that is enough."""
+    table = _table("kept", "bytes>")
+    for start, end in found.kept[:_ROWS]:
+        table.add_row(range_text(start, end), f"{end - start:,}")
+    if len(found.kept) > _ROWS:
+        table.add_row(f"… and {len(found.kept) - _ROWS:,} more ranges; --json lists them all")
+    same = {
+        "accesses": "status, output, files and accesses",
+        "output": "status, output and files",
+        "status": "status",
+    }[found.keep]
+    left_out = (
+        f" (left out, since it is not the same twice: {', '.join(found.unstable)})" if found.unstable else ""
+    )
+    cut = f", cut to {human_size(found.reduced_size)}" if found.reduced_size < found.size else ""
+    return [
+        Text(
+            f"{visible(found.output)}: {found.nonzero:,} bytes of {found.size:,} are left, all others are zero{cut}"
+        ),
+        Text(
+            f"proved by {found.proof} runs of {visible(shlex.join(found.command))}: same {same}{left_out}; {found.runs:,} runs in {found.seconds:.1f} s"
+        ),
+        "",
+        table,
+    ]

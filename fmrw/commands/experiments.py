@@ -156,3 +156,43 @@ def _showing() -> Iterator[Callable[[Probe, str], None]]:
             )
 
         yield show
+
+
+# reduce
+
+
+@grammar.command(
+    epilog=example(
+        "fmrw reduce a.zip -o small.zip -- unzip -l {}",
+        "fmrw reduce a.zip -o small.zip --keep status --cut -- unzip -tq {}",
+    )
+)
+@click.argument("path", metavar="FILE", type=DIRECTORY)
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.option("-o", "--output", type=DIRECTORY, required=True, help="Where to write; nothing may be there.")
+@click.option(
+    "--keep",
+    type=click.Choice(["accesses", "output", "status"]),
+    default="accesses",
+    show_default=True,
+    help="What must stay the same: all, the output and the status, or the status alone.",
+)
+@click.option("--cut", is_flag=True, help="Also drop the tail, where that changes nothing.")
+@probe_options
+@json_option
+def reduce(path: Path, command: tuple[str, ...], output: Path, **options: Any) -> Outcome:  # noqa: ANN401
+    """Write FILE with zeros in the place of all that COMMAND does not need to do the same.
+
+    Write COMMAND after `--`, with {} for FILE, which is never changed. Offsets are kept. What is written is proved by runs.
+    """
+    from fmrw.commands.effects import reduction_tables  # noqa: PLC0415 - heavy
+    from fmrw.experiments import reduce as reducing  # noqa: PLC0415 - heavy
+
+    del options["exact"]
+    if options["budget"] is None:
+        del options["budget"]
+    found = reducing.reduce(path, command, output, **options)
+    notes = [visible(note) for note in found.notes]
+    if not found.complete:
+        notes.append("the budget ended before all was tried; what was written is proved.")
+    return Outcome(reduction_tables(found), found.json(), value=found, notes=notes)

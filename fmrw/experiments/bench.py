@@ -184,10 +184,10 @@ class Bench:
                 self.check_baseline()
         return [self.reference.effect(self._seen[key]) for key in keys]
 
-    def again(self, alterations: Sequence[Alteration]) -> list[Effect]:
+    def again(self, alterations: Sequence[Alteration], cut: int = -1) -> list[Effect]:
         """Try alterations once more, whether they were seen or not; what is seen now is not kept."""
         self._require_budget()
-        jobs = [Job(self.command, self.path, each, limits=self.limits) for each in alterations]
+        jobs = [Job(self.command, self.path, each, cut, self.limits) for each in alterations]
         found = []
         for job, observation in list(self._runs.map(jobs, ordered=True)):
             self.count += 1

@@ -155,7 +155,7 @@ def probe(
     BadInput
         No such file, no `{}` in the command, or a command that cannot be probed; the message says why.
     """
-    file = _the_file(path, command)
+    file = the_file(path, command)
     folder = None if output is None else Path(output)
     identity = _identity(file, command)
     words = [word.replace(FILE, os.fspath(path)) for word in command]
@@ -172,8 +172,8 @@ def probe(
             present = {byte: read(byte, byte + 1)[0] for byte in findings.values}
             size = os.fstat(content.fileno()).st_size
             return Probe(
-                os.fspath(path), size, list(command), bench.count, time.monotonic() - begun, _baseline(bench),
-                list(bench.reference.unstable), findings.complete, ranges(findings, bench.reference, size, present), _notes(bench),
+                os.fspath(path), size, list(command), bench.count, time.monotonic() - begun, baseline_of(bench),
+                list(bench.reference.unstable), findings.complete, ranges(findings, bench.reference, size, present), notes_of(bench),
             )  # fmt: skip
 
         search: Search | None = None
@@ -209,7 +209,14 @@ def probe(
 _TELL_S = 0.3
 
 
-def _the_file(path: str | os.PathLike[str], command: Sequence[str]) -> Path:
+def the_file(path: str | os.PathLike[str], command: Sequence[str]) -> Path:
+    """Give the file as it is called in truth.
+
+    Raises
+    ------
+    BadInput
+        It cannot be probed, or the command does not name it.
+    """
     file = Path(os.path.realpath(path))
     shown = visible(os.fspath(path))
     if not file.is_file():
@@ -249,7 +256,8 @@ def _require_folder(folder: Path, identity: dict[str, Any], *, resume: bool) -> 
         )
 
 
-def _baseline(bench: Bench) -> dict[str, Any]:
+def baseline_of(bench: Bench) -> dict[str, Any]:
+    """Say what the unaltered run did."""
     first, reference = bench.baseline[0], bench.reference
     read = merged((start, end) for start, end, _ in reference.requests if end > start)
     return {
@@ -259,7 +267,8 @@ def _baseline(bench: Bench) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _notes(bench: Bench) -> list[str]:
+def notes_of(bench: Bench) -> list[str]:
+    """Say what should be known besides."""
     first = bench.baseline[0]
     notes = []
     if bench.reference.unstable:
