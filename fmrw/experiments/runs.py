@@ -130,6 +130,11 @@ class Runs:
             raise NotMounted("these runs are closed; make new ones with `fmrw.Runs(directory)`.")
         return self._server.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether the process that mounts is there; without it every command finds the directory unusable."""
+        return self._server is not None and self._server.poll() is None
+
     # Running
 
     def run(

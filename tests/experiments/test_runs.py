@@ -371,6 +371,14 @@ def test_a_slot_that_dies_is_made_anew(runs: Runs) -> None:
     assert sum("slot" in each for each in found) == 1
 
 
+def test_a_mount_that_dies_is_told(runs: Runs) -> None:
+    assert runs.alive
+    server = psutil.Process(runs.server)
+    server.kill()
+    server.wait()
+    assert not runs.alive
+
+
 SYSTEM_PYTHON = Path("/usr/bin/python3")
 
 
