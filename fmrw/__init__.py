@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from fmrw.experiments.probe import probe as probe
     from fmrw.experiments.reduce import reduce as reduce
     from fmrw.experiments.runs import Runs as Runs
+    from fmrw.experiments.survey.driver import survey as survey
+    from fmrw.experiments.survey.results import Survey as Survey
     from fmrw.explorer.browse import browse as browse
     from fmrw.explorer.explorer import explore as explore
     from fmrw.formats.perfetto import export_perfetto as export_perfetto
@@ -43,6 +45,7 @@ _HOMES = {
     "Mount": "fmrw.recording.mounted",
     "Run": "fmrw.recording.run",
     "Runs": "fmrw.experiments.runs",
+    "Survey": "fmrw.experiments.survey.results",
     "Trace": "fmrw.session.trace",
     "browse": "fmrw.explorer.browse",
     "coverage": "fmrw.session.verbs",
@@ -60,6 +63,7 @@ _HOMES = {
     "run": "fmrw.recording.run",
     "sites": "fmrw.session.verbs",
     "status": "fmrw.recording.mounts",
+    "survey": "fmrw.experiments.survey.driver",
     "unmount": "fmrw.recording.mounts",
     "view": "fmrw.session.verbs",
 }

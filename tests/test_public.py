@@ -18,6 +18,7 @@ NAMES = [
     "Mount",
     "Run",
     "Runs",
+    "Survey",
     "Trace",
     "browse",
     "coverage",
@@ -35,6 +36,7 @@ NAMES = [
     "run",
     "sites",
     "status",
+    "survey",
     "unmount",
     "view",
 ]
