@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
+from fmrw.explorer.byterows import block
 from fmrw.session.sources import FrameSource
 from fmrw.session.trace import Trace
 from fmrw.trace import schema
@@ -61,6 +62,12 @@ def brute(view: Explorer, op: str, start: int, end: int) -> tuple[int, int, int]
     spans = [(max(a, start), min(b, end)) for a, b in rows.select("start", "end").rows()]
     times = Counter(byte for a, b in spans for byte in range(a, b))
     return len(spans), len(times), max(times.values(), default=0)
+
+
+def seen(view: Explorer) -> str:
+    """Give the bytes of the window in hexadecimal as the hex view gets them, or why there are none."""
+    found = block(view, *view.window)
+    return found.reason or found.content.hex(" ")
 
 
 def still(view: Explorer) -> Explorer:

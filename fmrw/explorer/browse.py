@@ -12,29 +12,23 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import traitlets
 
-from fmrw.errors import BadInput, FmrwError
+from fmrw.errors import BadInput
 from fmrw.explorer import mimebundle
+from fmrw.explorer import table_cells as cells
 from fmrw.explorer.explorer import Explorer
-from fmrw.explorer.hexview import escaped
+from fmrw.explorer.kept import Kept
+from fmrw.explorer.markup import escaped
 from fmrw.explorer.sparklines import sparklines
+from fmrw.explorer.view import DRAWN
 from fmrw.figures.frontend import in_terminal
-from fmrw.figures.theme import LIGHT
-from fmrw.offsets import human_size
 from fmrw.text import visible
 from fmrw.trace import exactness
-
-try:
-    import ipywidgets as w  # type: ignore[import-untyped] # ships no types
-except ImportError:  # said where a table is shown
-    w = None
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fmrw.explorer.kept import Still
     from fmrw.explorer.trace_protocol import Recording
-
-ROWS = 20
-"""Files on a page."""
 
 SORTS = {
     "path": ("path", False),
@@ -45,13 +39,6 @@ SORTS = {
     "largest gap": ("largest_gap", True),
 }
 """What can be sorted by: column, and whether the largest comes first."""
-
-_CELL = (
-    "display:inline-block;box-sizing:border-box;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;"
-    "vertical-align:middle;padding:0 5px;font-size:12px"
-)
-_NAME = 190  # pixels
-_WIDTHS = {"size": 94, "coverage": 106, "reads": 62, "writes": 54, "largest gap": 94, "processes": 104}
 
 
 def browse(trace: Recording) -> Browser:
@@ -88,7 +75,9 @@ class Browser(traitlets.HasTraits):
         super().__init__()
         self.trace = trace
         self.files = trace.files
-        self._table: _Table | None = None
+        self._table: Any = None  # a `FileTable`, whose module imports the widgets
+        self._kept, self._beside = Kept(self), _Opened(self)
+        self._opened = Kept(self._beside)
 
     @traitlets.validate("sort")
     def _check_sort(self, proposal: Any) -> str:  # noqa: ANN401 - traitlets' Bunch
@@ -116,11 +105,11 @@ class Browser(traitlets.HasTraits):
     @property
     def pages(self) -> int:
         """How many pages there are, at least one."""
-        return max(1, math.ceil(self.found.height / ROWS))
+        return max(1, math.ceil(self.found.height / cells.ROWS))
 
     def data(self) -> pl.DataFrame:
         """Give the rows of the page that is shown."""
-        return self.found.slice(self.page * ROWS, ROWS)
+        return self.found.slice(self.page * cells.ROWS, cells.ROWS)
 
     def refresh(self) -> None:
         """Look again, since a live recording has grown."""
@@ -142,29 +131,51 @@ class Browser(traitlets.HasTraits):
         if self.view is not None:
             self.view.close()
         self.view = opened
+        opened.observe(lambda _: self._opened.changed(), list(DRAWN))
         return opened
+
+    @traitlets.observe("search", "sort", "page")
+    def _turned(self, _change: Any) -> None:  # noqa: ANN401 - as above
+        self._kept.changed()
+
+    @traitlets.observe("view")
+    def _opened_another(self, _change: Any) -> None:  # noqa: ANN401 - as above
+        self._opened.changed()
 
     @property
     def widget(self) -> Any:  # noqa: ANN401 - a VBox of ipywidgets
         """The widget; made when first asked for."""
-        if w is None:
-            raise ImportError(mimebundle.INSTALL)
         if self._table is None:
-            self._table = _Table(self)
+            try:
+                from fmrw.explorer.widgets.file_table import FileTable  # noqa: PLC0415 - the extra `notebook` may be missing
+            except ImportError:
+                raise ImportError(mimebundle.INSTALL) from None
+            self._table = FileTable(self, list(SORTS))
         return self._table.box
 
-    def _repr_mimebundle_(self, **options: Any) -> Any:  # noqa: ANN401 - as IPython has it
-        """Give the widget, and beside it the page as a table for where no kernel runs."""
+    def _ipython_display_(self) -> None:
+        """Put out the widget, and behind it what stays in the notebook: the page, and the explorer that was open."""
+        mimebundle.display(repr(self), self.text, self._bundle, self._kept, self._opened)
+
+    def _bundle(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.widget._repr_mimebundle_()
+        return found
+
+    def _repr_mimebundle_(self, **_options: Any) -> Any:  # noqa: ANN401 - as IPython has it
+        """Give the widget, and beside it the page as a table, for whoever asks for a bundle."""
         if in_terminal():
             return {"text/plain": f"{self.text()}\n{mimebundle.TERMINAL}"}
-        shown = mimebundle.beside(self.text(), lambda: self.widget._repr_mimebundle_(**options))
-        return {**shown, "text/html": self.html()}
+        return {**self.still()[0], **mimebundle.beside(self.text(), self._bundle)}
+
+    def still(self) -> Still:
+        """Give what a saved notebook keeps: the page that was seen last, as a table."""
+        return {"text/html": self.html(), "text/plain": self.text()}, {}
 
     def text(self) -> str:
         """Give the page as text."""
         rows = [f"{'path':<40} {'size':>14} {'covered':>7} {'reads':>8} {'writes':>7}"]
         rows += [
-            f"{visible(row['path'])[:40]:<40} {row['size']:>14,} {percent(row['covered']):>7} {row['reads']:>8,} {row['writes']:>7,}{exactness.mark(row['fidelity'])}"
+            f"{visible(row['path'])[:40]:<40} {row['size']:>14,} {cells.percent(row['covered']):>7} {row['reads']:>8,} {row['writes']:>7,}{exactness.mark(row['fidelity'])}"
             for row in self.data().iter_rows(named=True)
         ]
         rows.append(self.exactness)
@@ -175,142 +186,22 @@ class Browser(traitlets.HasTraits):
         rows = self.data()
         strips = sparklines(self.trace, rows)
         body = [
-            f"<div><span style='{_CELL};width:{_NAME}px'>{escaped(row['path'])}</span>{_cells(row, strips)}</div>"
+            f"<div><span style='{cells.CELL};width:{cells.NAME}px'>{escaped(row['path'])}</span>{cells.row(row, strips)}</div>"
             for row in rows.iter_rows(named=True)
         ]
-        return f"<div style='font:13px sans-serif'><div><span style='{_CELL};width:{_NAME}px'><b>path</b></span>{_heads()}</div>{''.join(body)}{_said(self.exactness)}</div>"
+        return f"<div style='font:13px sans-serif'><div><span style='{cells.CELL};width:{cells.NAME}px'><b>path</b></span>{cells.heads()}</div>{''.join(body)}{cells.said(self.exactness)}</div>"
 
     def __repr__(self) -> str:
         """Say how much there is."""
         return f"<fmrw.Browser {self.files.height:,} files>"
 
 
-class _Table:
-    """The widgets of a browser: one row of them per row of a page, refilled when another page is shown."""
+class _Opened:
+    """The explorer that is open below a table, for the picture that stays."""
 
     def __init__(self, browser: Browser) -> None:
-        self.browser = browser
-        self._names = [self._name() for _ in range(ROWS)]
-        self._cells = [w.HTML() for _ in range(ROWS)]
-        self._rows = [w.HBox([name, cells]) for name, cells in zip(self._names, self._cells, strict=True)]
-        self._where, self._problem, self._opened = w.Label(), w.HTML(), w.VBox([])
-        self._exactness = w.HTML()
-        table = w.VBox([self._heads(), *self._rows])
-        self.box = w.VBox([self._tools(), table, self._exactness, self._problem, self._opened])
-        browser.observe(lambda _: self.attempt(self.fill), ["search", "sort", "page"])
-        browser.observe(self._tell, "problem")
-        browser.observe(self._show, "view")
-        self.fill()
+        self._browser = browser
 
-    def attempt(self, act: Any) -> None:  # noqa: ANN401 - a function without arguments
-        """Do something in answer to the user; what goes wrong is shown below the table."""
-        try:
-            act()
-        except FmrwError as error:
-            self.browser.problem = str(error)
-        except Exception as error:  # noqa: BLE001 - shown, since a callback has nobody to raise to
-            self.browser.problem = f"{type(error).__name__}: {error}"
-        else:
-            self.browser.problem = ""
-
-    def _tell(self, change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
-        self._problem.value = (
-            f"<div role='status' style='color:{LIGHT.accent}'>{escaped(change['new'])}</div>"
-            if change["new"]
-            else ""
-        )
-
-    def _show(self, change: Any) -> None:  # noqa: ANN401 - as above
-        self._opened.children = [change["new"].widget] if change["new"] is not None else []
-
-    def _name(self) -> w.Button:
-        made = w.Button(
-            layout=w.Layout(width=f"{_NAME}px"),
-            style={"button_color": LIGHT.paper, "text_color": LIGHT.reads[3]},
-        )
-        made.on_click(lambda clicked: self.attempt(lambda: self.browser.open(clicked.path)))
-        return made
-
-    def _heads(self) -> w.HBox:
-        return w.HBox(
-            [w.HTML(f"<span style='{_CELL};width:{_NAME - 4}px'><b>path</b></span>"), w.HTML(_heads())]
-        )
-
-    def _tools(self) -> w.HBox:
-        browser = self.browser
-        search = w.Text(placeholder="search in paths", continuous_update=False)
-        search.observe(
-            lambda change: self.attempt(lambda: setattr(browser, "search", change["new"])), "value"
-        )
-        sort = w.Dropdown(
-            options=list(SORTS),
-            value=browser.sort,
-            description="sort by",
-            style={"description_width": "50px"},
-            layout=w.Layout(width="180px"),
-        )
-        sort.observe(lambda change: self.attempt(lambda: setattr(browser, "sort", change["new"])), "value")
-        back, on, again = (
-            w.Button(icon=icon, layout=w.Layout(width="40px"))
-            for icon in ("chevron-left", "chevron-right", "refresh")
-        )
-        back.on_click(lambda _: self.attempt(lambda: setattr(browser, "page", max(browser.page - 1, 0))))
-        on.on_click(lambda _: self.attempt(lambda: setattr(browser, "page", browser.page + 1)))
-        again.on_click(lambda _: self.attempt(browser.refresh))
-        return w.HBox([search, sort, back, self._where, on, again])
-
-    def fill(self) -> None:
-        """Show the page that is chosen."""
-        rows = self.browser.data()
-        strips = sparklines(self.browser.trace, rows)
-        for number, box in enumerate(self._rows):
-            box.layout.display = "flex" if number < rows.height else "none"
-        for row, name, cells in zip(rows.iter_rows(named=True), self._names, self._cells, strict=False):
-            name.path = row["path"]
-            name.description = name.tooltip = visible(row["path"])
-            cells.value = _cells(row, strips)
-        self._exactness.value = _said(self.browser.exactness)
-        self._where.value = (
-            f"page {self.browser.page + 1} of {self.browser.pages}, {self.browser.found.height:,} files"
-        )
-
-
-def percent(share: float | None) -> str:
-    """Write a share, which an empty file has none of."""
-    return "" if share is None else f"{share:.1%}"
-
-
-def _heads() -> str:
-    heads = "".join(
-        f"<span style='{_column(name, width)}'><b>{name}</b></span>" for name, width in _WIDTHS.items()
-    )
-    return _line(f"{heads}<span style='{_CELL}'><b>where</b></span>")
-
-
-def _said(exactness: str) -> str:
-    return f"<div style='{_CELL};width:auto'>{escaped(exactness)}</div>"
-
-
-def _column(name: str, width: int) -> str:
-    return f"{_CELL};width:{width}px;text-align:{'left' if name == 'processes' else 'right'}"
-
-
-def _line(cells: str) -> str:
-    return f"<span style='white-space:nowrap'>{cells}</span>"
-
-
-def _cells(row: Mapping[str, Any], strips: Mapping[str, str]) -> str:
-    gap = human_size(row["largest_gap"]) if row["largest_gap"] else ""
-    texts = (
-        human_size(row["size"]),
-        percent(row["covered"]) + exactness.mark(row["fidelity"]),
-        f"{row['reads']:,}",
-        f"{row['writes']:,}",
-        gap,
-        row["processes"],
-    )
-    shown = "".join(
-        f"<span style='{_column(*column)}'>{escaped(text)}</span>"
-        for text, column in zip(texts, _WIDTHS.items(), strict=True)
-    )
-    return _line(f"{shown}<span style='{_CELL}'>{strips.get(row['path'], '')}</span>")
+    def still(self) -> Still:
+        view = self._browser.view
+        return ({"text/plain": ""}, {}) if view is None else view.still()

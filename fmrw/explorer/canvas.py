@@ -230,7 +230,7 @@ _SIGNALS: tuple[Row, ...] = (
         "value": {"to": [0, 0], "sum": 0},
         "on": [
             {
-                "events": {"type": "wheel", "consume": True},
+                "events": {"type": "wheel", "filter": "event.ctrlKey", "consume": True},
                 "update": "{to: xy(), sum: fmrwWheel.sum + (event.deltaY > 0 ? 1 : event.deltaY < 0 ? -1 : 0)}",
             }
         ],

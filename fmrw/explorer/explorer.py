@@ -14,16 +14,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fmrw.explorer import mimebundle, summary
+from fmrw.explorer.kept import Kept
 from fmrw.explorer.view import View
 from fmrw.offsets import range_text
 from fmrw.text import visible
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
 
     import ipywidgets  # type: ignore[import-untyped] # ships no types
 
+    from fmrw.explorer.kept import Still
     from fmrw.explorer.trace_protocol import Recording
+
+_FORMAT_S = 2  # that a picture waits for the format of the file
 
 
 def explore(trace: Recording, path: str | os.PathLike[str], **state: Any) -> Explorer:  # noqa: ANN401 - traits of `State`
@@ -49,6 +54,10 @@ def explore(trace: Recording, path: str | os.PathLike[str], **state: Any) -> Exp
 class Explorer(View):
     """A view of one file in a notebook; see `View` and `State`."""
 
+    def __init__(self, trace: Recording, path: str | os.PathLike[str], **state: Any) -> None:  # noqa: ANN401 - traits
+        self._kept = Kept(self)
+        super().__init__(trace, path, **state)
+
     @property
     def widget(self) -> ipywidgets.VBox:
         """The widget, for layouts of your own; made when first asked for."""
@@ -61,11 +70,34 @@ class Explorer(View):
             self._display = Panel(self)
         return self._display
 
-    def _repr_mimebundle_(self, **options: Any) -> Any:  # noqa: ANN401 - as IPython has it
-        """Give the widget, and beside it a picture and a summary for where no kernel runs."""
-        return mimebundle.bundle(
-            self.scene.canvas, self.text(), lambda: self.widget._repr_mimebundle_(**options)
-        )
+    def _ipython_display_(self) -> None:
+        """Put out the widget, and behind it the picture that stays in the notebook."""
+        mimebundle.display(repr(self), self.text, self._bundle, self._kept)
+
+    def _bundle(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.widget._repr_mimebundle_()
+        return found
+
+    def _repr_mimebundle_(self, **_options: Any) -> Any:  # noqa: ANN401 - as IPython has it
+        """Give the widget, a picture and a text at once, for whoever asks for a bundle."""
+        return {
+            **mimebundle.still(self.scene.canvas, self.text())[0],
+            **mimebundle.beside(self.text(), self._bundle),
+        }
+
+    def still(self) -> Still:
+        """Give what a saved notebook keeps: the picture that was seen last, with the format where it is known by now."""
+        self.settle(_FORMAT_S)
+        return mimebundle.still(self.scene.canvas, self.text())
+
+    def _show(self) -> None:
+        super()._show()
+        self._kept.changed()
+
+    def close(self) -> None:
+        """Take the widgets away; the picture of what was seen last stays."""
+        super().close()
+        self._kept.close()
 
     def text(self) -> str:
         """Give a summary and a strip in text, for plain IPython."""

@@ -44,6 +44,13 @@ class Choice(NamedTuple):
         said = ", ".join(part for part in parts if part)
         return f"only {said}" if said else ""
 
+    def of(self, processes: tuple[tuple[int, str], ...]) -> Choice:
+        """Give the choice of some of the processes, among those it shows."""
+        mine = self.processes
+        return self._replace(
+            processes=processes if mine is None else tuple(each for each in processes if each in mine)
+        )
+
     def who(self) -> dict[str, Any]:
         """Give it as arguments of `Index.bins` and `Filter.of`, without the operation."""
         named = {"processes": self.processes, "tids": self.threads, "handles": self.handles}

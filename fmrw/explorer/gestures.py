@@ -3,7 +3,7 @@
     drag over the overview or the tracks, or across cells   show that range
     click                                                   zoom in there, four times
     double click                                            zoom out, four times
-    wheel                                                   zoom around the pointer
+    Ctrl and wheel                                          zoom around the pointer; the wheel alone scrolls the page
     hover                                                   say what lies there
 
 The browser sends one value with all gestures in it, each with the time it was made, so that none is lost when two happen between
@@ -62,8 +62,8 @@ class Gestures:
             if isinstance(made, dict) and _number(made.get("at")) > self._last[name]:
                 self._last[name] = _number(made["at"])
                 self._view.attempt(lambda act=act, made=made: act(made))  # type: ignore[misc] # bound now
-        self._view.attempt(lambda: self._wheel(message.get("wheel"), born))
-        self._view.attempt(lambda: self._hover(message.get("hover")))
+        self._wheel(message.get("wheel"), born)
+        self._hover(message.get("hover"))
         return new
 
     def _drag(self, made: Mapping[str, Any]) -> None:
@@ -99,7 +99,8 @@ class Gestures:
         self._wheels[born] = total
         at = self._view.scene.layout.offset(*_point(made.get("to")))
         if turned and at is not None:
-            self._view.zoom(_WHEEL ** max(-_LARGEST_WHEEL, min(turned, _LARGEST_WHEEL)), at)
+            factor = _WHEEL ** max(-_LARGEST_WHEEL, min(turned, _LARGEST_WHEEL))
+            self._view.attempt(lambda: self._view.zoom(factor, at))
 
     def _hover(self, made: object) -> None:
         spot = self._view.scene.layout.spot(*_point(made)) if made else None

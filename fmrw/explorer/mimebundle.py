@@ -1,7 +1,6 @@
-"""Mimebundle: what IPython is given to show; a widget, a picture and text.
+"""Mimebundle: what IPython is given to show; the widget with a text, and what a saved notebook keeps of it.
 
-A saved notebook keeps the picture and the text, so that something is seen where no kernel runs. In a terminal, or without the packages
-of the widgets, there is the text and a line that says what to install.
+In a terminal, or without the packages of the widgets, there is the text and a line that says what to install.
 """
 
 from __future__ import annotations
@@ -16,18 +15,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from fmrw.explorer.canvas import Canvas
+    from fmrw.explorer.kept import Kept, Still
 
 INSTALL = "The explorer needs the notebook's widgets: pip install 'fmrw[notebook]'"
 TERMINAL = "A terminal shows text only; for the explorer: pip install 'fmrw[notebook]', then `jupyter lab`"
 _SCALE = 1.5
 
 
-def bundle(canvas: Canvas, text: str, widget: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-    """Give the widget, a picture and the text; in a terminal the text alone."""
+def display(line: str, text: Callable[[], str], widget: Callable[[], Mapping[str, Any]], *kept: Kept) -> None:
+    """Put out a widget with a line, and behind it the pictures that stay; where no widget can be, the text alone."""
+    from IPython.display import publish_display_data  # noqa: PLC0415 - who displays has it
+
     if in_terminal():
-        return {"text/plain": f"{text}\n{TERMINAL}"}
+        publish_display_data({"text/plain": f"{text()}\n{TERMINAL}"})  # type: ignore[no-untyped-call]
+        return
+    try:
+        shown = {**widget(), "text/plain": line}
+    except ImportError:
+        shown = {"text/plain": f"{text()}\n{INSTALL}"}
+    publish_display_data(shown)  # type: ignore[no-untyped-call]
+    for each in kept:
+        each.show()
+
+
+def still(canvas: Canvas, text: str) -> Still:
+    """Give a picture and the text."""
+    size = {"width": round(canvas.look.width), "height": round(canvas.look.height)}
     picture = base64.b64encode(raster.png(canvas, _SCALE)).decode()
-    return {**beside(text, widget), "image/png": picture}
+    return {"image/png": picture, "text/plain": text}, {"image/png": size}
 
 
 def beside(text: str, widget: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:

@@ -7,17 +7,37 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fmrw.figures.programs import program_numbers
 from fmrw.figures.theme import DARK, LIGHT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from fmrw.figures.classes import Classes
     from fmrw.figures.theme import Palette
 
 PALETTES = {"light": LIGHT, "dark": DARK}
-_LIGHT = {"v": "rgba(255,255,255,0.62)", "n": "#8b949e", "h": "#c3cad2", "s": "#d5dae1", "S": "#b9c2cd"}
-_DARK = {"v": "rgba(20,23,28,0.62)", "n": "#6b7480", "h": "#454d57", "s": "#3a4452", "S": "#566479"}
+SEVERAL = "m"
+"""Key of what several programs touched."""
+
+_LIGHT = {
+    "v": "rgba(255,255,255,0.62)",
+    "n": "#8b949e",
+    "h": "#c3cad2",
+    "s": "#d5dae1",
+    "S": "#b9c2cd",
+    SEVERAL: "#7a5195",
+}
+_DARK = {
+    "v": "rgba(20,23,28,0.62)",
+    "n": "#6b7480",
+    "h": "#454d57",
+    "s": "#3a4452",
+    "S": "#566479",
+    SEVERAL: "#b48ad6",
+}
 
 
 def colours(palette: Palette) -> dict[str, str]:
@@ -26,7 +46,12 @@ def colours(palette: Palette) -> dict[str, str]:
     named |= {"g": palette.untouched, "a": palette.accent, **(_DARK if palette == DARK else _LIGHT)}
     for op in ("read", "write"):
         named |= {f"{op[0]}{number}": colour for number, colour in enumerate(palette.ramp(op), 1)}
-    return named | {f"p{number}": colour for number, colour in enumerate(palette.classes)}
+    return named | {f"p{number}": colour for number, colour in enumerate(palette.programs)}
+
+
+def program_keys(names: Iterable[str]) -> dict[str, str]:
+    """Give each program the key of its colour; `names` are all programs of the recording, as `fmrw.figures.programs` asks for."""
+    return {name: f"p{number}" for name, number in program_numbers(names).items()}
 
 
 def keys_of(classes: Classes, op: str) -> list[str]:

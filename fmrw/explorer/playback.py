@@ -1,14 +1,13 @@
-"""Playback: the accesses up to a moment are shown, and the moment moves by the clock of the recording.
+"""Playback: the accesses up to a moment are shown, and the moment moves along the view's time axis.
 
-Programs that read for milliseconds cannot be watched in real time, and nobody watches for hours. So at speed 1 a recording of 5 s to
-1 min runs as it ran, a shorter one slowed down to 10 s, a longer one sped up to a minute; `Playback.told` says by how much. How long
+By order every access takes the same time, and speed 1 shows all of them in ten seconds. By the clock idle time is left out, and speed 1 is real time for a
+recording of 5 s to 1 min; a shorter one is slowed down to 10 s, a longer one sped up to a minute. `Playback.told` says by how much. How long
 a picture takes changes how many are shown, never where a moment stands.
 """
 
 from __future__ import annotations
 
 import time
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 import traitlets
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from fmrw.explorer.timeaxis import TimeAxis
+
 
 SPEEDS = (0.25, 0.5, 1, 2, 4, 8, 16)
 _SHORT_S, _LONG_S = 5, 60  # between these, speed 1 is real time
@@ -28,16 +29,14 @@ _PERIOD_S = 0.1
 
 
 class Span(Protocol):
-    """The time a recording took; `RecordedFile` knows it.
+    """The time a recording took; `RecordedFile` knows it."""
 
-    Attributes
-    ----------
-    first, last : datetime or None
-        The first and the last access; None while there is none.
-    """
+    def time_axis(self, name: str) -> TimeAxis:
+        """Give the way from the first to the last access."""
 
-    first: datetime | None
-    last: datetime | None
+    @property
+    def first(self) -> datetime | None:
+        """The first access; None while there is none."""
 
 
 class Played(Protocol):
@@ -47,9 +46,12 @@ class Played(Protocol):
     ----------
     time_window : tuple of datetime or None, or None
         Since and until, half-open; the playback sets it.
+    time_axis : str
+        One of `timeaxis.AXES`.
     """
 
     time_window: Any
+    time_axis: str
 
     @property
     def recorded(self) -> Span:
@@ -84,7 +86,8 @@ class Playback(traitlets.HasTraits):
         super().__init__()
         self._view, self._clock = view, clock
         self._then = 0.0
-        self._at: datetime | None = None
+        self._at = 0.0
+        self._set: datetime | None = None
         self._poller: Poller | None = None
 
     @traitlets.validate("speed")
@@ -96,54 +99,49 @@ class Playback(traitlets.HasTraits):
         return float(proposal["value"])
 
     @property
-    def span(self) -> tuple[datetime, datetime] | None:
-        """The first and the last access; None while there is none."""
-        recorded = self._view.recorded
-        return None if recorded.first is None or recorded.last is None else (recorded.first, recorded.last)
+    def axis(self) -> TimeAxis:
+        """The way from the first to the last access, as the view has it."""
+        return self._view.recorded.time_axis(self._view.time_axis)
 
     @property
-    def seconds(self) -> float:
-        """How long the recording lasted."""
-        return (self.span[1] - self.span[0]).total_seconds() if self.span else 0.0
-
-    @property
-    def pace(self) -> float:
-        """RecordedFile seconds that pass in one second at speed 1."""
-        lasted = self.seconds
-        if _SHORT_S <= lasted <= _LONG_S:
-            return 1.0
-        return lasted / (_SLOWED_S if lasted < _SHORT_S else _LONG_S)
+    def lasts(self) -> float:
+        """How many seconds the whole recording takes at speed 1."""
+        seconds = self.axis.seconds
+        if seconds is None or seconds < _SHORT_S:
+            return _SLOWED_S
+        return min(seconds, _LONG_S)
 
     def told(self) -> str:
         """Say how speed 1 relates to how it was."""
-        if not self.seconds:
+        seconds = self.axis.seconds
+        if seconds is None:
+            return f"1× takes {_SLOWED_S} s, each access as long as any other"  # noqa: RUF001 - times
+        if not seconds:
             return "all at one moment"
-        if self.pace == 1:
+        pace = seconds / self.lasts
+        if pace == 1:
             return "1× is real time"  # noqa: RUF001 - times
-        factor, how = (1 / self.pace, "slower") if self.pace < 1 else (self.pace, "faster")
+        factor, how = (1 / pace, "slower") if pace < 1 else (pace, "faster")
         return f"1× is {factor:,.{0 if factor >= 10 else 1}f} times {how} than it was"  # noqa: PLR2004, RUF001 - two digits, times
 
-    def moment(self, share: float) -> datetime | None:
-        """Give the moment at a share of the recording; None before the first access is there."""
-        return self.span[0] + timedelta(seconds=self.seconds * share) if self.span else None
-
     def shares(self) -> tuple[float, float]:
-        """Give the view's time window as shares of the recording."""
+        """Give the view's time window as shares of the axis."""
         since, until = self._view.time_window or (None, None)
-        if self.span is None or not self.seconds:
+        if self._view.recorded.first is None:
             return 0.0, 1.0
-        begin = self.span[0]
-        low, high = (
-            default if each is None else min(max((each - begin).total_seconds() / self.seconds, 0.0), 1.0)
-            for each, default in ((since, 0.0), (until, 1.0))
-        )
+        low = 0.0 if since is None else self.axis.share(since)
+        high = 1.0 if until is None else self._at if until == self._set else self.axis.share(until)
         return low, high
 
     def cut(self, low: float, high: float) -> None:
-        """Show a share of the recording's time: all from `low` on and before `high`, both of 0 to 1."""
-        since = self.moment(low) if low > 0 else None
-        until = self.moment(high) if high < 1 else None
-        self._view.time_window = (since, until)
+        """Show a share of the recording: all from `low` on and before `high`, both of 0 to 1."""
+        since = self.axis.moment(low) if low > 0 else None
+        self._view.time_window = (since, self._until(high))
+
+    def _until(self, share: float) -> datetime | None:
+        """Give the moment at a share, and remember it: of several accesses at one moment, the moment does not tell how many were due."""
+        self._at, self._set = share, self.axis.moment(share) if share < 1 else None
+        return self._set
 
     def play(self) -> None:
         """Go on from the moment that is shown; from the beginning where all is shown."""
@@ -151,9 +149,10 @@ class Playback(traitlets.HasTraits):
 
     def rewind(self) -> None:
         """Go to the beginning of what is shown."""
-        if self.span is not None:
-            since = (self._view.time_window or (None, None))[0]
-            self._view.time_window = (since, since or self.span[0])
+        since = (self._view.time_window or (None, None))[0]
+        if self._view.recorded.first is not None:
+            low = 0.0 if since is None else self.axis.share(since)
+            self._view.time_window = (since, self._until(low))
 
     def pause(self) -> None:
         """Stay at the moment that is shown."""
@@ -164,9 +163,10 @@ class Playback(traitlets.HasTraits):
         if self._poller is not None:
             self._poller.stop()
             self._poller = None
-        if self.playing and self.span is not None:
-            since, until = self._view.time_window or (None, None)
-            self._at = until or since or self.span[0]
+        if self.playing and self._view.recorded.first is not None:
+            low, high = self.shares()
+            self._at = high if high < 1 else low
+            self._set = (self._view.time_window or (None, None))[1]
             self._then = self._clock()
             self._poller = Poller(self, _PERIOD_S, rest=1)
 
@@ -174,13 +174,14 @@ class Playback(traitlets.HasTraits):
         """Move to the moment that is due; False when it plays no longer."""
         now = self._clock()
         passed, self._then = now - self._then, now
-        if not self.playing or self._at is None or self.span is None:
+        if not self.playing or self._view.recorded.first is None:
             return False
         since, until = self._view.time_window or (None, None)
-        begin = until or self._at  # somebody may have moved it meanwhile
-        self._at = begin + timedelta(seconds=passed * self.pace * self.speed)
-        ended = self._at > self.span[1] or not self.seconds
-        self._view.attempt(lambda: setattr(self._view, "time_window", (since, None if ended else self._at)))
+        begin = self._at if until == self._set else self.shares()[1]  # somebody may have moved it meanwhile
+        at = begin + passed * self.speed / self.lasts
+        ended = at > 1 or self.axis.seconds == 0
+        moment = None if ended else self._until(at)
+        self._view.attempt(lambda: setattr(self._view, "time_window", (since, moment)))
         if ended:
             self.playing = False
         return self.playing

@@ -15,7 +15,23 @@ from PIL import Image, ImageDraw, ImageFont
 if TYPE_CHECKING:
     from fmrw.explorer.canvas import Canvas
 
-_FONTS = {"normal": "LiberationSans-Regular.ttf", "bold": "LiberationSans-Bold.ttf"}
+_FONTS = {
+    "normal": (
+        "LiberationSans-Regular.ttf",
+        "arial.ttf",
+        "DejaVuSans.ttf",
+        "NotoSans-Regular.ttf",
+        "FreeSans.ttf",
+    ),
+    "bold": (
+        "LiberationSans-Bold.ttf",
+        "arialbd.ttf",
+        "DejaVuSans-Bold.ttf",
+        "NotoSans-Bold.ttf",
+        "FreeSansBold.ttf",
+    ),
+}
+_PLAIN = str.maketrans({"×": "x", "–": "-", "·": "-", "…": "...", "›": ">", "←": "<-", "→": "->"})  # noqa: RUF001 - what captions use
 _ANCHORS = {"left": "ls", "center": "ms", "right": "rs"}
 
 
@@ -34,7 +50,7 @@ def png(canvas: Canvas, scale: float = 2) -> bytes:
         pen.line(ends, fill=inks[row["k"]], width=max(1, round(row["w"] * scale)))
     for row in canvas.texts:
         place, font = (row["x"] * scale, row["y"] * scale), _font(row["b"], round(row["s"] * scale))
-        pen.text(place, row["t"], fill=inks[row["k"]], font=font, anchor=_ANCHORS[row["a"]])
+        pen.text(place, written(row["t"], font), fill=inks[row["k"]], font=font, anchor=_ANCHORS[row["a"]])
     out = io.BytesIO()
     picture.quantize(128).save(out, "PNG", optimize=True)
     return out.getvalue()
@@ -50,9 +66,34 @@ def _ink(colour: str) -> tuple[int, int, int, int]:
     return red, green, blue, round(float(opacity) * 255)
 
 
+def written(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    """Replace what a font has no glyph for, which would be a box, by plain letters, or by "?"."""
+    return (
+        text if text.isascii() else "".join(each if _has(font, each) else _plain(font, each) for each in text)
+    )
+
+
+def _plain(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, character: str) -> str:
+    plain = character.translate(_PLAIN)
+    return plain if plain != character or _has(font, plain) else "?"
+
+
+@cache
+def _has(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, character: str) -> bool:
+    """Tell whether a font draws a character otherwise than one that cannot be."""
+    if character.isascii():
+        return True
+    return bytes(font.getmask(character)) != bytes(font.getmask(_NOWHERE))
+
+
+_NOWHERE = "\U000fffff"  # private use: no font draws it
+
+
 @cache
 def _font(weight: str, size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    try:
-        return ImageFont.truetype(_FONTS[weight], size)
-    except OSError:
-        return ImageFont.load_default(size)
+    for name in _FONTS[weight]:
+        try:
+            return ImageFont.truetype(name, size)
+        except OSError:
+            continue
+    return ImageFont.load_default(size)

@@ -19,9 +19,11 @@ from fmrw.analysis import ranges
 from fmrw.analysis.index.filter import Filter
 from fmrw.analysis.index.tiles import window_edges
 from fmrw.errors import UnknownPath
+from fmrw.explorer import timeaxis
 from fmrw.explorer.content import Content
 from fmrw.explorer.counts import Counts
 from fmrw.explorer.filters import OPS, Choice
+from fmrw.explorer.palette import program_keys
 from fmrw.figures.page import About
 from fmrw.text import path_bytes, visible
 from fmrw.trace import exactness
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from fmrw.explorer.timeaxis import TimeAxis
     from fmrw.explorer.trace_protocol import Recording
 
 COLUMNS = ("seq", "time", "op", "start", "end", "size", "fidelity", "handle", "pid", "tid", "process")
@@ -59,6 +62,8 @@ class RecordedFile:
         Bytes of the smallest request to read.
     processes : tuple of (pid, name)
         In order of their first access.
+    programs : dict of str to tuple of (pid, name)
+        The processes of each program by its name, in order of its first access.
     version : int
         Grows with every event taken in.
     """
@@ -70,6 +75,7 @@ class RecordedFile:
         self.page = False
         self.smallest: int | None = None
         self.processes: tuple[tuple[int, str], ...] = ()
+        self.programs: dict[str, tuple[tuple[int, str], ...]] = {}
         self.version = 0
         self.first: datetime | None = None
         self.last: datetime | None = None
@@ -80,6 +86,8 @@ class RecordedFile:
         self._counts = {op: Counts(op) for op in OPS["both"]}
         self._sets: dict[tuple[Choice, int, int, str], pl.DataFrame] = {}
         self._bins: dict[tuple[str, Choice, int, bytes], pl.DataFrame] = {}
+        self._keys: tuple[object, dict[str, str]] = ((), {})
+        self._axes: dict[tuple[str, int], TimeAxis] = {}
         self._masks: dict[tuple[Choice, int], pl.Series | None] = {}
         if not self.update() and trace.live:
             self.size = _size(trace, self.path) or 0
@@ -123,6 +131,10 @@ class RecordedFile:
         self.page |= exactness.fidelity(moved) == exactness.PAGE
         pairs = moved.lazy().select("pid", "process").unique(maintain_order=True).collect()
         self.processes = tuple(dict.fromkeys([*self.processes, *pairs.rows()]))
+        found: dict[str, list[tuple[int, str]]] = {}
+        for pair in self.processes:
+            found.setdefault(pair[1], []).append(pair)
+        self.programs = {name: tuple(own) for name, own in found.items()}
 
     def prepare(self) -> None:
         """Build what filters need, before somebody waits for it."""
@@ -146,6 +158,24 @@ class RecordedFile:
         return self.trace.live
 
     # Asking
+
+    @property
+    def program_keys(self) -> dict[str, str]:
+        """The key of the colour of each program that touched the file; the colour is the same in every picture of the recording."""
+        if self._keys[0] != self.processes:
+            keys = program_keys({*self.trace.programs, *self.programs})
+            self._keys = self.processes, {name: keys[name] for name in self.programs}
+        return self._keys[1]
+
+    @property
+    def commands(self) -> dict[int, str]:
+        """The command line of each process, by its pid; where it changed, the last."""
+        known = self.trace.processes.select("pid", "cmdline").drop_nulls()
+        return {pid: visible(command) for pid, command in known.iter_rows()}
+
+    def time_axis(self, name: str) -> TimeAxis:
+        """Give the way from the first to the last access, by one of `timeaxis.AXES`; remembered."""
+        return _remembered(self._axes, (name, self.version), lambda: timeaxis.made(name, self.rows), 2)
 
     def pairs(self, wanted: Sequence[Any] | None) -> tuple[tuple[int, str], ...] | None:
         """Give the processes meant by pairs, pids or names; None for all."""

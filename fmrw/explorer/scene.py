@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from fmrw.analysis.index.tiles import window_edges
+from fmrw.explorer.axis import axis
 from fmrw.explorer.canvas import Canvas
+from fmrw.explorer.colouring import COLOURINGS, Question
+from fmrw.explorer.context import DrawingContext
 from fmrw.explorer.filters import OPS, Choice
 from fmrw.explorer.layout import PanelLayout
-from fmrw.explorer.palette import colours, keys_of, spans
-from fmrw.explorer.tracks import DrawingContext, Stack, axis
+from fmrw.explorer.palette import colours, spans
+from fmrw.explorer.tracks.registry import draw_tracks
 from fmrw.figures import grid
-from fmrw.figures.classes import Classes, times_text
 from fmrw.figures.grid import Square
 from fmrw.figures.page import shorten, size_text
 from fmrw.offsets import range_text
@@ -29,11 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import polars as pl
-    from numpy.typing import NDArray
 
+    from fmrw.explorer.colouring import Colouring
     from fmrw.explorer.recorded_file import RecordedFile
     from fmrw.explorer.state import State
-    from fmrw.figures.classes import Scale
     from fmrw.figures.grid import Layout
     from fmrw.figures.theme import Look
 
@@ -43,12 +44,14 @@ MOST_CELLS = 3_600
 _FINE = 128
 
 
-@dataclass
+@dataclass(eq=False)
 class Scene:
     """A picture, where its panels stand, and the numbers it was made of."""
 
     canvas: Canvas
     layout: PanelLayout
+    colouring: Colouring
+    ops: tuple[str, ...]
     cells: pl.DataFrame
     """`start`, `end` and per operation `…_accesses`, `…_bytes`, `…_distinct`, `…_repeats`: one row per cell of the grid."""
 
@@ -60,15 +63,16 @@ def draw(recorded: RecordedFile, state: State, choice: Choice, look: Look) -> Sc
     layout = PanelLayout.of(look, state.size, state.window, square)
     canvas = Canvas(look, colours(look.palette))
     ops = tuple(op for op in OPS[choice.ops] if recorded.present(op)) or ("read",)
-    context = DrawingContext(recorded, state, choice, canvas, layout, ops)
+    first = COLOURINGS[state.colour](Question(recorded, state, choice, ops, ()))
+    context = DrawingContext(recorded, state, choice, canvas, layout, ops, first)
     painter = _Painter(context)
     cells = painter.count()
     painter.title()
     painter.overview()
-    painter.grid(cells)
-    Stack(context).draw()
+    painter.grid()
+    draw_tracks(context)
     painter.legend()
-    return Scene(canvas, context.layout, _table(cells))
+    return Scene(canvas, context.layout, context.colouring, ops, _table(cells))
 
 
 def _table(cells: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
@@ -96,33 +100,25 @@ class _Painter:
         """Where the panels stand; `count` may choose a coarser grid."""
         return self.context.layout
 
-    @property
-    def classes(self) -> Classes:
-        """The classes of counts, after `count`."""
-        return self.context.classes
-
     def count(self) -> dict[str, pl.DataFrame]:
         """Count how often each cell was touched, in a grid that needs few enough marks."""
         square, first = self.layout.square, self.state.window[0]
-        cells = {op: self.recorded.bins(square.edges + first, op, self.choice) for op in self.ops}
+        edges = square.edges + first
         columns = window_edges(*self.layout.window, self.layout.columns("stack"))
-        strips = (columns, window_edges(0, self.state.size, self.layout.columns("overview")))
-        bins = [
-            *cells.values(),
-            *(self.recorded.bins(edges, op, self.choice) for op in self.ops for edges in strips),
-        ]
-        most = max(int(each["repeats"].to_numpy().max(initial=0)) for each in bins)
-        self.context.classes = Classes.of(most, cast("Scale", self.state.scale))
-        runs = sum(1 for op in self.ops for _ in grid.runs(square, self.numbers(cells[op])))
+        bins = (edges, columns, window_edges(0, self.state.size, self.layout.columns("overview")))
+        asked = Question(self.recorded, self.state, self.choice, self.ops, bins)
+        self.context.colouring = COLOURINGS[self.state.colour](asked)
+        runs = sum(1 for op in self.ops for _ in grid.runs(square, self.colouring.numbers(edges, op)))
         if runs > MOST_CELLS and square.side > grid.SMALLEST:
             half = Square(square.size, square.side // 2, square.layout)
             self.context.layout = PanelLayout.of(self.canvas.look, self.state.size, self.state.window, half)
             return self.count()
-        return cells
+        return {op: self.recorded.bins(edges, op, self.choice) for op in self.ops}
 
-    def numbers(self, bins: pl.DataFrame) -> NDArray[np.int64]:
-        """Give the class of each bin: how often the byte of it that was touched most often was touched."""
-        return self.classes.number(bins["repeats"].to_numpy())
+    @property
+    def colouring(self) -> Colouring:
+        """What the colours mean."""
+        return self.context.colouring
 
     def title(self) -> None:
         """Say which file, which window, and how much of it was touched."""
@@ -179,10 +175,9 @@ class _Painter:
         high = box.height / len(self.ops)
         for number, op in enumerate(self.ops):
             top = box.top + number * high
-            bins = self.recorded.bins(edges, op, self.choice)
             self.canvas.rect(box.left, top, box.right, top + high - (number + 1 < len(self.ops)), "g")
-            keys = keys_of(self.classes, op)
-            for a, b, value in spans(self.numbers(bins)):
+            keys = self.colouring.keys(op)
+            for a, b, value in spans(self.colouring.numbers(edges, op)):
                 x, x2 = (box.left + edge * box.width / (len(edges) - 1) for edge in (a, b))
                 self.canvas.rect(x, top, x2, top + high - (number + 1 < len(self.ops)), keys[value - 1])
         self._marks()
@@ -215,16 +210,18 @@ class _Painter:
         self.canvas.line(x, box.bottom + 3, stack.left, stack.top - 4, "a", width=0.6)
         self.canvas.line(x2, box.bottom + 3, stack.right, stack.top - 4, "a", width=0.6)
 
-    def grid(self, cells: Mapping[str, pl.DataFrame]) -> None:
+    def grid(self) -> None:
         """Draw the window as a square of cells; the lower half of a written cell shows writes."""
         square, box = self.layout.square, self.layout.grid
         unit = box.width / square.side
         self._background(unit)
-        written = self.numbers(cells["write"]) > 0 if "write" in cells else np.zeros(square.count, bool)
-        for op, bins in cells.items():
-            keys, number = keys_of(self.classes, op), self.numbers(bins)
+        edges = square.edges + self.state.window[0]
+        numbers = {op: self.colouring.numbers(edges, op) for op in self.ops}
+        written = numbers["write"] > 0 if "write" in numbers else np.zeros(square.count, bool)
+        for op, number in numbers.items():
+            keys = self.colouring.keys(op)
             other = written & (number > 0) if op == "read" else np.zeros(square.count, bool)
-            upper = 0.5 if op == "write" and "read" in cells else 0.0
+            upper = 0.5 if op == "write" and "read" in numbers else 0.0
             for row, a, b, look in grid.runs(square, np.where(number > 0, number * 2 + other, 0)):
                 y, y2 = (box.top + (row + part) * unit for part in (upper, 0.5 if look % 2 else 1.0))
                 self.canvas.rect(box.left + a * unit, y, box.left + b * unit, y2, keys[look // 2 - 1])
@@ -285,12 +282,7 @@ class _Painter:
     def legend(self) -> None:
         """Explain the colours at the bottom, in one line or two."""
         text, look = self.text, self.canvas.look
-        entries = [("", f"times a byte was {times_text(self.ops)}")]
-        for op in self.ops:
-            labels = [self.classes.label(number) for number in range(1, len(self.classes.lowest) + 1)]
-            labels[0] = f"{op} {labels[0]}"
-            entries += zip(keys_of(self.classes, op), labels, strict=True)
-        entries.append(("g", "not touched"))
+        entries = [*self.colouring.entries(), ("g", "not touched")]
         wide = [text * (2.2 * bool(key) + 0.5 * len(label) + 0.6) for key, label in entries]
         left, room = self.layout.overview.left, self.layout.overview.width
         lines: list[list[tuple[float, str, str]]] = [[]]

@@ -13,12 +13,14 @@ import numpy as np
 import traitlets
 
 from fmrw.errors import BadInput, BadRange
+from fmrw.explorer.timeaxis import AXES
 from fmrw.figures.grid import LARGEST, LAYOUTS, SMALLEST
 from fmrw.offsets import Annotation, parse_offset, parse_range, range_text
 from fmrw.text import visible
 
 if TYPE_CHECKING:
     import polars as pl
+    from numpy.typing import NDArray
 
 Window = tuple[int, int]
 
@@ -28,6 +30,10 @@ _LEAST_AROUND = 16
 _HERE = 256  # bytes shown after "go to"
 OVERLAYS = ("structure", "entropy", "annotations", "borders")
 """What may be shown beside the counts; `borders` are the places where calls begin and end."""
+
+
+COLOURS = ("count", "program")
+"""By what bytes may be coloured; `colouring.COLOURINGS` says how."""
 
 
 class Targets(Protocol):
@@ -57,12 +63,18 @@ class State(traitlets.HasTraits):
         Since and until, half-open; None on either side: no limit.
     layout, side, scale
         Of the grid: "row-major" or "hilbert", cells per side, "log" or "linear".
+    time_axis : str
+        "order" or "clock", for the plane of time and for playback; see `timeaxis`.
+    colour : str
+        By what bytes are coloured, one of `COLOURS`.
     theme : str
         "light" or "dark".
     overlays : tuple of str
         Some of `OVERLAYS`.
     annotations : tuple of Annotation
         Named ranges.
+    where : str
+        Which gap or extent was gone to last, or that there is none.
     size : int
         Bytes in the file; it grows while a mount is live.
     """
@@ -78,6 +90,8 @@ class State(traitlets.HasTraits):
     side = traitlets.Int(64)
     scale = traitlets.Enum(("log", "linear"), "log")
     theme = traitlets.Enum(("light", "dark"), "light")
+    colour = traitlets.Enum(COLOURS, "count")
+    time_axis = traitlets.Enum(AXES, "order")
     overlays = traitlets.Any(("structure", "annotations"))
     annotations = traitlets.Any(())
 
@@ -85,7 +99,8 @@ class State(traitlets.HasTraits):
         self._past: list[Window] = []
         self._future: list[Window] = []
         self._moving = False
-        self._place: tuple[Window, int] | None = None
+        self._visited: Window | None = None
+        self.where = ""
         self.targets: Targets | None = None
         super().__init__(**values)
 
@@ -242,20 +257,20 @@ class State(traitlets.HasTraits):
         self.window = (first, first + length)
 
     def next_gap(self) -> bool:
-        """Show the next range that nothing read; False if there is none."""
-        return self._jump(self._needed.gaps(), forward=True)
+        """Show the next range that nothing read; False if there is none. `where` says which it is."""
+        return self._jump("gap", self._needed.gaps(), forward=True)
 
     def previous_gap(self) -> bool:
-        """Show the range before that nothing read."""
-        return self._jump(self._needed.gaps(), forward=False)
+        """Show the range before that nothing read; of the whole file the last one."""
+        return self._jump("gap", self._needed.gaps(), forward=False)
 
     def next_extent(self) -> bool:
         """Show the next range that something touched."""
-        return self._jump(self._needed.touched(), forward=True)
+        return self._jump("extent", self._needed.touched(), forward=True)
 
     def previous_extent(self) -> bool:
-        """Show the range before that something touched."""
-        return self._jump(self._needed.touched(), forward=False)
+        """Show the range before that something touched; of the whole file the last one."""
+        return self._jump("extent", self._needed.touched(), forward=False)
 
     @property
     def _needed(self) -> Targets:
@@ -263,19 +278,30 @@ class State(traitlets.HasTraits):
             raise BadInput("this state stands for no file: use `explore`")
         return self.targets
 
-    def _jump(self, found: pl.DataFrame, *, forward: bool) -> bool:
-        start = self.window[0]
-        known = self._place is not None and self._place[0] == self.window
-        place = self._place[1] if known and self._place else start - forward
-        starts = found["start"].to_numpy()
-        at = int(np.searchsorted(starts, place, "right" if forward else "left")) - (not forward)
-        if not 0 <= at < len(starts):
+    def _jump(self, what: str, found: pl.DataFrame, *, forward: bool) -> bool:
+        at = self._next(found["start"].to_numpy(), forward=forward)
+        if not 0 <= at < found.height:
+            self.where = f"no {'next' if forward else 'previous'} {what}: {found.height:,} in all"
             return False
         first, last = found.row(at)
         around = max(round((last - first) * _AROUND), _LEAST_AROUND)
         self.window = (max(first - around, 0), min(last + around, self.size))
-        self._place = (self.window, first)
+        self._visited = (first, last)
+        self.where = (
+            f"{what} {at + 1:,} of {found.height:,}: {range_text(first, last)}, {last - first:,} bytes"
+        )
         return True
+
+    def _next(self, starts: NDArray[np.int64], *, forward: bool) -> int:
+        """Give the place of the range to go to: the one beside the range gone to last, if that is still in sight; else of the window."""
+        start, end = self.window
+        if self._visited is not None and self._visited[0] < end and self._visited[1] > start:
+            after = int(np.searchsorted(starts, self._visited[0], "right"))
+            return after if forward else int(np.searchsorted(starts, self._visited[0], "left")) - 1
+        if forward:
+            return int(np.searchsorted(starts, start, "left"))  # one that begins where the window does, too
+        whole = (start, end) == (0, self.size)
+        return len(starts) - 1 if whole else int(np.searchsorted(starts, start, "left")) - 1
 
 
 def several(value: Any) -> tuple[Any, ...]:  # noqa: ANN401 - what a user writes

@@ -32,6 +32,14 @@ class Recording(Protocol):
         """One row for each file."""
 
     @property
+    def processes(self) -> pl.DataFrame:
+        """One row for each process: `pid`, `name`, `cmdline` and more."""
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """Names of all programs of the recording, which decide their colours."""
+
+    @property
     def facts(self) -> Mapping[str, Any]:
         """What is known of the session."""
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import traitlets
 
 from fmrw.errors import FmrwError
-from fmrw.explorer import canvas, export, hexview, summary
+from fmrw.explorer import canvas, export, summary
 from fmrw.explorer.filters import Choice
 from fmrw.explorer.gestures import Gestures
 from fmrw.explorer.palette import PALETTES
@@ -28,6 +28,7 @@ from fmrw.explorer.playback import Playback
 from fmrw.explorer.poller import Poller
 from fmrw.explorer.recorded_file import RecordedFile
 from fmrw.explorer.scene import Scene, draw
+from fmrw.explorer.shortcuts import JUMPS, SHORTCUTS
 from fmrw.explorer.state import State, several
 from fmrw.figures import theme
 from fmrw.figures.export import save
@@ -46,7 +47,9 @@ if TYPE_CHECKING:
     from fmrw.explorer.trace_protocol import Recording
 
 WIDTH, TEXT = 900, 11
-_DRAWN = ("size", "window", "processes", "threads", "handles", "ops", "time_window", "layout", "side", "scale", "theme", "width", "overlays", "annotations")  # fmt: skip
+DRAWN = ("size", "window", "processes", "threads", "handles", "ops", "time_window", "layout", "side", "scale", "colour", "time_axis", "theme", "width", "overlays", "annotations")  # fmt: skip
+"""Traits that change the picture."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -102,7 +105,7 @@ class View(State):
         self.gestures = Gestures(self)
         self.playback = Playback(self)
         self.scene: Scene = self._drawn(self.look)
-        self.observe(self._changed, list(_DRAWN))
+        self.observe(self._changed, list(DRAWN))
         self.observe(self._keep, "annotations")
         self._begin_parsing()
         self._poller = Poller(self) if trace.live else None
@@ -186,6 +189,13 @@ class View(State):
 
     def _keep(self, change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
         self.attempt(lambda: self.recorded.trace.annotate(self.recorded.path, change["new"]))
+
+    def press(self, key: str) -> None:
+        """Do what a key does to the window, and say which gap or extent that is."""
+        if key in SHORTCUTS:
+            SHORTCUTS[key].act(self)
+        if key in JUMPS:
+            self.hover = self.where
 
     # Drawing again
 
@@ -275,25 +285,13 @@ class View(State):
 
     # Bytes and places
 
-    def bytes_html(self) -> str:
-        """Write the bytes of the window as HTML, or what to do to see them."""
-        start, end = self.window
-        if end - start > hexview.MOST or not self.size:
-            return hexview.message(hexview.distant(self.size, self.recorded.file.reason()), self.theme)
-        content, reason = self.recorded.file.content(start, end)
-        if content is None:
-            return hexview.message(f"No bytes to show: {reason}.", self.theme)
-        reads, writes = self.recorded.each_byte(start, start + len(content), self.choice)
-        parts = (
-            self.recorded.file.parts(start, end).sort("start", "depth").select("start", "end", "name").rows()
-        )
-        return hexview.page(
-            content, start, reads, writes, parts=parts, annotations=self.annotations, theme=self.theme
-        )
-
     def tell(self, spot: Spot) -> str:
         """Say what is known of the bytes under the pointer."""
-        return summary.tell(self.recorded, self.choice, spot.start, spot.end)
+        return self.tell_range(spot.start, spot.end)
+
+    def tell_range(self, start: int, end: int) -> str:
+        """Say what is known of some bytes: how often, by whom and when they were touched, and what they are."""
+        return summary.tell(self.recorded, self.choice, start, end)
 
 
 class _Targets:

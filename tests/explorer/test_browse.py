@@ -11,8 +11,9 @@ import pytest
 from recordings import events
 
 from fmrw.errors import BadInput
-from fmrw.explorer.browse import ROWS, SORTS, Browser, browse
+from fmrw.explorer.browse import SORTS, Browser, browse
 from fmrw.explorer.sparklines import BINS, touched
+from fmrw.explorer.table_cells import ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -41,3 +43,41 @@ def test_every_chart_draws_offline_and_stays_in_the_saved_notebook(work: Path, n
     command = [sys.executable, "-m", "nbconvert", "--to", "html", "--stdout", path]
     page = subprocess.run(command, check=True, capture_output=True, text=True, env=lab.environment(work.parent / "home")).stdout  # fmt: skip
     assert len(re.findall('<img[^>]*src="data:image/png', page)) == len(CHARTS)
+
+
+KEPT = "jupyterapp.shell.currentWidget.content.model.cells.get({cell}).outputs.get({output}).toJSON().data['{kind}']"
+
+
+def test_the_picture_of_an_explorer_is_the_one_seen_last(work: Path, new_page: lab.NewPage) -> None:
+    begin = "import fmrw, hashlib\nrun = fmrw.run(['unzip', '-qt', 'samples/cavity.zip'], 'samples')"
+    told = "print(hashlib.sha256(view.still()[0]['image/png'].encode()).hexdigest())"
+    cells = [begin, "view = run.trace.explore('cavity.zip')\nview", f"view.window = (0x6000, 0x6200)\n{told}", told,
+             "files = fmrw.browse(run.trace)\nfiles", "files.open('cavity.zip').window = (0, 512)"]  # fmt: skip
+    path = work / "book.ipynb"
+    with lab.server(work, work.parent / "home") as url:
+        book = lab.Notebook(new_page(), url, path, cells)
+        book.run(3)
+        book.page.locator(".fmrw-explorer canvas").wait_for()
+        kept = KEPT.format(cell=1, output=1, kind="image/png")
+        set_in_a_cell = book.page.evaluate(kept)
+        assert hashlib.sha256(set_in_a_cell.encode()).hexdigest() == book.output(3).strip()
+        assert book.page.locator(".jp-RenderedImage img").count() == 1
+        assert not book.page.locator(".jp-RenderedImage img").is_visible()  # the widget is there
+        book.page.locator(".fmrw-explorer").get_by_role("button", name="whole").click()
+        book.page.wait_for_function(f"before => {kept} !== before", arg=set_in_a_cell)
+        after = book.page.evaluate(kept)
+        book.run(1)
+        assert hashlib.sha256(after.encode()).hexdigest() == book.output(4).strip()
+        book.run(2)
+        book.page.wait_for_function(f"() => {KEPT.format(cell=4, output=2, kind='image/png')} !== undefined")
+        assert "cavity.zip" in book.page.evaluate(KEPT.format(cell=4, output=1, kind="text/html"))
+        book.save()
+        book.page.close()
+        saved = json.loads(path.read_text())
+        shutil.copy(path, work / "copy.ipynb")
+        reader = new_page()  # a notebook of somebody else: not trusted, its widgets nowhere
+        reader.goto(f"{url}lab/tree/copy.ipynb")
+        reader.locator(".jp-RenderedImage img").first.wait_for()
+        reader.screenshot(path=lab.ARTIFACTS / "kept.png")
+        reader.close()
+    assert saved["cells"][1]["outputs"][1]["data"]["image/png"].strip() == after.strip()

@@ -35,7 +35,7 @@ class Played:
             pl.Datetime("us", "UTC")
         )
         frame = events(*[("read", 10 * k, 10 * k + 10) for k in range(len(seconds))])
-        self.view: Explorer = explore(trace(frame.with_columns(time=times)), "sample.bin")
+        self.view: Explorer = explore(trace(frame.with_columns(time=times)), "sample.bin", time_axis="clock")
         self.clock = Clock()
         self.player = Playback(self.view, self.clock)
         self.view.playback = self.player
@@ -138,6 +138,31 @@ def test_somebody_moves_the_moment_while_it_plays(played: Callable[..., Played])
     assert made.pass_(0.6) == [1, 2]
 
 
+def test_by_order_waiting_takes_no_time(played: Callable[..., Played]) -> None:
+    made = played(0, 1, 2, 5000, 5000.1, 5000.2, 5000.3, 5001, 9000, 9001)
+    made.view.time_axis = "order"
+    assert "each access as long as any other" in made.player.told()
+    made.play()
+    assert made.pass_(0.01) == []
+    for shown in range(1, 10):
+        assert made.pass_(1) == list(range(shown))
+    assert times_text(made.view).startswith("accesses 0 to 9 of 10")
+    made.pass_(1)
+    assert not made.player.playing
+    assert made.view.time_window is None
+
+
+def test_by_order_it_goes_on_where_many_accesses_are_one_moment(played: Callable[..., Played]) -> None:
+    made = played(*[0] * 50, *[1] * 50)
+    made.view.time_axis = "order"
+    made.play()
+    assert made.pass_(4, steps=40) == []
+    assert made.pass_(2, steps=20) == list(range(50))
+    made.pass_(4.1, steps=41)
+    assert not made.player.playing
+    assert made.view.time_window is None
+
+
 def test_all_at_one_moment(played: Callable[..., Played]) -> None:
     made = played(3, 3)
     assert made.player.told() == "all at one moment"
@@ -146,17 +171,16 @@ def test_all_at_one_moment(played: Callable[..., Played]) -> None:
 
 
 def test_nothing_to_play(trace: Callable[..., LiveTrace]) -> None:
-    view = explore(trace(events(("open", 0, 0))), "sample.bin")
-    assert view.playback.span is None
+    view = explore(trace(events(("open", 0, 0))), "sample.bin", time_axis="clock")
     view.playback.play()
     assert view.playback.follow() is False
-    assert playback_controls(view).children[4].value.endswith("all at one moment")
+    assert playback_controls(view).children[5].value.endswith("all at one moment")
 
 
 def test_the_slider_follows_and_leads(played: Callable[..., Played]) -> None:
     made = played(0, 5, 10)
     row = playback_controls(made.view)
-    play, slider, label = row.children[0], row.children[3], row.children[4]
+    play, slider, label = row.children[0], row.children[4], row.children[5]
     slider.value = (0.0, 0.5)
     assert made.view.time_window == (None, BEGIN + timedelta(seconds=5))
     exact = (BEGIN + timedelta(seconds=1.23456), None)

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fmrw.explorer.shortcuts import press
-
 if TYPE_CHECKING:
     from fmrw.explorer.explorer import Explorer
 
@@ -105,5 +103,5 @@ def test_keys(view: Explorer) -> None:
         ("n", (75, 225)),
         ("x", (75, 225)),
     ):
-        press(view, key)
+        view.press(key)
         assert view.window == window

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from recordings import events
 
 from fmrw.errors import BadInput, BadRange
+from fmrw.explorer.explorer import Explorer, explore
 from fmrw.explorer.state import State
 
 if TYPE_CHECKING:
-    from fmrw.explorer.explorer import Explorer
+    from collections.abc import Callable
+
+    from recordings import LiveTrace
 
 
 def test_begins_with_the_whole_file(view: Explorer) -> None:
@@ -119,6 +124,42 @@ def test_gaps_one_after_the_other(view: Explorer) -> None:
     assert view.previous_gap()
     assert view.window == (75, 225)
     assert not view.previous_gap()
+
+
+def test_every_gap_is_found_also_one_at_0_and_one_that_ends_the_file(trace: Callable[..., LiveTrace]) -> None:
+    """From the whole file, and from any window: the first that begins there or later, the last that begins before."""
+    random = np.random.default_rng(11)
+    for _ in range(60):
+        touched = random.random(24) < 0.5
+        reads = [("read", int(10 * k), int(10 * k + 10)) for k in np.flatnonzero(touched)] or [("open", 0, 0)]
+        edges = np.flatnonzero(np.diff(np.r_[True, touched, True].astype(int)))
+        gaps = [(int(a) * 10, int(b) * 10) for a, b in edges.reshape(-1, 2)]
+        made = trace(events(*reads, size=240))
+        view = explore(made, "sample.bin")
+        forward = [view._visited for _ in range(40) if view.next_gap()]
+        assert forward == gaps
+        backward = [view._visited for _ in range(40) if view.previous_gap()]
+        assert backward == gaps[-2::-1]
+        view = explore(made, "sample.bin")
+        assert [view._visited for _ in range(40) if view.previous_gap()] == gaps[::-1]
+        start = int(random.integers(0, 239))
+        later, before = ([gap for gap in gaps if gap[0] >= start], [gap for gap in gaps if gap[0] < start])
+        view = explore(made, "sample.bin", window=(start, start + 1))
+        assert (view._visited if view.next_gap() else None) == (later[0] if later else None)
+        if start:
+            view = explore(made, "sample.bin", window=(start, start + 1))
+            assert (view._visited if view.previous_gap() else None) == (before[-1] if before else None)
+
+
+def test_which_gap_it_is_is_told(view: Explorer) -> None:
+    told = []
+    for key in "nnnp":
+        view.press(key)
+        told.append(view.hover)
+    assert told == [
+        "gap 1 of 2: 0x64-0xc8, 100 bytes", "gap 2 of 2: 0x12c-0x3e8, 700 bytes", "no next gap: 2 in all",
+        "gap 1 of 2: 0x64-0xc8, 100 bytes",
+    ]  # fmt: skip
 
 
 def test_extents_one_after_the_other(view: Explorer) -> None:

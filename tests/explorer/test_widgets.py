@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
+import polars as pl
 from recordings import events, still
 
 from fmrw.explorer.explorer import Explorer, explore
+from fmrw.explorer.palette import SEVERAL
+from fmrw.explorer.shortcuts import KEYS, shown
 from fmrw.explorer.widgets.filters import Lists
-from fmrw.explorer.widgets.tabs import tabs
+from fmrw.explorer.widgets.menus import PANELS, Menus
+from fmrw.explorer.widgets.panel import BESIDE, BYTES_WIDTH, WIDEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +25,8 @@ def test_an_error_in_a_callback_is_shown_escaped(view: Explorer) -> None:
     panel = view._shown()
     view.attempt(lambda: view.go_to("<img src=x onerror=alert(1)>"))
     assert "not an offset" in view.problem
-    assert "<img" not in panel.problem.value
-    assert "&lt;img" in panel.problem.value
+    assert "<img" not in panel.status.value
+    assert "&lt;img" in panel.status.value
 
 
 def test_a_step_replaces_the_data_and_not_the_chart(view: Explorer) -> None:
@@ -59,8 +64,20 @@ def test_room_changes_the_picture(view: Explorer) -> None:
         if each["namespace"] == "signal"
     }
     assert sides == {"width": 1100, "height": 640}
+    panel.page.width = 592
+    assert view.look.width == 580
     panel.page.width = 10
-    assert view.look.width == 640
+    assert view.look.width == 320
+
+
+def test_bytes_stand_beside_the_chart_where_both_have_room(view: Explorer) -> None:
+    panel = view._shown()
+    panel.page.width = BESIDE
+    assert view.width + BYTES_WIDTH <= BESIDE
+    assert panel.bytes.layout.width == f"{BYTES_WIDTH}px"
+    panel.page.width = BESIDE - 1
+    assert panel.bytes.layout.width == "100%"
+    assert view.width == WIDEST
 
 
 def test_another_theme_is_another_chart(view: Explorer) -> None:
@@ -68,8 +85,8 @@ def test_another_theme_is_another_chart(view: Explorer) -> None:
     before = panel.figure
     view.theme = "dark"
     assert panel.figure is not before
-    assert panel.figure in panel.box.children
-    assert before not in panel.box.children
+    assert panel.figure in panel.main.children
+    assert before not in panel.main.children
 
 
 def test_the_theme_is_the_pages_unless_one_was_asked_for(
@@ -84,23 +101,87 @@ def test_the_theme_is_the_pages_unless_one_was_asked_for(
 
 def test_pointer_and_keys_are_told_where_nothing_is_pointed_at(view: Explorer) -> None:
     panel = view._shown()
-    assert "double click" in panel.hover.value
+    assert "double click" in panel.status.value
     view.hover = "0x0"
-    assert "double click" not in panel.hover.value
+    assert "double click" not in panel.status.value
     view.hover = ""
-    assert "double click" in panel.hover.value
+    assert "double click" in panel.status.value
 
 
-def test_one_tab_is_open_at_a_time_and_shuts(view: Explorer) -> None:
-    buttons, place = tabs(view).children
-    first, second = buttons.children[:2]
+def test_one_menu_is_open_at_a_time_and_shuts(view: Explorer) -> None:
+    menus = Menus(view)
+    first, second = list(menus.buttons.values())[:2]
     first.value = True
-    shown = place.children
+    shown = menus.place.children
     second.value = True
-    assert place.children != shown
-    assert (len(place.children), first.value) == (1, False)
+    assert menus.place.children != shown
+    assert (len(menus.place.children), first.value) == (1, False)
     second.value = False
-    assert place.children == ()
+    assert menus.place.children == ()
+
+
+def test_every_menu_opens_and_its_button_names_its_key(view: Explorer) -> None:
+    menus = Menus(view)
+    for name in PANELS:
+        menus.toggle(name)
+        assert menus.opened == name
+        assert menus.buttons[name].tooltip.endswith(")")
+    menus.toggle("")
+    assert menus.opened == ""
+
+
+def test_keys_open_menus_play_and_move(view: Explorer) -> None:
+    panel = view._shown()
+    for key, opened in (("f", "filter"), ("?", "help"), ("?", ""), ("l", "look"), ("Escape", "")):
+        panel.page.pressed = {"key": key, "at": key + opened}
+        assert panel.menus.opened == opened
+    panel.page.pressed = {"key": "n", "at": 1}
+    assert view.window[0] < 100 < view.window[1]
+    panel.page.pressed = {"key": " ", "at": 2}
+    assert view.playback.playing
+    panel.page.pressed = {"key": " ", "at": 3}
+    assert not view.playback.playing
+
+
+def test_the_help_lists_every_key(view: Explorer) -> None:
+    menus = Menus(view)
+    menus.toggle("help")
+    (panel,) = menus.place.children
+    assert all(f"<kbd>{escape(shown(key))}</kbd>" in panel.value for key in KEYS)
+
+
+def test_a_problem_is_seen_until_something_else_is_done(view: Explorer) -> None:
+    panel = view._shown()
+    view.attempt(lambda: view.go_to("nowhere"))
+    panel.figure._params = {"gesture": {"born": 1.0, "hover": [300, 60]}}
+    assert "not an offset" in panel.status.value
+    view.window = (0, 100)
+    assert "not an offset" not in panel.status.value
+
+
+def test_bytes_are_coloured_by_program(view: Explorer) -> None:
+    view.colour = "program"
+    keys = view.recorded.program_keys
+    assert set(keys) == {"parser", "other"}
+    rects = {row["k"] for row in view.scene.canvas.rects}
+    assert {*keys.values(), SEVERAL} <= rects
+    texts = {row["t"] for row in view.scene.canvas.texts}
+    assert {"parser", "other", "several"} <= texts
+    view.processes = "other"
+    assert SEVERAL not in {row["k"] for row in view.scene.canvas.rects}
+
+
+def test_command_lines_stand_beside_the_names(trace: Callable[..., LiveTrace]) -> None:
+    made = trace(events(("read", 0, 100)))
+    row = dict.fromkeys(made.processes.columns) | {
+        "pid": 42,
+        "tid": 42,
+        "name": "parser",
+        "cmdline": "parser -x\x1b a.bin",
+    }
+    made._source._processes = pl.DataFrame([row], schema=made.processes.schema)
+    (listed,) = Lists(explore(made, "sample.bin")).lists["processes"].options
+    assert (listed["label"], listed["detail"]) == ("parser [42]", "parser -x\\x1b a.bin")
 
 
 def test_filters_offer_who_came_later_and_keep_what_was_chosen(trace: Callable[..., LiveTrace]) -> None:
@@ -108,16 +189,19 @@ def test_filters_offer_who_came_later_and_keep_what_was_chosen(trace: Callable[.
     view = explore(made, "sample.bin")
     still(view)
     processes, threads, handles = Lists(view).lists.values()
-    assert [label for label, _ in processes.options] == ["parser [42]"]
-    processes.value = ((42, "parser"),)
+    assert [each["label"] for each in processes.options] == ["parser [42]"]
+    processes.chosen = [processes.options[0]["id"]]
     assert view.processes == ((42, "parser"),)
     made._source.add(events(("read", 5, 9), first=1, pid=43, tid=99, process="late", handle=7))
     view.follow()
-    assert [label for label, _ in processes.options] == ["parser [42]", "late [43]"]
-    assert [value for _, value in threads.options] == [42, 99]
-    assert [value for _, value in handles.options] == [1, 7]
-    assert view.processes == processes.value == ((42, "parser"),)
+    assert [each["label"] for each in processes.options] == ["parser [42]", "late [43]"]
+    assert [each["label"] for each in threads.options] == ["42", "99"]
+    assert [each["label"] for each in handles.options] == ["1", "7"]
+    assert view.processes == ((42, "parser"),)
+    assert len(processes.chosen) == 1
     view.processes = "late"
-    assert processes.value == ((43, "late"),)
-    processes.value = ()
+    assert processes.chosen == [processes.options[1]["id"]]
+    processes.chosen = [each["id"] for each in processes.options]
+    assert view.processes == ((42, "parser"), (43, "late"))
+    processes.chosen = []
     assert view.processes is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,8 @@ def test_runs_from_top_to_bottom(path: Path, tmp_path: Path, own_folders: Path) 
     assert not [each for each in outputs(notebook) if each.output_type == "error"]  # while it was shown
     shown = [data for each in outputs(notebook) if (data := each.get("data", {}))]
     assert [data for data in shown if "image/png" in data]
-    assert not [data for data in shown if WIDGET in data and not {"image/png", "text/html"} & data.keys()]
+    followed = [later for data, later in pairwise(shown) if WIDGET in data]
+    assert all({"image/png", "text/html"} & later.keys() for later in followed)  # what stays of a widget
     assert not [point for point in registry.mounts() if point.root.is_relative_to(own_folders)]
 
 

@@ -1,38 +1,56 @@
-"""Appearance panel: the grid's layout and side, the scale of colours, the theme, and the overlays."""
+"""Look panel: by what bytes are coloured, the grid, the scale of colours, the theme, the time axis, and the tracks."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w  # type: ignore[import-untyped] # ships no types
 
-from fmrw.explorer.state import OVERLAYS
+from fmrw.explorer.state import COLOURS, OVERLAYS
+from fmrw.explorer.timeaxis import AXES
 from fmrw.explorer.widgets.controls import bind
 from fmrw.figures.grid import LAYOUTS
 
 if TYPE_CHECKING:
     from fmrw.explorer.view import View
 
+_CHOICES = (  # trait, label, values
+    ("colour", "colour by", COLOURS),
+    ("time_axis", "time by", AXES),
+    ("layout", "grid", LAYOUTS),
+    ("side", "cells", (16, 32, 64, 128)),
+    ("scale", "scale", ("log", "linear")),
+    ("theme", "theme", ("light", "dark")),
+)
+
 
 def appearance_panel(view: View) -> w.Widget:
     """Make what changes the picture and not what it shows."""
-    choices = []
-    for trait, options in (
-        ("layout", list(LAYOUTS)),
-        ("side", [16, 32, 64, 128]),
-        ("scale", ["log", "linear"]),
-        ("theme", ["light", "dark"]),
-    ):
-        widget = w.Dropdown(
-            options=options,
-            description=trait,
-            layout=w.Layout(width="180px"),
-            style={"description_width": "50px"},
-        )
-        bind(view, widget, trait, lambda value: value, lambda value: value)
-        choices.append(widget)
-    overlays = w.SelectMultiple(
-        options=OVERLAYS, rows=len(OVERLAYS), description="overlays", layout=w.Layout(width="200px")
+    rows = w.Layout(flex_flow="row wrap")
+    choices = [_choice(view, *each) for each in _CHOICES]
+    return w.VBox([w.HBox(choices, layout=rows), w.HBox([w.Label("tracks"), *_overlays(view)], layout=rows)])
+
+
+def _choice(view: View, trait: str, label: str, values: Any) -> w.Dropdown:  # noqa: ANN401 - of any type
+    widget = w.Dropdown(
+        options=list(values),
+        description=label,
+        layout=w.Layout(width="175px"),
+        style={"description_width": "62px"},
     )
-    bind(view, overlays, "overlays", tuple, tuple)
-    return w.HBox([*choices, overlays], layout=w.Layout(flex_flow="row wrap"))
+    bind(view, widget, trait, lambda value: value, lambda value: value)
+    return widget
+
+
+def _overlays(view: View) -> list[w.Checkbox]:
+    return [_overlay(view, name) for name in OVERLAYS]
+
+
+def _overlay(view: View, name: str) -> w.Checkbox:
+    box = w.Checkbox(description=name, indent=False, layout=w.Layout(width="auto"))
+
+    def chosen(checked: bool) -> tuple[str, ...]:  # noqa: FBT001 - a widget's value
+        return tuple(each for each in OVERLAYS if (checked if each == name else each in view.overlays))
+
+    bind(view, box, "overlays", chosen, lambda shown: name in shown)
+    return box

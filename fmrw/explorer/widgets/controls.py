@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w  # type: ignore[import-untyped] # ships no types
 
+from fmrw.explorer.shortcuts import shown
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -45,3 +47,8 @@ def button(view: View, label: str, icon: str, tooltip: str, act: Callable[[], ob
     made = w.Button(description=label, icon=icon, tooltip=tooltip, layout=w.Layout(width="auto"))
     made.on_click(lambda _: view.attempt(act))
     return made
+
+
+def tooltip(told: str, key: str) -> str:
+    """Say what a button does, and which key does the same."""
+    return f"{told[0].upper()}{told[1:]} ({shown(key)})"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as w  # type: ignore[import-untyped] # ships no types
 
-from fmrw.explorer.hexview import escaped
+from fmrw.explorer.markup import escaped
 from fmrw.figures.theme import PRESETS
 
 if TYPE_CHECKING:

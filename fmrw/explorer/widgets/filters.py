@@ -1,14 +1,13 @@
-"""Filter panel: choose processes, threads, handles, operations and the time that is shown."""
+"""Filter panel: choose programs, threads, handles and operations; none checked means all."""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w  # type: ignore[import-untyped] # ships no types
 
+from fmrw.explorer.widgets.checklist import CheckList
 from fmrw.explorer.widgets.controls import bind
-from fmrw.explorer.widgets.playback import playback_controls
 from fmrw.text import visible
 
 if TYPE_CHECKING:
@@ -16,19 +15,19 @@ if TYPE_CHECKING:
 
     from fmrw.explorer.view import View
 
-_MOST_LISTED = 500  # threads or handles offered
+_MOST_LISTED = 2_000  # threads or handles offered
 
 
 def filter_panel(view: View) -> w.Widget:
-    """Make the filters: who, what, when."""
+    """Make the filters: who and what."""
     lists = Lists(view)
     ops = w.ToggleButtons(options=["both", "read", "write"], style={"button_width": "60px"})
     bind(view, ops, "ops", str, str)
-    everything = w.Button(description="show everything", icon="undo")
+    everything = w.Button(description="show everything", icon="undo", tooltip="Take all filters away")
     everything.on_click(lambda _: view.attempt(lambda: clear(view)))
-    row = w.HBox(list(lists.lists.values()), layout=w.Layout(flex_flow="row wrap"))
-    hint = w.Label("none chosen: all are shown; Ctrl and click: several")
-    return w.VBox([w.HBox([ops, everything, hint]), row, playback_controls(view)])
+    row = w.HBox(list(lists.lists.values()), layout=w.Layout(flex_flow="row wrap", width="100%"))
+    hint = w.Label("none checked: all are shown")
+    return w.VBox([w.HBox([ops, everything, hint], layout=w.Layout(flex_flow="row wrap")), row])
 
 
 def clear(view: View) -> None:
@@ -38,47 +37,49 @@ def clear(view: View) -> None:
 
 
 class Lists:
-    """Lists of the processes, threads and handles seen; none chosen means all."""
+    """Check lists of the processes, threads and handles seen."""
 
     def __init__(self, view: View) -> None:
         self.view = view
-        self._filling = False
-        self.lists = {name: self._list(name) for name in ("processes", "threads", "handles")}
+        self.lists = {name: CheckList(title=name) for name in ("processes", "threads", "handles")}
+        self._values: dict[str, dict[str, Any]] = {name: {} for name in self.lists}
         self.fill()
         for trait, widget in self.lists.items():
-            bind(view, widget, trait, partial(self._read, trait), partial(self._write, trait))
+            widget.observe(lambda change, trait=trait: self._checked(trait, change["new"]), "chosen")
+            view.observe(lambda _, trait=trait: self._show(trait), trait)
+            self._show(trait)
         view.observe(lambda _: view.attempt(self.fill), "seen")
-
-    @staticmethod
-    def _list(name: str) -> w.SelectMultiple:
-        style = {"description_width": "65px"}
-        return w.SelectMultiple(rows=5, layout=w.Layout(width="230px"), description=name, style=style)
 
     def fill(self) -> None:
         """Offer what was seen up to now; what is chosen stays chosen."""
         recorded = self.view.recorded
-        pairs = [(f"{visible(name)} [{pid}]", (pid, name)) for pid, name in recorded.processes]
-        self._offer("processes", pairs)
+        commands = recorded.commands
+        self._offer(
+            "processes",
+            [
+                ((pid, name), f"{visible(name)} [{pid}]", commands.get(pid, ""))
+                for pid, name in recorded.processes
+            ],
+        )
         for trait, column in (("threads", "tid"), ("handles", "handle")):
             found = recorded.rows[column].unique().sort().head(_MOST_LISTED).to_list()
-            self._offer(trait, [(str(number), number) for number in found])
+            self._offer(trait, [(number, str(number), "") for number in found])
 
-    def _offer(self, trait: str, options: list[tuple[str, Any]]) -> None:
-        widget = self.lists[trait]
-        if tuple(options) == tuple(widget.options):
-            return
-        self._filling = True  # new options clear the choice, which is nobody's wish
-        try:
-            widget.options = options
-            widget.value = self._write(trait, getattr(self.view, trait))
-        finally:
-            self._filling = False
+    def _offer(self, trait: str, offered: Sequence[tuple[Any, str, str]]) -> None:
+        self._values[trait] = {str(value): value for value, _, _ in offered}
+        options = [{"id": str(value), "label": label, "detail": detail} for value, label, detail in offered]
+        if options != self.lists[trait].options:
+            self.lists[trait].options = options
 
-    def _read(self, trait: str, value: tuple[Any, ...]) -> Any:  # noqa: ANN401 - a trait's value
-        return getattr(self.view, trait) if self._filling else tuple(value) or None
+    def _checked(self, trait: str, ids: Sequence[str]) -> None:
+        known = self._values[trait]
+        chosen = tuple(known[each] for each in ids if each in known)
+        self.view.attempt(lambda: setattr(self.view, trait, chosen or None))
 
-    def _write(self, trait: str, value: Sequence[Any] | None) -> tuple[Any, ...]:
+    def _show(self, trait: str) -> None:
+        value = getattr(self.view, trait)
         if trait == "processes":
             value = self.view.recorded.pairs(value)
-        offered = {option for _, option in self.lists[trait].options}
-        return tuple(each for each in value or () if each in offered)
+        ids = [str(each) for each in value or () if str(each) in self._values[trait]]
+        if set(ids) != set(self.lists[trait].chosen):
+            self.lists[trait].chosen = ids

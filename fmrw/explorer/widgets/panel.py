@@ -1,7 +1,8 @@
-"""Panel: all widgets of one view; toolbar, chart, line for the pointer, messages, bytes, tabs.
+"""Panel: all widgets of one view; toolbar, menus, chart, bytes, and two lines below that say what lies under the pointer.
 
 Widgets set traits of the view and show them; nothing is decided here. Every callback runs through `View.attempt`, so that an
-error is seen below the chart. Text from recordings is escaped, or goes through widgets that show text as text.
+error is seen below the chart. Text from recordings is escaped, or goes through widgets that show text as text. The two lines keep their height,
+and the bytes scroll in a place of their own: nothing moves while the pointer does.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as w  # type: ignore[import-untyped] # ships no types
 
 from fmrw.explorer import canvas
-from fmrw.explorer.hexview import escaped
-from fmrw.explorer.shortcuts import HINT, press
+from fmrw.explorer.markup import escaped
+from fmrw.explorer.shortcuts import HINT, MENUS, PLAY
+from fmrw.explorer.widgets.hex import HexView
+from fmrw.explorer.widgets.menus import Menus
 from fmrw.explorer.widgets.offline import chart_class
 from fmrw.explorer.widgets.page_events import INSIDE, PageEvents
-from fmrw.explorer.widgets.tabs import tabs
 from fmrw.explorer.widgets.toolbar import toolbar
 
 if TYPE_CHECKING:
@@ -24,7 +26,11 @@ if TYPE_CHECKING:
     from fmrw.explorer.scene import Scene
     from fmrw.explorer.view import View
 
-NARROWEST, WIDEST = 640, 1400
+NARROWEST, WIDEST = 320, 1400
+BESIDE = 1440
+"""Pixels of room from which on the bytes stand beside the chart."""
+
+BYTES_WIDTH = 590
 _EDGE = 12  # pixels left beside the chart
 
 
@@ -35,22 +41,26 @@ class Panel:
     ----------
     figure : JupyterChart
         The chart.
+    menus : Menus
+        The panels that the toolbar opens.
     """
 
     def __init__(self, view: View) -> None:
         self.view = view
         self._theme = view.theme
+        self.menus = Menus(view)
+        self.menus.place.add_class("fmrw-menu")
         self.figure = self._figure(view.scene)
         self._updates: list[dict[str, Any]] = view.scene.canvas.updates(0)
-        self.bytes = w.HTML(view.bytes_html())
-        self.hover = w.HTML(layout=w.Layout(min_height="22px"))
-        self.problem = w.HTML()
+        self.bytes = HexView(view)
+        self.main = w.HBox([self.figure, self.bytes])
+        self.main.add_class("fmrw-main")
+        self.status = w.HTML()
+        self.status.add_class("fmrw-status")
         self.page = PageEvents()
         self._link()
-        self.box = w.VBox(
-            [toolbar(view), self.figure, self.hover, self.problem, self.bytes, tabs(view), self.page],
-            layout=w.Layout(width="100%"),
-        )
+        parts = [toolbar(view, self.menus), self.menus.place, self.main, self.status, self.page]
+        self.box = w.VBox(parts, layout=w.Layout(width="100%"))
         self.box.add_class(INSIDE)
 
     def _figure(self, scene: Scene) -> Any:  # noqa: ANN401 - a `JupyterChart`
@@ -63,35 +73,42 @@ class Panel:
         """Put another chart in place of this one, since other colours need other scales."""
         self._theme, before = self.view.theme, self.figure
         self.figure = self._figure(scene)
-        self.box.children = [self.figure if child is before else child for child in self.box.children]
+        self.main.children = [self.figure if child is before else child for child in self.main.children]
         before.close()
 
     def _link(self) -> None:
-        view = self.view
-        view.observe(lambda change: self._say(self.hover, change["new"] or HINT), "hover")
-        view.observe(lambda change: self._say(self.problem, change["new"], problem=True), "problem")
+        self.view.observe(lambda _: self._say(), ["hover", "problem"])
         acts: dict[str, Callable[[Any], object]] = {
-            "pressed": lambda new: press(view, new.get("key")),
+            "pressed": lambda new: self.press(str(new.get("key"))),
             "width": self._fit,
-            "theme": view.follow_theme,
+            "theme": self.view.follow_theme,
         }
         for trait, act in acts.items():
-            self.page.observe(lambda change, act=act: view.attempt(lambda: act(change["new"])), trait)
-        self._say(self.hover, view.hover or HINT)
-        self._say(self.problem, view.problem, problem=True)
+            self.page.observe(lambda change, act=act: self.view.attempt(lambda: act(change["new"])), trait)
+        self._say()
+
+    def press(self, key: str) -> None:
+        """Do what a key stands for."""
+        if key in MENUS:
+            self.menus.toggle(MENUS[key])
+        elif key == PLAY:
+            self.view.playback.playing = not self.view.playback.playing
+        else:
+            self.view.press(key)
 
     def _fit(self, room: int) -> None:
-        """Draw as wide as there is room, within reason."""
-        self.view.width = min(max(room - _EDGE, NARROWEST), WIDEST)
+        """Draw as wide as there is room, within reason; the bytes stand beside the chart where both have room."""
+        beside = room >= BESIDE
+        self.view.width = min(max(room - _EDGE - beside * BYTES_WIDTH, NARROWEST), WIDEST)
+        self.bytes.layout.width = f"{BYTES_WIDTH}px" if beside else "100%"
+        self.bytes.layout.height = f"{self.view.look.height:g}px" if beside else ""
 
-    @staticmethod
-    def _say(place: w.HTML, text: str, *, problem: bool = False) -> None:
-        """Write a line in a colour of the page's own theme, where it has one."""
+    def _say(self) -> None:
+        """Write what is wrong, else what lies under the pointer, else what can be done, in colours of the page's own theme."""
+        problem = self.view.problem
         colour = "var(--jp-error-color1, #b3005e)" if problem else "var(--jp-ui-font-color2, #626b76)"
-        style = (
-            f"color:{colour};font:12px/1.4 'DejaVu Sans Mono',Menlo,Consolas,monospace;overflow-wrap:anywhere"
-        )
-        place.value = f"<div role='status' style=\"{style}\">{escaped(text)}</div>" if text else ""
+        text = escaped(problem or self.view.hover or HINT)
+        self.status.value = f"<div role='status' style='color:{colour}' title=\"{text}\">{text}</div>"
 
     def _gestured(self, change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
         if self.view.gestures.take((change["new"] or {}).get("gesture")):
@@ -108,9 +125,7 @@ class Panel:
 
     def look_again(self) -> None:
         """Show the bytes as they are now."""
-        shown = self.view.bytes_html()
-        if shown != self.bytes.value:
-            self.bytes.value = shown
+        self.bytes.refresh()
 
     def _send(self) -> None:
         number = self._updates[-1]["value"] + 0.5 if self.figure._py_to_js_updates == self._updates else None  # noqa: SLF001 - the way altair documents
@@ -120,5 +135,5 @@ class Panel:
 
     def close(self) -> None:
         """Take the widgets away."""
-        for widget in (self.figure, self.page, self.box):
+        for widget in (self.figure, self.bytes, self.page, self.box):
             widget.close()

@@ -1,4 +1,4 @@
-"""Toolbar: buttons that move the window, and the box that goes to an offset."""
+"""Toolbar: one row of buttons on top, which wraps where there is little room; they move the window, and open the menus."""
 
 from __future__ import annotations
 
@@ -6,43 +6,48 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w  # type: ignore[import-untyped] # ships no types
 
-from fmrw.explorer.widgets.controls import button
+from fmrw.explorer.shortcuts import GO, SHORTCUTS
+from fmrw.explorer.widgets.controls import button, tooltip
 
 if TYPE_CHECKING:
     from fmrw.explorer.view import View
+    from fmrw.explorer.widgets.menus import Menus
+
+TOOLBAR = "fmrw-toolbar"
+"""CSS class of the row."""
+
+_BUTTONS = (  # label, icon, key
+    ("", "arrow-left", "Backspace"),
+    ("", "arrow-right", "Delete"),
+    ("whole", "arrows-h", "0"),
+    ("", "search-plus", "+"),
+    ("", "search-minus", "-"),
+    ("", "step-backward", "p"),
+    ("next gap", "step-forward", "n"),
+    ("", "fast-backward", "E"),
+    ("", "fast-forward", "e"),
+)
 
 
-def toolbar(view: View) -> w.HBox:
-    """Make the buttons that move the window, and the box to go to an offset."""
-    buttons = [
-        button(view, "", "arrow-left", "Back to what was shown before (Backspace)", view.back),
-        button(view, "", "arrow-right", "Forward again", view.forward),
-        button(view, "whole", "arrows-h", "The whole file (0)", view.whole),
-        button(view, "", "search-plus", "Zoom in (+, or click)", lambda: view.zoom(0.5)),
-        button(view, "", "search-minus", "Zoom out (-, or double click)", lambda: view.zoom(2)),
-        button(
-            view, "previous gap", "step-backward", "The gap before (p)", lambda: jump(view, "previous_gap")
-        ),
-        button(
-            view,
-            "next gap",
-            "step-forward",
-            "The next range that nothing read (n)",
-            lambda: jump(view, "next_gap"),
-        ),
-        button(
-            view,
-            "next extent",
-            "fast-forward",
-            "The next range that was touched (e)",
-            lambda: jump(view, "next_extent"),
-        ),
-    ]
+def toolbar(view: View, menus: Menus) -> w.HBox:
+    """Make the buttons that move the window, the box to go to an offset, and the buttons of the menus."""
+    moves = [_move(view, *each) for each in _BUTTONS]
+    made = w.HBox([*moves, _place(view), *menus.buttons.values()])
+    made.add_class(TOOLBAR)
+    return made
+
+
+def _move(view: View, label: str, icon: str, key: str) -> w.Button:
+    return button(view, label, icon, tooltip(SHORTCUTS[key].told, key), lambda: view.press(key))
+
+
+def _place(view: View) -> w.Text:
+    """Make the box that goes to an offset or a range."""
     place = w.Text(
-        placeholder="go to 0x1c0, 448, 12 KiB, 75 %, 0x0-0x200",
+        placeholder="go to 0x1c0, 12 KiB, 75 %, 0x0-0x200",
         continuous_update=False,
-        layout=w.Layout(width="270px"),
-        tooltip="An offset, or a range",
+        tooltip=tooltip("go to an offset, or show a range", GO),
+        layout=w.Layout(width="auto", flex="1 1 150px", max_width="270px"),
     )
 
     def go(change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
@@ -51,10 +56,5 @@ def toolbar(view: View) -> w.HBox:
             place.value = ""
 
     place.observe(go, "value")
-    return w.HBox([*buttons, place], layout=w.Layout(flex_flow="row wrap"))
-
-
-def jump(view: View, way: str) -> None:
-    """Go to a gap or an extent, or say that there is none."""
-    if not getattr(view, way)():
-        view.hover = f"no {way.replace('_', ' ')}"
+    place.add_class("fmrw-go")
+    return place

@@ -1,0 +1,122 @@
+"""Colouring: by what bytes are coloured, in the overview, the grid and the strips of reads and writes.
+
+    by count     how often the byte of a bin that was touched most often was touched
+    by program   who touched it, where that was one program; a colour of its own where there were several
+
+**Another one** (by class of a probe, by call site) is a class with the three methods of `Colouring`, added to `COLOURINGS` under the name that
+`State.colour` and the toolbar's "look" offer (`state.COLOURS`). It gets a `Question`, asks the recorded file for what it needs in any
+bins, and numbers them; its keys are those of `palette.colours`. The hex view asks the same class, with bins of one byte.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+
+import numpy as np
+
+from fmrw.explorer.palette import SEVERAL, keys_of
+from fmrw.figures.classes import Classes, times_text
+from fmrw.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from fmrw.explorer.filters import Choice
+    from fmrw.explorer.recorded_file import RecordedFile
+    from fmrw.explorer.state import State
+    from fmrw.figures.classes import Scale
+
+Entry = tuple[str, str]
+"""A key of the palette, or "" for text alone, and what the legend says."""
+
+
+class Question(NamedTuple):
+    """What is to be coloured: which file, as which filters show it, and all bins of one picture (edges, one more than bins)."""
+
+    recorded: RecordedFile
+    state: State
+    choice: Choice
+    ops: tuple[str, ...]
+    edges: Sequence[NDArray[np.int64]]
+
+
+class Colouring(Protocol):
+    """Gives each bin a number, and each number a colour."""
+
+    def numbers(self, edges: NDArray[np.int64], op: str) -> NDArray[np.int64]:
+        """Give each bin between consecutive edges a number for one operation: 0 where it touched nothing, else from 1 on."""
+
+    def keys(self, op: str) -> list[str]:
+        """Give the palette's key of each number, from 1 on."""
+
+    def entries(self) -> list[Entry]:
+        """Say in the legend what the colours mean."""
+
+
+class ByCount:
+    """How often a byte was touched, in five steps that fit the largest count of the picture."""
+
+    def __init__(self, question: Question) -> None:
+        self._question = question
+        bins = [self._repeats(edges, op) for op in question.ops for edges in question.edges]
+        most = max((int(each.max(initial=0)) for each in bins), default=0)
+        self._classes = Classes.of(most, cast("Scale", question.state.scale))
+
+    def _repeats(self, edges: NDArray[np.int64], op: str) -> NDArray[np.int64]:
+        asked = self._question
+        found: NDArray[np.int64] = asked.recorded.bins(edges, op, asked.choice)["repeats"].to_numpy()
+        return found
+
+    def numbers(self, edges: NDArray[np.int64], op: str) -> NDArray[np.int64]:
+        """Give the class of each bin's count."""
+        return self._classes.number(self._repeats(edges, op))
+
+    def keys(self, op: str) -> list[str]:
+        """Give the ramp of an operation."""
+        return keys_of(self._classes, op)
+
+    def entries(self) -> list[Entry]:
+        """Give one entry for each class, of reads and of writes."""
+        found = [("", f"times a byte was {times_text(self._question.ops)}")]
+        for op in self._question.ops:
+            labels = [self._classes.label(number) for number in range(1, len(self._classes.lowest) + 1)]
+            labels[0] = f"{op} {labels[0]}"
+            found += zip(self.keys(op), labels, strict=True)
+        return found
+
+
+class ByProgram:
+    """Which program touched a bin: one of those that did most, another, or several."""
+
+    def __init__(self, question: Question) -> None:
+        self._question = question
+        self._keys = question.recorded.program_keys
+        pairs = question.choice.processes
+        shown = {name for _, name in question.recorded.processes if pairs is None or any(name == other for _, other in pairs)}  # fmt: skip
+        self._names = [name for name in self._keys if name in shown]
+
+    def numbers(self, edges: NDArray[np.int64], op: str) -> NDArray[np.int64]:
+        """Give the program's place in order of first access, from 1 on; the number after the last means several."""
+        asked, count = self._question, len(self._names)
+        found = np.zeros(len(edges) - 1, np.int64)
+        for number, name in enumerate(self._names, 1):
+            own = asked.choice.of(asked.recorded.programs[name])
+            touched = asked.recorded.bins(edges, op, own)["accesses"].to_numpy() > 0
+            found = np.where(touched, np.where(found > 0, count + 1, number), found)
+        return found
+
+    def keys(self, op: str) -> list[str]:
+        """Give the colour of each program, the same for reads and writes."""
+        del op
+        return [*(self._keys[name] for name in self._names), SEVERAL]
+
+    def entries(self) -> list[Entry]:
+        """Name the programs."""
+        named = [(self._keys[name], visible(name)) for name in self._names]
+        return [("", "touched by"), *named, *([(SEVERAL, "several")] if len(named) > 1 else [])]
+
+
+COLOURINGS: Mapping[str, type[ByCount | ByProgram]] = {"count": ByCount, "program": ByProgram}
+"""Name, one of `state.COLOURS` → class."""

@@ -1,0 +1,68 @@
+"""Table cells: the columns of the table of files as HTML; for the widget, and for what a saved notebook keeps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fmrw.explorer.markup import escaped
+from fmrw.offsets import human_size
+from fmrw.trace import exactness
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROWS = 20
+"""Files on a page."""
+
+CELL = (
+    "display:inline-block;box-sizing:border-box;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;"
+    "vertical-align:middle;padding:0 5px;font-size:12px"
+)
+NAME = 190
+"""Pixels of the column with the name."""
+
+WIDTHS = {"size": 94, "coverage": 106, "reads": 62, "writes": 54, "largest gap": 94, "processes": 104}
+
+
+def percent(share: float | None) -> str:
+    """Write a share, which an empty file has none of."""
+    return "" if share is None else f"{share:.1%}"
+
+
+def heads() -> str:
+    """Name the columns."""
+    heads = "".join(
+        f"<span style='{_column(name, width)}'><b>{name}</b></span>" for name, width in WIDTHS.items()
+    )
+    return _line(f"{heads}<span style='{CELL}'><b>where</b></span>")
+
+
+def said(exactly: str) -> str:
+    """Say below the table how exact its ranges are."""
+    return f"<div style='{CELL};width:auto'>{escaped(exactly)}</div>"
+
+
+def _column(name: str, width: int) -> str:
+    return f"{CELL};width:{width}px;text-align:{'left' if name == 'processes' else 'right'}"
+
+
+def _line(cells: str) -> str:
+    return f"<span style='white-space:nowrap'>{cells}</span>"
+
+
+def row(found: Mapping[str, Any], strips: Mapping[str, str]) -> str:
+    """Write what is known of a file, its strip last."""
+    gap = human_size(found["largest_gap"]) if found["largest_gap"] else ""
+    texts = (
+        human_size(found["size"]),
+        percent(found["covered"]) + exactness.mark(found["fidelity"]),
+        f"{found['reads']:,}",
+        f"{found['writes']:,}",
+        gap,
+        found["processes"],
+    )
+    shown = "".join(
+        f"<span style='{_column(*column)}'>{escaped(text)}</span>"
+        for text, column in zip(texts, WIDTHS.items(), strict=True)
+    )
+    return _line(f"{shown}<span style='{CELL}'>{strips.get(found['path'], '')}</span>")

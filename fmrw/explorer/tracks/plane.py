@@ -1,0 +1,70 @@
+"""Plane of time: what was accessed when; offsets across, the order of accesses or the clock downwards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from fmrw.explorer.tracks.stack import Stack
+    from fmrw.figures.page import Box
+
+MOST_POINTS = 800
+"""Marks of the plane."""
+
+_LEAST = 5  # units of text the plane needs
+
+
+def plane(stack: Stack) -> None:
+    """Fill what room is left below the other tracks."""
+    text = stack.text
+    room = (stack.layout.stack.bottom - stack.y) / text
+    if room < _LEAST:
+        return
+    box = stack.row("", room)
+    stack.gutter(box.top + text * 0.8, "first access")
+    rows, total = stack.sample
+    if rows.is_empty():
+        return
+    axis = stack.recorded.time_axis(stack.state.time_axis)
+    stack.gutter(box.bottom - text * 0.1, axis.length)
+    keys = [*stack.programs.values(), "n"]
+    for x, x2, y, who in _points(stack, box, axis.shares(rows)):
+        stack.canvas.rect(x, y, x2, y + 1.6, keys[who])
+    if rows.height < total:
+        shown = "lanes, call borders and time" if "borders" in stack.state.overlays else "lanes and time"
+        note = f"{shown}: {rows.height:,} of {total:,} accesses"
+        stack.canvas.text(box.right, box.bottom + text * 1.3, note, "faint", size=0.85, align="right")
+
+
+def _points(stack: Stack, box: Box, shares: NDArray[np.float64]) -> Iterator[tuple[float, float, float, int]]:
+    """Give marks of offset and time: one per step of the plane, in steps fine enough for `MOST_POINTS`."""
+    rows, (start, end), who = stack.sample[0], stack.layout.window, stack.who
+    scale = box.width / max(end - start, 1)
+    x = np.clip((rows["start"].to_numpy() - start) * scale, 0, box.width)
+    x2 = np.clip((rows["end"].to_numpy() - start) * scale, 0, box.width)
+    y = shares * (box.height - 1.6)
+    high, wide = int(box.height / 1.6) + 2, int(box.width) + 2
+    left, right, down = x.astype(np.int64), np.ceil(x2).astype(np.int64), (y // 1.6).astype(np.int64)
+    step, marks = 1, np.unique(((left * wide + right) * high + down) * 8 + who)
+    while len(marks) > MOST_POINTS and step <= box.width:
+        rest, who = np.divmod(marks, 8)
+        rest, down = np.divmod(rest, high)
+        left, right = np.divmod(rest, wide)
+        step *= 2  # twice as coarse a plane, from the marks of the finer one
+        marks = np.unique(((left // 2 * wide + (right + 1) // 2) * high + down // 2) * 8 + who)
+    for mark in marks.tolist():
+        rest, at = divmod(mark, 8)
+        rest, y_ = divmod(rest, high)
+        x_, x2_ = divmod(rest, wide)
+        yield (
+            box.left + x_ * step,
+            box.left + min(max(x2_, x_ + 1) * step, box.width),
+            box.top + min(y_ * 1.6 * step, box.height - 1.6),
+            at,
+        )
