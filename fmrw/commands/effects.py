@@ -13,6 +13,7 @@ from fmrw.offsets import hex_offset, human_size, range_text
 from fmrw.text import visible
 
 if TYPE_CHECKING:
+    import polars as pl
     from rich.console import RenderableType
 
     from fmrw.experiments.probe import Probe
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _ROWS = 60
 _VALUES = 6
+_PARTS = 30
 STYLES = {
     "unread": "dim", "ignored": "dim", "redundant": "cyan", "conditional": "blue", "content": "", "checked": "yellow",
     "decides": "magenta", "steers": "bold magenta", "crash": "bold red", "hang": "bold red",
@@ -63,7 +65,23 @@ def probe_tables(found: Probe) -> list[RenderableType]:
     head = Text(
         f"{visible(found.path)}, {human_size(found.size)}: {command}; {found.runs:,} runs in {found.seconds:.1f} s: {counts_text(found)}"
     )
-    return [head, "", table, "", *sentences] if sentences else [head, "", table]
+    told = [head, "", table, *(["", *sentences] if sentences else [])]
+    parts = found.by_part()
+    return [*told, "", parts_table(parts)] if parts.height > 1 else told
+
+
+def parts_table(parts: pl.DataFrame) -> Table:
+    """Show how many bytes of each class the parts of a format have."""
+    classes = parts.columns[3:]
+    table = _table("part", "range", *(f"{name}>" for name in classes))
+    for row in parts.head(_PARTS).iter_rows():
+        name, start, end, *counts = row
+        table.add_row(
+            Text(visible(name)), range_text(start, end), *(f"{count:,}" if count else "" for count in counts)
+        )
+    if parts.height > _PARTS:
+        table.add_row(f"… and {parts.height - _PARTS:,} more parts")
+    return table
 
 
 def steering(found: Probe) -> list[str]:

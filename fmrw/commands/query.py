@@ -72,7 +72,7 @@ def _look(preset: str, options: dict[str, Any]) -> Look:
     show_default=True,
     metavar="LIST",
     callback=_split,
-    help="heatmap, strip, timeline, lanes, access-order, entropy, crosstab, differential, playback",
+    help="heatmap, strip, timeline, lanes, access-order, entropy, crosstab, differential, effects, playback",
 )
 @click.option(
     "--preset",

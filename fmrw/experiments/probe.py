@@ -85,6 +85,13 @@ class Probe:
         """Give the map as `fmrw.trace.effects.EFFECTS`, of a file by the name it has in a recording."""
         return effects.frame(path, " ".join(self.command), [each.json() for each in self.map])
 
+    def by_part(self) -> pl.DataFrame:
+        """Count the bytes of each class in each part of the file's format (`fmrw.analysis.effects.by_part`); no rows where none is known."""
+        from fmrw.analysis.effects import by_part  # noqa: PLC0415 - reads formats, which few need
+        from fmrw.analysis.structure import structure  # noqa: PLC0415 - the same
+
+        return by_part(structure(self.path), self.ranges)
+
     def at(self, offset: int) -> Range:
         """Give the range a byte lies in."""
         for each in self.map:
@@ -194,7 +201,7 @@ def probe(
                     words,
                     directory=file.parent,
                     grain=grain,
-                    facts={"probe": identity},
+                    facts=_facts(file, identity),
                 )
             bench.keep_in(folder / JOURNAL)
         search = Search(bench, read, exact=exact)
@@ -238,6 +245,11 @@ def _identity(file: Path, command: Sequence[str]) -> dict[str, Any]:
         "mtime_ns": status.st_mtime_ns,
         "command": list(command),
     }
+
+
+def _facts(file: Path, identity: dict[str, Any]) -> dict[str, Any]:
+    known = {name: identity[name] for name in ("size", "mtime_ns")}
+    return {"probe": identity, "files": {path_text(os.fsencode(file.name)): known}}
 
 
 def _require_folder(folder: Path, identity: dict[str, Any], *, resume: bool) -> None:

@@ -52,10 +52,11 @@ def save(
         The folder holds something already, or cannot be written.
     """
     program = Path(command[0]).name[:15]
-    processes = pl.DataFrame(
-        [{"pid": _PROCESS, "tid": _PROCESS, "name": program, "exe": command[0], "cmdline": " ".join(command), "thread": program}],
-        schema=schema.PROCESSES,
-    )  # fmt: skip
+    process = {
+        "pid": _PROCESS, "tid": _PROCESS, "ppid": _PROCESS - 1, "name": program, "exe": command[0], "cmdline": " ".join(command),
+        "first_seen": dt.datetime.now(dt.UTC), "thread": program,
+    }  # fmt: skip
+    processes = pl.DataFrame([process], schema=schema.PROCESSES)
     known = {
         "root": str(directory), "command": list(command), "capture": "exact", "options": {"capture": "exact", "grain": grain}, **facts,
     }  # fmt: skip

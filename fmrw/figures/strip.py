@@ -17,7 +17,7 @@ from fmrw.analysis import ranges
 from fmrw.analysis.index.tiles import repeats, window_edges
 from fmrw.analysis.structure.crosstab import CLASSES
 from fmrw.errors import FigureError
-from fmrw.figures import page, tracks, wide
+from fmrw.figures import effects, page, tracks, wide
 from fmrw.figures.classes import Classes, Scale, times_text
 from fmrw.figures.runs import run_colours, run_labels
 from fmrw.figures.theme import SCREEN, Look
@@ -44,6 +44,7 @@ def strip(
     about: About,
     *,
     structure: pl.DataFrame | None = None,
+    matters: pl.DataFrame | None = None,
     annotations: Sequence[Annotation] = (),
     scale: Scale = "log",
     borders: bool = False,
@@ -59,6 +60,8 @@ def strip(
         The file and the session.
     structure
         Named ranges `start, end, name, depth` to show above, as `analysis.structure` gives them.
+    matters
+        What a probe found of the file (`fmrw.trace.effects.EFFECTS`), for a row of its own.
     annotations
         Named ranges to mark.
     scale
@@ -86,6 +89,11 @@ def strip(
         page.process_text(about),
         wide.joined_note(width),
     ]
+    if matters is not None and matters.height:
+        row = effects.one_row(matters, about.size)
+        rows.insert(-1, row)
+        found = {span.kind for span in row.spans}
+        shown |= {name: colour for name, colour in effects.class_colours(look).items() if name in found}
     if borders:
         places = _places(moved, about.size)
         rows.insert(-2, Track("call borders", _borders(places, about.size, int(look.width)), 0.5))

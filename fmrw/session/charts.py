@@ -100,7 +100,10 @@ def _heatmap(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # 
 def _strip(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
     from fmrw.figures.strip import strip  # noqa: PLC0415 - each chart imports what it needs
 
-    return strip(trace.of(path), about(trace, path), structure=_parts(trace, path, options), **options)
+    matters = trace.effects.filter(pl.col("path") == path)
+    return strip(
+        trace.of(path), about(trace, path), structure=_parts(trace, path, options), matters=matters, **options
+    )
 
 
 def _timeline(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
@@ -229,6 +232,17 @@ def _crosstab(
     )
 
 
+def _effects(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
+    from fmrw.figures.effects import effects  # noqa: PLC0415 - each chart imports what it needs
+
+    return effects(
+        questions.effects_at(trace, path),
+        about(trace, path),
+        structure=_parts_at_hand(trace, path, options),
+        **options,
+    )
+
+
 CHARTS = {
     "heatmap": _heatmap,
     "strip": _strip,
@@ -238,6 +252,7 @@ CHARTS = {
     "entropy": _entropy,
     "crosstab": _crosstab,
     "differential": _differential,
+    "effects": _effects,
 }
 """Name → function(trace, path, annotations=…, look=…) → chart."""
 

@@ -122,18 +122,25 @@ def effects_of(trace: Recording, path: str, classes: Sequence[str]) -> Run:
     """Give the bytes of some classes; see `Trace.effects_of`."""
     from fmrw.analysis import effects  # noqa: PLC0415 - as above
 
-    return effects.of_classes(_probed(trace, path), classes, trace.size(path))
+    return effects.of_classes(effects_at(trace, path), classes, trace.size(path))
 
 
 def effects_by_part(trace: Recording, path: str) -> pl.DataFrame:
     """Count classes by part; see `Trace.effects_by_part`."""
     from fmrw.analysis import effects  # noqa: PLC0415 - as above
 
-    found = _probed(trace, path)
+    found = effects_at(trace, path)
     return effects.by_part(structure_of(trace, path), found)
 
 
-def _probed(trace: Recording, path: str) -> pl.DataFrame:
+def effects_at(trace: Recording, path: str) -> pl.DataFrame:
+    """Give what a probe found of one file.
+
+    Raises
+    ------
+    BadInput
+        It was not probed.
+    """
     found = trace.effects.filter(pl.col("path") == path)
     if not found.height:
         raise BadInput(

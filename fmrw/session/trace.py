@@ -388,7 +388,7 @@ class Trace:
         return self._source.open(path_bytes(name))
 
     def chart(self, path: str | os.PathLike[str], name: str = "heatmap", **options: Any) -> LayerChart:  # noqa: ANN401 - the chart's own
-        """Draw a chart of one file: heatmap, strip, timeline, lanes, access-order, entropy, crosstab or differential.
+        """Draw a chart of one file: heatmap, strip, timeline, lanes, access-order, entropy, crosstab, differential or effects.
 
         Parameters
         ----------

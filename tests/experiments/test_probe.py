@@ -172,6 +172,9 @@ def test_a_recording_holds_the_map(file: Path, tmp_path: Path) -> None:
         (each.start, each.end, each.kind) for each in found.map
     ]
     assert trace.effects["path"].unique().to_list() == ["a.bin"]
+    assert trace.programs == ("sh",)
+    assert trace.files["path"].to_list() == ["a.bin"]
+    assert trace.chart("a.bin", "effects").to_dict()
     assert list(trace.effects_of("a.bin", "content")) == [(5, 8)]
     assert trace.coverage("a.bin").rows()[0][0] == 0
     assert json.loads((output / "probe.json").read_text()) == json.loads(json.dumps(found.json()))

@@ -14,6 +14,7 @@ from fmrw.analysis.structure import crosstab as compare
 from fmrw.analysis.structure.written import SCHEMA
 from fmrw.figures import render
 from fmrw.figures.differential import differential
+from fmrw.figures.effects import effects
 from fmrw.figures.entropy import entropy
 from fmrw.figures.heatmap import heatmap
 from fmrw.figures.measure import text_width
@@ -22,6 +23,7 @@ from fmrw.figures.playback import playback
 from fmrw.figures.plots import access_order, timeline
 from fmrw.figures.strip import crosstab, lanes, strip
 from fmrw.figures.theme import PRESETS
+from fmrw.trace import effects as table
 from fmrw.trace.schema import empty
 
 if TYPE_CHECKING:
@@ -44,9 +46,24 @@ def _crosstab(events: pl.DataFrame, about: About, look: Look) -> alt.LayerChart:
     return crosstab(compare(parts, events.filter(op="read"), 1000), about.seen_in(events), look=look)
 
 
+def _effects(events: pl.DataFrame, about: About, look: Look) -> alt.LayerChart:
+    ranges = [
+        (0, 3, "checked"),
+        (3, 9, None),
+        (9, 400, "ignored"),
+        (400, 600, "steers"),
+        (600, 1000, "unread"),
+    ]
+    found = [
+        {"start": a, "end": b, "class": kind, "values": [], "effect": "other output", "field": None}
+        for a, b, kind in ranges
+    ]
+    return effects(table.frame("sample.bin", "parser {}", found), about.seen_in(events), look=look)
+
+
 CHARTS: dict[str, Callable[..., alt.LayerChart]] = {
     "heatmap": heatmap, "strip": strip, "lanes": lanes, "timeline": timeline, "order": access_order,
-    "entropy": _entropy, "crosstab": _crosstab, "playback": playback, "differential": differential,
+    "entropy": _entropy, "crosstab": _crosstab, "playback": playback, "differential": differential, "effects": _effects,
 }  # fmt: skip
 
 
