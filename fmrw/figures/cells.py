@@ -30,10 +30,9 @@ _GUIDE = 8  # points per side of the line that shows where Hilbert's curve goes
 
 def scales(square: Square) -> tuple[Any, Any]:
     """Count cells from the top left."""
-    limits = [0, square.side]
     return (
-        alt.Scale(domain=limits, nice=False, zero=False),
-        alt.Scale(domain=limits, nice=False, zero=False, reverse=True),
+        alt.Scale(domain=[0, square.side], nice=False, zero=False),
+        alt.Scale(domain=[0, square.rows], nice=False, zero=False, reverse=True),
     )
 
 
@@ -42,19 +41,23 @@ def axes(square: Square) -> tuple[Any, Any]:
     if square.layout == "hilbert" or not square.size:
         bare = alt.Axis(labels=False, ticks=False, domain=False, grid=False, title=None)
         return bare, bare
-    rows = _ticks(square, 8, lambda place: hex_offset(square.start_of(place * square.side)))
-    columns = _ticks(square, 4, lambda place: f"+{hex_offset(square.start_of(place))}")
-    exact = "offset in the row" if square.size % square.count == 0 else "offset in the row (± 1 byte)"
+    rows = _ticks(square.rows, 8, lambda place: hex_offset(square.start_of(place * square.side)))
+    columns = _ticks(square.side, 4, lambda place: f"+{hex_offset(square.start_of(place))}")
+    exact = (
+        "offset in the row"
+        if square.cell or square.size % square.count == 0
+        else "offset in the row (± 1 byte)"
+    )
     return alt.Axis(**columns, title=exact), alt.Axis(**rows, title="offset of the row")
 
 
-def _ticks(square: Square, number: int, label: Callable[[int], str]) -> dict[str, Any]:
-    """Mark about `number` steps; labels are looked up, as Vega's numbers are not exact above 2⁵³."""
-    step = max(1, square.side // number)
-    places = list(range(0, square.side + 1, step))
-    texts = json.dumps([label(place) for place in places])
+def _ticks(places: int, number: int, label: Callable[[int], str]) -> dict[str, Any]:
+    """Mark about `number` places, a power of two apart; labels are looked up, as Vega's numbers are not exact above 2⁵³."""
+    step = 1 << max(0, (max(places, 1) // number).bit_length() - 1)
+    values = list(range(0, places + 1, step))
+    texts = json.dumps([label(place) for place in values])
     return {
-        "values": places,
+        "values": values,
         "labelExpr": f"{texts}[datum.value / {step}]",
         "grid": False,
         "labelOverlap": "greedy",
@@ -69,14 +72,15 @@ def ground(square: Square, look: Look) -> alt.Chart:
         used = square.order < square.used
         spans = [(x, x2, y, y + 1) for y, x, x2 in stretches(used)]
     rows = [dict(zip(("x", "x2", "y", "y2"), span, strict=True)) for span in spans if span[0] < span[1]]
-    return marks.rectangles(rows, fill=look.palette.untouched)
+    frame = {"stroke": look.palette.faint, "strokeWidth": 0.4, "strokeOpacity": 0.6}
+    return marks.rectangles(rows, fill=look.palette.untouched, **frame)
 
 
 def lines(square: Square, box: Box, look: Look) -> alt.Chart:
     """Part the cells by lines of paper, thin ones in a fine grid."""
-    inner = range(1, square.side) if square.side < _FINE else ()
-    across = [(0.0, float(k), float(square.side), float(k)) for k in inner]
-    down = [(float(k), 0.0, float(k), float(square.side)) for k in inner]
+    fine = square.side >= _FINE
+    across = [(0.0, float(k), float(square.side), float(k)) for k in range(1, square.rows) if not fine]
+    down = [(float(k), 0.0, float(k), float(square.rows)) for k in range(1, square.side) if not fine]
     width = min(1.5, box.width / square.side * 0.09)
     return marks.rules(across + down, stroke=look.palette.paper, strokeWidth=round(width, 2))
 
@@ -86,7 +90,7 @@ def hatching(square: Square, look: Look) -> list[alt.Chart]:
     fine = max(1, _STROKES // square.side)
     beyond = np.kron(np.flipud(square.order >= square.used), np.ones((fine, fine), bool))
     strokes = []
-    for diagonal in range(1 - len(beyond), len(beyond)):
+    for diagonal in range(1 - len(beyond), beyond.shape[1]):
         cells = np.diagonal(beyond, diagonal)[None, :]
         for _, first, last in stretches(cells):
             x, y = first + max(diagonal, 0), first + max(-diagonal, 0)
@@ -95,21 +99,37 @@ def hatching(square: Square, look: Look) -> list[alt.Chart]:
     return [marks.rules(strokes, stroke=look.palette.faint, strokeWidth=0.6, opacity=0.45)] if strokes else []
 
 
-def annotated(square: Square, annotations: Sequence[Annotation], look: Look) -> list[alt.Chart]:
+def annotated(square: Square, annotations: Sequence[Annotation], box: Box, look: Look) -> list[alt.Chart]:
     """Outline the cells of named ranges, and number them."""
     if not annotations:
         return []
     marked = [square.cells_of(start, end) for start, end, _ in annotations]
     lines = [line for cells in marked for line in outline(cells)]
     style: dict[str, Any] = {"strokeCap": "square", "strokeWidth": look.text * 0.16}
-    places = [np.argwhere(each)[0].tolist() for each in marked]
+    places = _apart([np.argwhere(each)[0].tolist() for each in marked], square, box, look)
     rows = [{"x": x, "y": y, "label": str(number)} for number, (y, x) in enumerate(places, 1)]
     numbers: dict[str, Any] = {"align": "left", "baseline": "top", "dx": 3, "dy": 2, "fontWeight": "bold"}
     palette = look.palette
     return [
         marks.rules(lines, stroke=palette.accent, **style),
-        *marks.labels(rows, palette.paper, palette.accent, fontSize=look.text, **numbers),
+        *marks.labels(rows, palette.paper, palette.accent, fontSize=max(look.text, look.least), **numbers),
     ]
+
+
+def _apart(
+    places: Sequence[Sequence[float]], square: Square, box: Box, look: Look
+) -> list[tuple[float, float]]:
+    """Move numbers to the right, and into the next line, until none stands over another."""
+    unit = box.width / square.side
+    wide, high = look.text * 1.5 / unit, look.text * 1.2 / unit
+    found: list[tuple[float, float]] = []
+    for y, x in places:
+        while any(abs(y - b) < high and abs(x - a) < wide for b, a in found):
+            x += wide  # noqa: PLW2901 - a place that is free
+            if x > square.side - wide:
+                x, y = 0, y + high  # noqa: PLW2901 - the same
+        found.append((y, x))
+    return found
 
 
 def curve(square: Square, look: Look) -> list[alt.Chart]:
@@ -131,8 +151,9 @@ def curve(square: Square, look: Look) -> list[alt.Chart]:
     quarters = [
         {**point, "label": hex_offset(square.start_of(number * square.count // 4))}
         for number, point in enumerate(points[:: _GUIDE**2 // 4])
+        if number * square.count // 4 < max(square.used, 1)
     ]
-    style: dict[str, Any] = {"fontSize": look.text * 0.9, "fontWeight": "bold"}
+    style: dict[str, Any] = {"fontSize": look.label, "fontWeight": "bold", "clip": False}
     return [
         line.encode(alt.X("x:Q"), alt.Y("y:Q"), alt.Order("n:Q")),
         *marks.labels(quarters, look.palette.paper, look.palette.ink, **style),

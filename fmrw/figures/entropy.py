@@ -1,6 +1,6 @@
 """Entropy chart: Shannon's entropy and the class of bytes along a file, below what was read.
 
-Limits. The content is read in columns about a point wide, at most 64 KiB of each, so that a file of any size takes seconds; the
+Limits. The content is read in columns one to two points wide, a power of two of bytes each, at most 64 KiB of each, so that a file of any size takes seconds; the
 figure says when columns were sampled. Coverage is exact.
 """
 
@@ -28,6 +28,7 @@ SAMPLE = 64 * 1024
 _NARROWEST = 64  # bytes a column holds at least: of fewer the entropy says nothing
 _TELLING = 512  # bytes by which noise can be told from other data
 _BITS = 8
+_TICKS = tuple((bits / _BITS, str(bits)) for bits in (0, 2, 4, 6, 8))
 
 
 def entropy(
@@ -35,6 +36,7 @@ def entropy(
     events: pl.DataFrame,
     about: About,
     *,
+    structure: pl.DataFrame | None = None,
     annotations: Sequence[Annotation] = (),
     look: Look = SCREEN,
 ) -> alt.LayerChart:
@@ -48,17 +50,21 @@ def entropy(
         Events of this file.
     about
         The file and the session.
+    structure
+        Named ranges of the format, `start, end, name, depth`, to show above.
     """
     about = about.seen_in(events)
     columns = max(1, min(int(look.width), about.size // _NARROWEST))
-    width = -(-about.size // columns)
+    width = (
+        1 << (-(-max(about.size, 1) // columns) - 1).bit_length()
+    )  # a power of two, so that columns begin at offsets that can be read
     found = list(_columns(content, about.size, width))
     bits = [Span(start, end, "entropy", high=value / _BITS) for start, end, value, _ in found]
     kinds = dict(zip(bytestats.CLASSES, _class_colours(look), strict=True))
     read, joined = wide.thinned(ranges.merge(events.filter(op="read")), about.size, 3_000)
     rows = [
-        Track("entropy 0 to 8 bits", bits, 2.6),
-        Track("byte class", _merged((start, end, kind) for start, end, _, kind in found), 0.7),
+        Track("entropy 0 to 8 bits", bits, 2.6, thinnest=0, ticks=_TICKS),
+        Track("byte class", _merged((start, end, kind) for start, end, _, kind in found), 0.7, thinnest=0),
         Track("requested", [Span(start, end, "requested") for start, end in read.iter_rows()], 0.9),
     ]
     present = {kind: colour for kind, colour in kinds.items() if any(kind == row[3] for row in found)}
@@ -76,6 +82,7 @@ def entropy(
         notes=[sampled, page.capture_text(about), wide.joined_note(joined)],
         hidden={"entropy": look.palette.faint},
         annotations=annotations,
+        structure=structure,
     )
 
 
@@ -87,7 +94,7 @@ def _columns(content: BinaryIO, size: int, width: int) -> Iterator[tuple[int, in
         if (
             kind == "mixed" and width < _TELLING
         ):  # too few bytes to tell noise by; a gap of many is told by all of them
-            content.seek(max(start + width // 2 - _TELLING // 2, 0))
+            content.seek(max(min(start + width // 2 - _TELLING // 2, size - _TELLING), 0))
             kind = bytestats.byte_class(bytestats.histogram([content.read(_TELLING)]))
             kind = kind if kind == "random-like" else "mixed"
         yield start, min(start + width, size), bytestats.entropy(counts), kind

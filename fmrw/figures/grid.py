@@ -31,52 +31,86 @@ SMALLEST, LARGEST = 16, 256
 
 @dataclass(frozen=True)
 class Square:
-    """The cells of a file of `size` bytes in a square of `side` by `side`."""
+    """The cells of a file of `size` bytes in a square of `side` by `side`.
+
+    With `cell`, a power of two, every cell holds so many bytes (the last one what is left), and rows that hold none are left out. Without, all
+    of the square is used, and cells differ by a byte.
+    """
 
     size: int
     side: int
     layout: Layout
+    cell: int = 0
 
     @classmethod
     def of(cls, size: int, side: int, layout: Layout) -> Square:
         """Make the grid asked for, or the smallest that holds every byte of a small file."""
-        if layout not in LAYOUTS:
-            raise FigureError(f"'{layout}' is not a layout; take one of {', '.join(LAYOUTS)}")
-        if not SMALLEST <= side <= LARGEST:
-            raise FigureError(f"a grid of side {side} cannot be read; take {SMALLEST} to {LARGEST}")
-        if layout == "hilbert" and side & (side - 1):
-            raise FigureError(f"Hilbert's curve needs a power of two, not {side}; take 64 or 128")
+        _check(side, layout)
         enough = max(1, int(np.ceil(np.sqrt(max(size, 1)))))
         if layout == "hilbert":
             enough = 1 << (enough - 1).bit_length()
         return cls(size, min(side, enough), layout)
 
+    @classmethod
+    def rounded(cls, size: int, side: int, layout: Layout) -> Square:
+        """Make a grid whose cells hold a power of two of bytes, so that rows begin at offsets that can be read."""
+        _check(side, layout)
+        return cls._rounded(size, side, layout)
+
+    @classmethod
+    def _rounded(cls, size: int, side: int, layout: Layout) -> Square:
+        cell = 1 << (-(-max(size, 1) // side**2) - 1).bit_length()
+        if cell == 1:  # as many columns as rows, or nearly; for a curve at least as many cells as bytes
+            bits = max(size, 1).bit_length() - 1
+            side = min(
+                side, 1 << ((bits + 1) // 2 if layout == "row-major" else -(-(size - 1).bit_length() // 2))
+            )
+        return cls(size, side, layout, cell)
+
+    def halved(self) -> Square:
+        """Give the same grid with half as many cells per side."""
+        if not self.cell:
+            return Square(self.size, self.side // 2, self.layout)
+        return self._rounded(self.size, self.side // 2, self.layout)
+
+    @property
+    def rows(self) -> int:
+        """Rows of cells."""
+        if not self.cell or self.layout == "hilbert":
+            return self.side
+        return max(1, -(-self.used // self.side))
+
     @property
     def count(self) -> int:
         """Number of cells, those beyond the end of the file included."""
-        return self.side**2
+        return self.side * self.rows if self.cell and self.layout == "row-major" else self.side**2
 
     @property
     def used(self) -> int:
         """Number of cells that hold bytes."""
-        return min(self.count, self.size)
+        return -(-self.size // self.cell) if self.cell else min(self.side**2, self.size)
 
     @property
     def edges(self) -> NDArray[np.int64]:
         """Offsets that cut the file into cells, one more than there are cells."""
-        return square_edges(self.size, self.side)
+        if not self.cell:
+            return square_edges(self.size, self.side)
+        starts = np.arange(self.used, dtype=np.int64) * self.cell
+        return np.pad(starts, (0, self.count + 1 - self.used), constant_values=self.size)
 
     @property
     def order(self) -> NDArray[np.int64]:
         """Number of the cell at row y, column x."""
         cells = np.arange(self.count)
         x, y = LAYOUTS[self.layout](cells, self.side)
-        grid = np.empty((self.side, self.side), np.int64)
+        grid = np.empty((self.rows, self.side), np.int64)
         grid[y, x] = cells
         return grid
 
     def start_of(self, cell: int) -> int:
         """Give the first byte of a cell."""
+        if self.cell:
+            return min(cell * self.cell, self.size)
         return min(cell, self.size) if self.size < self.count else cell * self.size // self.count
 
     def repeats(self, index: Index, op: str | None) -> NDArray[np.int64]:
@@ -88,6 +122,15 @@ class Square:
         edges = self.edges
         touched = (edges[:-1] < end) & (edges[1:] > start) & (edges[1:] > edges[:-1])
         return touched[self.order]
+
+
+def _check(side: int, layout: Layout) -> None:
+    if layout not in LAYOUTS:
+        raise FigureError(f"'{layout}' is not a layout; take one of {', '.join(LAYOUTS)}")
+    if not SMALLEST <= side <= LARGEST:
+        raise FigureError(f"a grid of side {side} cannot be read; take {SMALLEST} to {LARGEST}")
+    if layout == "hilbert" and side & (side - 1):
+        raise FigureError(f"Hilbert's curve needs a power of two, not {side}; take 64 or 128")
 
 
 def runs(square: Square, looks: NDArray[np.int64]) -> Iterator[tuple[int, int, int, int]]:
@@ -106,7 +149,7 @@ def runs(square: Square, looks: NDArray[np.int64]) -> Iterator[tuple[int, int, i
     """
     order = square.order
     picture = looks[order]
-    breaks = np.ones((square.side, square.side + 1), bool)
+    breaks = np.ones((square.rows, square.side + 1), bool)
     breaks[:, 1:-1] = (np.diff(picture) != 0) | (abs(np.diff(order)) != 1)
     for row in np.flatnonzero(picture.any(axis=1)):
         cuts = np.flatnonzero(breaks[row])

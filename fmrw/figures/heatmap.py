@@ -7,6 +7,8 @@ meet in a cell do not count twice. `grid` says which cell is where, `classes` ho
 around. A cell is filled with its class of reads. If it was written, its lower half shows the class of writes. A cell that nobody touched shows the background;
 a cell beyond the end of the file shows hatching.
 
+A cell holds a power of two of bytes, so that rows and columns stand at offsets that can be read; the grid has as many rows as the file fills.
+
 Limits. At most 10,000 marks: a grid that needs more is drawn with half the side, and its caption says so. Offsets on the axis
 are those of whole rows and exact.
 """
@@ -21,12 +23,12 @@ import numpy as np
 
 from fmrw.analysis.index.tiles import Index
 from fmrw.errors import BadRange, FigureError
-from fmrw.figures import cells, grid, marks, page, render
+from fmrw.figures import cells, grid, gutter, marks, page, render
 from fmrw.figures.captions import Box, Captions
 from fmrw.figures.classes import Classes, Scale, times_text
 from fmrw.figures.measure import shorten
 from fmrw.figures.theme import SCREEN, Look
-from fmrw.offsets import Annotation, hex_offset, range_text
+from fmrw.offsets import Annotation, hex_offset, human_size, range_text
 from fmrw.trace.exactness import NOTHING
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ def heatmap(
     layout: Layout = "row-major",
     show: Show = "both",
     scale: Scale = "log",
+    structure: pl.DataFrame | None = None,
     annotations: Sequence[Annotation] = (),
     look: Look = SCREEN,
 ) -> alt.LayerChart:
@@ -73,6 +76,8 @@ def heatmap(
         "both", "read" or "write".
     scale
         Classes of numbers: "log" or "linear".
+    structure
+        Named ranges of the format, `start, end, name, depth`, to show beside the rows; a curve has no rows, and shows none.
     annotations
         Ranges to outline and name.
 
@@ -89,9 +94,10 @@ def heatmap(
     about = about.seen_in(source)
     index = source if isinstance(source, Index) else Index.build(source)
     about = replace(about, requests=len(index) if about.requests is None else about.requests)
-    square = grid.Square.of(about.size, side, layout)
+    square = grid.Square.rounded(about.size, side, layout)
     picture = _picture(index, square, OPS[show], scale)
-    return _draw(picture, about, annotations, look)
+    beside = gutter.Gutter.of(structure if layout == "row-major" else None, (), look)
+    return _draw(picture, about, annotations, beside)
 
 
 def heatmap_pdf(
@@ -154,7 +160,7 @@ def _picture(index: Index, square: Square, ops: tuple[str, ...], scale: Scale) -
     most = max(int(each.max(initial=0)) for each in counts.values())
     picture = Picture(square, counts, Classes.of(most, scale), square.side, _total(index, square.size))
     if square.side > grid.SMALLEST and len(picture.rows) > MOST_MARKS:
-        half = _picture(index, replace(square, side=square.side // 2), ops, scale)
+        half = _picture(index, square.halved(), ops, scale)
         return replace(half, asked=square.side, halved=True)
     return picture
 
@@ -178,38 +184,50 @@ def _total(index: Index, size: int) -> str:
     return f"{' and '.join(done)}, of {distinct:,} different byte{'' if distinct == 1 else 's'}, {part} of the file"
 
 
-def _draw(picture: Picture, about: About, annotations: Sequence[Annotation], look: Look) -> alt.LayerChart:
+def _draw(
+    picture: Picture, about: About, annotations: Sequence[Annotation], beside: gutter.Gutter
+) -> alt.LayerChart:
+    look, square = beside.look, picture.square
     captions = Captions(look)
     times = times_text(picture.counts)
     top = page.title(captions, about, f"how often a byte of each cell was {times}")
-    box, panel = _places(look, about, top, page.footer(captions, about))
+    box, panel = _places(look, square, (top, page.footer(captions, about)), beside.width)
     _panel(captions, panel, picture, about, annotations)
     layers = [
         cells.ground(picture.square, look),
         _cells(picture, box, panel, look),
         cells.lines(picture.square, box, look),
         *cells.hatching(picture.square, look),
-        *cells.annotated(picture.square, annotations, look),
+        *cells.annotated(picture.square, annotations, box, look),
         *cells.curve(picture.square, look),
+        *beside.layers(box, lambda offset: offset / (square.cell * square.side), square.rows),
     ]
     if not any(each.any() for each in picture.counts.values()):
         _nothing(captions, box)
     return page.assemble(layers, captions, box, about, f"heatmap: how often a byte of each cell was {times}")
 
 
-def _places(look: Look, about: About, top: float, bottom: float) -> tuple[Box, Box]:
-    """Give the places of the grid and of the explanations: beside it, or below on upright paper."""
-    left = look.margin + look.text * (2.2 + 0.55 * len(hex_offset(about.size)))
-    above, below = top + look.text * 1.4, look.text * 3.4
+def _places(look: Look, square: Square, edges: tuple[float, float], right: float) -> tuple[Box, Box]:
+    """Give the places of the grid and of the explanations, beside it, or below on upright paper; leave room to the grid's right."""
+    top, bottom = edges
+    left = look.margin + look.text * (2.2 + 0.55 * len(hex_offset(square.size)))
+    above, below = top + look.text * 1.2, look.text * 2.9
     if look.portrait:
-        side = look.width - left - look.margin
-        under = above + side + below
-        return Box(left, above, side, side), Box(
+        unit = min(look.width - left - look.margin - right, look.height * 0.5) / max(square.side, square.rows)
+        under = above + unit * square.rows + below + look.text
+        return Box(left, above, unit * square.side, unit * square.rows), Box(
             look.margin, under, look.width - 2 * look.margin, bottom - under
         )
-    side = min(bottom - above - below, look.width * 0.6)
-    beside = left + side + look.text * 2.2
-    return Box(left, above, side, side), Box(beside, above, look.width - look.margin - beside, side)
+    room = look.width - left - right - look.text * (2.2 + _PANEL) - look.margin
+    unit = min((bottom - above - below) / square.rows, min(room, look.width * _GRID) / square.side)
+    beside = left + unit * square.side + right + look.text * 2.2
+    return Box(left, above, unit * square.side, unit * square.rows), Box(
+        beside, above, look.width - look.margin - beside, bottom - above
+    )
+
+
+_PANEL = 11  # of the explanations, at least, in sizes of text
+_GRID = 0.56  # of the page's width, at most
 
 
 def _panel(
@@ -231,7 +249,7 @@ def _facts(picture: Picture, about: About, annotations: Sequence[Annotation]) ->
     square = picture.square
     reduced = f", as {picture.asked} × {picture.asked} would be too many marks" if picture.halved else ""  # noqa: RUF001 - times
     facts = [
-        (f"{square.side} × {square.side} cells{reduced}", [page.size_text(about.size), *_cell_size(square)]),  # noqa: RUF001 - times
+        (f"{square.side} × {square.rows} cells{reduced}", [page.size_text(about.size), *_cell_size(square)]),  # noqa: RUF001 - times
         ("Colour", [f"The most times any one byte of the cell was {times_text(picture.counts)}."]),
         ("Cell to bytes", [_formula(square)]),
         ("Accesses", [picture.total]),
@@ -242,25 +260,19 @@ def _facts(picture: Picture, about: About, annotations: Sequence[Annotation]) ->
         f"{number}  {shorten(name, 200, 10)}  {range_text(start, end)}"
         for number, (start, end, name) in enumerate(annotations, 1)
     ]
-    return facts + ([("Marked", named)] if named else [])
+    return facts[:1] + ([("Marked", named)] if named else []) + facts[1:]
 
 
 def _cell_size(square: Square) -> list[str]:
-    if square.size < square.count:
-        return ["1 byte per cell"]
-    small, rest = divmod(square.size, square.count)
-    return [
-        f"{small:,}{f' or {small + 1:,}' if rest else ''} byte{'s' if small > 1 or rest else ''} per cell"
-    ]
+    return [f"{human_size(square.cell)} per cell"]
 
 
 def _formula(square: Square) -> str:
-    """Say which bytes a cell holds, as computed in `tiles.square_edges`."""
+    """Say which bytes a cell holds."""
     along = f"= {square.side}·row + column" if square.layout == "row-major" else "along Hilbert's curve"
-    if square.size < square.count:
+    if square.cell == 1:
         return f"Cell n {along}, from 0, holds byte n."
-    first, last = f"n·S div {square.count}", f"(n+1)·S div {square.count}"
-    return f"Cell n {along}, from 0, holds the bytes from {first} to {last}, the end not included; S = {square.size}."
+    return f"Cell n {along}, from 0, holds {square.cell:,} bytes from {square.cell:,}·n."
 
 
 def _cells(picture: Picture, box: Box, panel: Box, look: Look) -> alt.Chart:

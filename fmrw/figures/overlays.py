@@ -50,6 +50,8 @@ class Track:
         What stands before it, in two columns; the share is never cut.
     thinnest
         Points a span is drawn wide at least, so that one byte shows in any file. 0 for columns that stand side by side.
+    ticks
+        Labels at shares of the height, for a track whose spans are bars of one graph; they are drawn as one area then, without seams between them.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Track:
     ground: bool = True
     share: str = ""
     thinnest: float = 2
+    ticks: Sequence[tuple[float, str]] = ()
 
 
 def format_tracks(structure: pl.DataFrame | None) -> list[Track]:

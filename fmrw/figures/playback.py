@@ -66,7 +66,7 @@ def playback(
     if frames < _LEAST:
         raise FigureError(f"{frames} frames make no film; take at least {_LEAST}")
     about = about.seen_in(events)
-    film = _film(transfers(events).sort("seq"), grid.Square.of(about.size, side, layout), frames)
+    film = _film(transfers(events).sort("seq"), grid.Square.rounded(about.size, side, layout), frames)
     return _draw(film, about, look)
 
 
@@ -138,7 +138,7 @@ def _film(moved: pl.DataFrame, square: Square, frames: int) -> _Film:
     if trail.height > _MOST and square.size and square.side > 1:
         if frames > _FEWEST_FRAMES:
             return _film(moved, square, frames // 2)
-        return _film(moved, grid.Square(square.size, square.side // 2, square.layout), frames)
+        return _film(moved, square.halved(), frames)
     first = placed.group_by("row", "column").agg(pl.col("frame").min()).sort("row", "column")
     return _Film(square, frames, trail, first, moved.height)
 
@@ -180,8 +180,11 @@ def _draw(film: _Film, about: About, look: Look) -> alt.LayerChart:
     top, bottom = page.title(captions, about, "accesses in their order"), page.footer(captions, about)
     left = look.margin + look.text * (2.2 + 0.55 * len(hex(about.size)))
     above = top + look.text * 3.2
-    side = min(bottom - above - look.text * 3.4, look.width - left - look.margin)
-    box = Box(left, above, side, side)
+    square = film.square
+    unit = min(
+        (bottom - above - look.text * 2.9) / square.rows, (look.width - left - look.margin) / square.side
+    )
+    box = Box(left, above, unit * square.side, unit * square.rows)
     _explain(captions, box, film, about, bottom)
     visited = [{"frame": f, "x": x, "x2": x + 1, "y": y, "y2": y + 1} for y, x, f in film.first.iter_rows()]
     been = marks.rectangles(visited, fill=look.palette.ink, opacity=0.22).transform_filter(
@@ -255,7 +258,7 @@ def _explain(captions: Captions, box: Box, film: _Film, about: About, bottom: fl
         captions.swatch(x, y, text, text, fill)
         captions.text(x + text * 1.5, y + text * 0.85, label, size=text * 0.9)
     told = [
-        (f"{film.square.side} × {film.square.side} cells", [page.size_text(about.size)]),  # noqa: RUF001 - times
+        (f"{film.square.side} × {film.square.rows} cells", [page.size_text(about.size)]),  # noqa: RUF001 - times
         ("Processes", [page.process_text(about) or "unknown"]),
         ("Capture", [page.capture_text(about) or "unknown"]),
     ]

@@ -2,7 +2,7 @@
 
 Few accesses have one mark each. Of more, those of one handle that continue each other become one line. Of even more, the plane is
 cut into tiles, and a tile that was touched is marked. The figure says which (`thinning`). If both happened, reads and writes have a
-half of the plane each.
+half of the plane each. Offsets go downwards, as in a heatmap and in a hex dump.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import altair as alt
 import polars as pl
 
-from fmrw.figures import marks, page, thinning, wide
+from fmrw.figures import gutter, marks, page, thinning, wide
 from fmrw.figures.captions import Box, Captions
 from fmrw.figures.heatmap import check_annotations
-from fmrw.figures.measure import shorten
 from fmrw.figures.runs import run_colours
 from fmrw.figures.theme import SCREEN, Look
 from fmrw.offsets import hex_offset
@@ -33,14 +32,19 @@ Across = Literal["time", "order"]
 
 _TITLES = {"time": "seconds since the first access", "order": "number of the access"}
 _STEPS: dict[str, dict[str, Any]] = {"time": {}, "order": {"tickMinStep": 1}}  # there is no half access
-_PARTING = 1.1
+_PARTING = 1.16
 _PROCESSES = 6
 _OTHERS = "others"
 _COLUMNS = ("seq", "time", "op", "start", "end", "fidelity", "handle", "pid", "process")
 
 
 def timeline(
-    events: pl.DataFrame, about: About, *, annotations: Sequence[Annotation] = (), look: Look = SCREEN
+    events: pl.DataFrame,
+    about: About,
+    *,
+    structure: pl.DataFrame | None = None,
+    annotations: Sequence[Annotation] = (),
+    look: Look = SCREEN,
 ) -> alt.LayerChart:
     """Draw which offsets were accessed when, a colour per process.
 
@@ -50,14 +54,21 @@ def timeline(
         Events of ONE file.
     about
         The file and the session.
+    structure
+        Named ranges of the format, `start, end, name, depth`, to show beside the plane.
     annotations
         Ranges to mark across the plane.
     """
-    return _plot(events, about, "time", annotations, look)
+    return _plot(events, about, "time", gutter.Gutter.of(structure, annotations, look))
 
 
 def access_order(
-    events: pl.DataFrame, about: About, *, annotations: Sequence[Annotation] = (), look: Look = SCREEN
+    events: pl.DataFrame,
+    about: About,
+    *,
+    structure: pl.DataFrame | None = None,
+    annotations: Sequence[Annotation] = (),
+    look: Look = SCREEN,
 ) -> alt.LayerChart:
     """Draw which offsets were accessed in which order; thin lines are seeks, from the end of an access to the next.
 
@@ -67,15 +78,17 @@ def access_order(
         Events of ONE file.
     about
         The file and the session.
+    structure
+        Named ranges of the format, `start, end, name, depth`, to show beside the plane.
     annotations
         Ranges to mark across the plane.
     """
-    return _plot(events, about, "order", annotations, look)
+    return _plot(events, about, "order", gutter.Gutter.of(structure, annotations, look))
 
 
 @dataclass(frozen=True)
 class _Plane:
-    """The coordinates: offset plus `lift` for reads where writes lie below."""
+    """The coordinates: offset, downwards, plus `drop` for writes where reads lie above."""
 
     size: int
     ops: tuple[str, ...]
@@ -83,20 +96,19 @@ class _Plane:
     last: float
 
     @property
-    def lift(self) -> float:
+    def drop(self) -> float:
         return self.size * _PARTING if len(self.ops) > 1 else 0
 
     @property
     def top(self) -> float:
-        return max(self.lift + self.size, 1)
+        return max(self.drop + self.size, 1)
 
     def y(self, row: pl.Expr) -> pl.Expr:
-        return row + pl.when(pl.col("op") == "read").then(self.lift).otherwise(0.0)
+        return row + pl.when(pl.col("op") == "write").then(self.drop).otherwise(0.0)
 
 
-def _plot(
-    events: pl.DataFrame, about: About, across: Across, annotations: Sequence[Annotation], look: Look
-) -> alt.LayerChart:
+def _plot(events: pl.DataFrame, about: About, across: Across, beside: gutter.Gutter) -> alt.LayerChart:
+    annotations, look = beside.annotations, beside.look
     check_annotations(annotations, about)
     about = about.seen_in(events)
     moved = _placed(transfers(events.select(_COLUMNS)), across)
@@ -121,6 +133,8 @@ def _plot(
         notes,
         left=left,
         kinds=kinds,
+        right=beside.width,
+        above=look.text * 1.2 if len(ops) > 1 else 0,
     )
     _halves(captions, plane, box)
     layers = [
@@ -128,6 +142,7 @@ def _plot(
         *_bands(plane, annotations, look),
         *_seeks(shown.seeks, plane, look, across),
         _accesses(shown, plane, kinds, box, look),
+        *beside.layers(box, float, plane.top),
     ]
     return page.assemble(layers, captions, box, about, what)
 
@@ -162,37 +177,29 @@ def _kind(moved: pl.DataFrame) -> pl.Expr:
 
 
 def _ground(plane: _Plane, look: Look) -> alt.Chart:
-    tops = [plane.lift, 0.0] if plane.lift else [0.0]
+    tops = [0.0, plane.drop] if plane.drop else [0.0]
     rows = [{"x": 0, "x2": plane.last, "y": low, "y2": low + plane.size} for low in tops]
     return marks.rectangles(rows, fill=look.palette.untouched, opacity=0.55)
 
 
 def _halves(captions: Captions, plane: _Plane, box: Box) -> None:
-    """Say which half is which."""
+    """Say which half is which, where there are two."""
     text = captions.look.text
-    for number, op in enumerate(plane.ops):
-        y = box.top + number * box.height * plane.lift / plane.top - text * 0.35
+    for number, op in enumerate(plane.ops if plane.drop else ()):
+        y = box.top + number * box.height * plane.drop / plane.top - text * 0.3
         captions.text(box.right, y, f"{op}s", bold=True, colour=captions.look.palette.faint, align="right")
 
 
 def _bands(plane: _Plane, annotations: Sequence[Annotation], look: Look) -> list[alt.Chart]:
     if not annotations:
         return []
-    lows = [plane.lift, 0.0] if plane.lift else [0.0]
+    lows = [0.0, plane.drop] if plane.drop else [0.0]
     rows = [
         {"x": 0, "x2": plane.last, "y": low + start, "y2": low + end}
         for low in lows
         for start, end, _ in annotations
     ]
-    names = [
-        {"x": 0, "y": lows[0] + end, "label": shorten(name, 240, look.text)} for _, end, name in annotations
-    ]
-    accent = look.palette.accent
-    style: dict[str, Any] = {"align": "left", "dx": 4, "baseline": "bottom", "fontSize": look.text * 0.85}
-    return [
-        marks.rectangles(rows, fill=accent, opacity=0.16),
-        *marks.labels(names, look.palette.paper, accent, **style),
-    ]
+    return [marks.rectangles(rows, fill=look.palette.accent, opacity=0.16)]
 
 
 def _seeks(seeks: pl.DataFrame, plane: _Plane, look: Look, across: Across) -> list[alt.Chart]:
@@ -217,8 +224,8 @@ def _accesses(
     columns = thinned.columns
     thick = round(box.width / columns if columns else max(1.6, look.text * 0.22), 2)
     fold = (
-        f"datum.value >= {plane.lift} ? datum.value - {plane.lift} : datum.value"
-        if plane.lift
+        f"datum.value >= {plane.drop} ? datum.value - {plane.drop} : datum.value"
+        if plane.drop
         else "datum.value"
     )
     y_axis = wide.byte_axis("y", "offset", labelExpr=f"'0x' + format({fold}, 'x')", **_y_values(plane))
@@ -232,7 +239,7 @@ def _accesses(
                 axis=alt.Axis(title=_TITLES[plane.across], grid=False, **_STEPS[plane.across]),
             ),
             x2=alt.X2("x2:Q"),
-            y=alt.Y("y:Q", scale=alt.Scale(domain=[0, plane.top], nice=False), axis=y_axis),
+            y=alt.Y("y:Q", scale=alt.Scale(domain=[0, plane.top], nice=False, reverse=True), axis=y_axis),
             y2=alt.Y2("y2:Q"),
             color=alt.Color(
                 "kind:N",
@@ -252,9 +259,9 @@ def _accesses(
 
 def _y_values(plane: _Plane) -> dict[str, Any]:
     """Label both halves with the same offsets; only a plane of one half follows the zoom."""
-    if not plane.lift:
+    if not plane.drop:
         return {}
     step = 1 << max(0, (plane.size // 4).bit_length() - 1)
     offsets = range(0, plane.size + 1, step)
-    values = [low + offset for low in (0, plane.lift) for offset in offsets]
+    values = [low + offset for low in (0, plane.drop) for offset in offsets]
     return {"values": values, "tickCount": len(values)}  # or Vega drops every other value

@@ -87,9 +87,12 @@ def draw(
         for track, top in zip(tracks, layout.tops, strict=True)
         for row in _rows(track, top, about.size, box)
     ]
+    areas = [track.spans[0].kind for track in tracks if track.ticks and track.spans]
     layers = [
         _grounds(tracks, layout.tops, about, look),
-        _spans(rows, kinds, colours, layout, look),
+        *_areas(rows, areas, colours),
+        *_ticks(layout, look),
+        _spans([row for row in rows if row["kind"] not in areas], kinds, colours, layout, look),
         *_labels(rows, colours, layout, look),
     ]
     return page.assemble(layers, captions, box, about, what)
@@ -111,7 +114,8 @@ class _Columns:
 
 def _columns(tracks: Sequence[Track], look: Look) -> _Columns:
     names = widest((visible(track.name) for track in tracks), look.label, font=look.font)
-    shares = widest((track.share for track in tracks), look.label, font=look.font)
+    told = [track.share for track in tracks] + [label for track in tracks for _, label in track.ticks]
+    shares = widest(told, look.label, font=look.font)
     return _Columns(min(names, look.width * _NAMES), shares + look.text * 0.6 if shares else 0, look.text)
 
 
@@ -148,6 +152,42 @@ def _name(captions: Captions, layout: _Layout, columns: _Columns) -> None:
             captions.text(right - columns.shares, y, name, size=size, align="right")
         if track.share:
             captions.text(right, y, track.share, size=size, align="right")
+        for part, label in _shown_ticks(track, layout, look):
+            bottom = box.top + (centre + track.height / 2) / layout.height * box.height
+            at = bottom - part * track.height / layout.height * box.height + size * 0.36
+            captions.text(right, at, label, size=size, align="right")
+
+
+def _areas(rows: list[dict[str, Any]], kinds: Sequence[str], colours: Mapping[str, str]) -> list[alt.Chart]:
+    """Draw bars that stand side by side as one stepped area: seams between them would show as a pattern."""
+    made = []
+    for kind in kinds:
+        steps = [row for row in rows if row["kind"] == kind]
+        steps.append(steps[-1] | {"x": steps[-1]["x2"]})
+        area = alt.Chart(marks.inline(steps)).mark_area(
+            interpolate="step-after", fill=colours[kind], clip=True, tooltip=None, line=False
+        )
+        made.append(area.encode(alt.X("x:Q"), alt.Y("y:Q"), alt.Y2("y2:Q")))
+    return made
+
+
+def _ticks(layout: _Layout, look: Look) -> list[alt.Chart]:
+    """Draw a line across a graph at each of its ticks."""
+    lines = [
+        (0, top + track.height * (1 - share), layout.size, top + track.height * (1 - share))
+        for track, top in zip(layout.tracks, layout.tops, strict=True)
+        for share, _ in _shown_ticks(track, layout, look)
+    ]
+    return [marks.rules(lines, stroke=look.palette.paper, strokeWidth=0.8, opacity=0.7)] if lines else []
+
+
+def _shown_ticks(track: Track, layout: _Layout, look: Look) -> Sequence[tuple[float, str]]:
+    """Leave ticks out whose labels would stand over each other."""
+    if not track.ticks:
+        return ()
+    apart = track.height / layout.height * layout.box.height / max(len(track.ticks) - 1, 1)
+    every = next((n for n in (1, 2, 4) if apart * n >= layout.text(look) * 1.1), len(track.ticks) - 1)
+    return track.ticks[::every]
 
 
 def _tops(tracks: Sequence[Track]) -> list[float]:

@@ -94,7 +94,7 @@ def _short(command: str) -> str:
 def _heatmap(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
     from fmrw.figures.heatmap import heatmap  # noqa: PLC0415 - each chart imports what it needs
 
-    return heatmap(trace.of(path), about(trace, path), **options)
+    return heatmap(trace.of(path), about(trace, path), structure=_parts(trace, path, options), **options)
 
 
 def _strip(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
@@ -109,13 +109,13 @@ def _strip(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # no
 def _timeline(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
     from fmrw.figures.plots import timeline  # noqa: PLC0415 - each chart imports what it needs
 
-    return timeline(trace.of(path), about(trace, path), **options)
+    return timeline(trace.of(path), about(trace, path), structure=_parts(trace, path, options), **options)
 
 
 def _access_order(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
     from fmrw.figures.plots import access_order  # noqa: PLC0415 - each chart imports what it needs
 
-    return access_order(trace.of(path), about(trace, path), **options)
+    return access_order(trace.of(path), about(trace, path), structure=_parts(trace, path, options), **options)
 
 
 def _lanes(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
@@ -211,6 +211,7 @@ def _parts_at_hand(trace: Recording, path: str, options: dict[str, Any]) -> pl.D
 def _entropy(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
     from fmrw.figures.entropy import entropy  # noqa: PLC0415 - each chart imports what it needs
 
+    options["structure"] = _parts(trace, path, options)
     with _content(trace, path) as fd, open(fd, "rb", closefd=False) as file:
         return entropy(file, trace.of(path), about(trace, path), **options)
 

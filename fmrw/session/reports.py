@@ -49,7 +49,7 @@ FILMS = ("html", "gif")
 WHOLE = ("perfetto",)
 KNOWN = (*DATA, *WHOLE, *FIGURES, "gif")
 CHARTS = (*drawing.CHARTS, "playback")
-STRUCTURED = ("strip", "lanes", "differential")
+STRUCTURED = ("heatmap", "strip", "lanes", "timeline", "access-order", "entropy", "differential")
 """Charts that can show the parts of a format."""
 
 

@@ -211,7 +211,7 @@ def test_timeline_stands_where_and_when(events: Make, pixels: Pixels) -> None:
     inside = 12
     for row in marks[1:-1]:
         x = spec["padding"]["left"] + 6 + row["x"] / 0.01 * (spec["width"] - inside)
-        y = spec["padding"]["top"] + (1 - (row["y"] + row["y2"]) / 2 / 1100) * spec["height"]
+        y = spec["padding"]["top"] + (row["y"] + row["y2"]) / 2 / 1100 * spec["height"]
         around = picture[int(y * 3), int(x * 3) - 3 : int(x * 3) + 4]
         assert (
             (around == [int(v) for v in bytes.fromhex(program_colours(["parser"])["parser"][1:])])
@@ -223,7 +223,7 @@ def test_timeline_stands_where_and_when(events: Make, pixels: Pixels) -> None:
 def test_reads_and_writes_have_a_half_each(events: Make, words: Words) -> None:
     chart = timeline(events(("read", 0, 10), ("write", 0, 10), ("write", 20, 30)), ABOUT)
     heights = {row["op"]: row["y"] for row in rows(chart) if "bytes" in row and row["bytes"] == "0x0-0xa"}
-    assert heights == {"read": 1100, "write": 0}
+    assert heights == {"read": 0, "write": 1160}
     text = words(render.pdf(chart))
     assert "reads" in text
     assert "writes" in text

@@ -22,6 +22,8 @@ from fmrw.trace.schema import empty
 if TYPE_CHECKING:
     import altair as alt
 
+    from fmrw.figures.grid import Layout
+
 Make = Callable[..., pl.DataFrame]
 Pixels = Callable[[bytes, int], np.ndarray]
 Words = Callable[[bytes], str]
@@ -53,8 +55,9 @@ def test_every_cell_has_the_colour_of_its_count(events: Make, pixels: Pixels, la
     times = np.zeros(size, int)  # of each byte
     for start, end in frame.select("start", "end").iter_rows():
         times[start:end] += 1
-    edges = [cell * size // side**2 for cell in range(side**2 + 1)]
-    counts = np.array([times[low:high].max() for low, high in pairwise(edges)])
+    cell_bytes = 64  # the smallest power of two by which 256 cells hold them all
+    edges = [min(cell * cell_bytes, size) for cell in range(side**2 + 1)]
+    counts = np.array([times[low:high].max(initial=0) for low, high in pairwise(edges)])
     assert 1 in counts
     assert 0 in counts
     ramp = colours_of(counts.max())
@@ -62,6 +65,8 @@ def test_every_cell_has_the_colour_of_its_count(events: Make, pixels: Pixels, la
     if layout == "hilbert":
         xs, ys = hilbert(np.arange(side**2), side)
     for cell, (x, y) in enumerate(zip(xs, ys, strict=True)):
+        if edges[cell] == size:  # beyond the end
+            continue
         place = (left + (x + 0.22) * width / side, top + (y + 0.78) * width / side)
         found = colour(picture[int(place[1] * 3), int(place[0] * 3)])
         if layout == "row-major" or found in {
@@ -146,8 +151,7 @@ def test_the_caption_says_what_the_cells_mean(events: Make, words: Words) -> Non
         "64 × 64 cells",  # noqa: RUF001 - times
         "65,536 bytes (64 KiB)",
         "16 bytes per cell",
-        "n·S div 4096",
-        "S = 65536",
+        "holds 16 bytes from",
         "parser [42]",
         "1 read, of 100 different bytes",
         "byte-exact",
@@ -210,12 +214,57 @@ def test_an_index_gives_the_same_figure_as_its_events(events: Make) -> None:
 
 def test_few_marks_whatever_the_input(events: Make) -> None:
     size = 256 * 256 * 3
-    frame = events(*(("read", k * 4, k * 4 + 1) for k in range(size // 4)), size=size)
+    frame = events(*(("read", k * 8, k * 8 + 1) for k in range(size // 8)), size=size)
     chart = heatmap(frame, About("sample.bin", size), side=256)
     spec = chart.to_dict()
     assert sum(len(rows) for rows in spec["datasets"].values()) < MOST_MARKS * 1.2
     texts = " ".join(row["text"] for rows in spec["datasets"].values() for row in rows if "text" in row)
     assert "as 256 × 256 would be too many marks" in texts  # noqa: RUF001 - times
+
+
+@pytest.mark.parametrize("layout", ["row-major", "hilbert"])
+@pytest.mark.parametrize("side", [16, 48, 64])
+@pytest.mark.parametrize(
+    "size", [0, 1, 3, 255, 256, 257, 300, 4095, 4096, 4097, 45_565, 10**6, 2**32 + 1, 2**63 - 1]
+)
+def test_cells_hold_a_power_of_two_and_every_byte_once(size: int, side: int, layout: Layout) -> None:
+    if layout == "hilbert" and side == 48:
+        return
+    square = Square.rounded(size, side, layout)
+    edges = square.edges.tolist()
+    assert square.cell & (square.cell - 1) == 0
+    assert len(edges) == square.count + 1
+    assert edges[0] == 0
+    assert edges[-1] == size
+    assert all(high - low == square.cell for low, high in pairwise(edges) if high < size)
+    assert edges == [square.start_of(cell) for cell in range(square.count + 1)]
+    assert sorted(square.order.ravel().tolist()) == list(range(square.count))
+    assert square.side <= side
+    assert square.rows <= square.side * 1.5 + 1
+    if square.cell > 1:  # no finer one would hold the file
+        assert -(-size // (square.cell // 2)) > side**2
+    if layout == "row-major" and square.cell > 1:
+        assert square.used > (square.rows - 1) * square.side
+        assert square.start_of(square.side) == side * square.cell  # what a row begins with can be read
+
+
+def test_rows_are_labelled_with_round_offsets(events: Make, words: Words) -> None:
+    text = words(render.pdf(heatmap(events(("read", 0, 10), size=45_565), About("a", 45_565))))
+    for piece in ("64 × 45 cells", "16 bytes per cell", "0x2000", "0x4000", "+0x100"):  # noqa: RUF001 - times
+        assert piece in text
+    assert "± 1" not in text
+
+
+def test_numbers_of_marked_ranges_do_not_overprint(events: Make) -> None:
+    marks = [Annotation(100, 100 + n, f"n{n}") for n in range(1, 40)]
+    spec = heatmap(events(("read", 0, 10), size=4096), About("a", 4096), annotations=marks).to_dict()
+    places = {
+        (row["x"], row["y"])
+        for rows in spec["datasets"].values()
+        for row in rows
+        if row.get("label", "").isdigit()
+    }
+    assert len(places) == 39
 
 
 def test_equal_neighbours_are_one_mark(events: Make) -> None:

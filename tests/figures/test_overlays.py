@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import itertools
+import random
 import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -12,9 +14,11 @@ import polars as pl
 import pytest
 
 from fmrw.figures import render
+from fmrw.figures.entropy import entropy
+from fmrw.figures.heatmap import heatmap
 from fmrw.figures.overlays import packed
 from fmrw.figures.page import About
-from fmrw.figures.plots import timeline
+from fmrw.figures.plots import access_order, timeline
 from fmrw.figures.programs import program_colours
 from fmrw.figures.runs import run_labels
 from fmrw.figures.strip import lanes, strip
@@ -169,3 +173,116 @@ def test_packing_keeps_what_overlaps_apart_and_wastes_no_row(seed: int) -> None:
     assert max(found) + 1 == deepest  # as many rows as lie above each other anywhere
     assert max(packed(extents, 2)) <= 1
     assert packed([], 3) == []
+
+
+def labels_of(chart: alt.LayerChart) -> dict[str, float]:
+    """Where the names beside a plane stand, in points from its top; a name is moved by `shift`."""
+    spec = chart.to_dict()
+    axis = next(
+        each["encoding"]["y"] for each in spec["layer"] if "scale" in each.get("encoding", {}).get("y", {})
+    )
+    unit = spec["height"] / axis["scale"]["domain"][1]
+    every = (row for rows in spec["datasets"].values() for row in rows)
+    return {row["label"]: row["at"] * unit + row["shift"] for row in every if "shift" in row}
+
+
+@pytest.mark.parametrize("preset", ["page", "slide-16x9", "paper-page"])
+@pytest.mark.parametrize("chart", [timeline, access_order])
+def test_names_beside_a_plane_stand_apart_and_near_their_ranges(
+    events: Make, chart: Callable[..., alt.LayerChart], preset: str
+) -> None:
+    look = PRESETS[preset]
+    marked = [Annotation(500, 502 + n, f"n{n}") for n in range(6)] + [Annotation(998, 1000, "end")]
+    made = chart(events(("read", 0, 9), ("read", 990, 1000)), ABOUT, annotations=marked, look=look)
+    found = labels_of(made)
+    assert set(found) == {name for _, _, name in marked}
+    places = sorted(found.values())
+    assert all(b - a >= look.label for a, b in itertools.pairwise(places))
+    height = made.to_dict()["height"]
+    assert all(0 <= place <= height for place in places)
+    assert all(abs(found[f"n{n}"] - height / 2) <= 6 * look.label * 1.2 for n in range(6))
+
+
+@pytest.mark.parametrize("chart", [timeline, access_order, heatmap])
+def test_parts_stand_beside_what_goes_downwards(
+    events: Make, words: Words, chart: Callable[..., alt.LayerChart]
+) -> None:
+    made = chart(events(("read", 0, 9)), ABOUT, structure=ZIP)
+    bars = [row for rows in made.to_dict()["datasets"].values() for row in rows if "from" in row]
+    assert len(bars) == 3
+    text = words(render.pdf(made))
+    assert "first entry" in text
+    assert "second entry" in text
+
+
+def test_bars_beside_a_heatmap_stand_at_their_rows(events: Make) -> None:
+    made = heatmap(events(("read", 0, 9), size=4096), About("a", 4096), structure=ZIP)
+    bars = [row for rows in made.to_dict()["datasets"].values() for row in rows if "from" in row]
+    assert [(row["from"], row["to"]) for row in bars] == [(0, 6.25), (6.25, 900 / 64), (900 / 64, 1000 / 64)]
+    curve = heatmap(events(("read", 0, 9), size=4096), About("a", 4096), structure=ZIP, layout="hilbert")
+    assert "'from'" not in str(curve.to_dict())
+
+
+def test_bars_are_drawn_where_the_scale_says(events: Make) -> None:
+    made = timeline(events(("read", 0, 1000)), ABOUT, structure=ZIP)
+    spec, scale = made.to_dict(), 2
+    picture = np.asarray(render.picture(render.specification(made), scale)).astype(int)
+    bars = [row for rows in spec["datasets"].values() for row in rows if "from" in row]
+    for bar in bars:
+        x = (spec["padding"]["left"] + (bar["left"] + bar["right"]) / 2) * scale
+        y = (spec["padding"]["top"] + (bar["from"] + bar["to"]) / 2 / 1000 * spec["height"]) * scale
+        assert picture[int(y), int(x)].tolist() == list(bytes.fromhex(bar["fill"][1:]))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_parts_leave_room_for_the_explanations(events: Make, preset: str) -> None:
+    look = PRESETS[preset]
+    spec = heatmap(
+        events(("read", 0, 9), size=45_565), About("a", 45_565), structure=ZIP, look=look
+    ).to_dict()
+    right = max(
+        row["px"] for rows in spec["datasets"].values() for row in rows if row.get("text") == "not accessed"
+    )
+    assert spec["padding"]["left"] + right + 6 * look.text < look.width
+
+
+def test_offsets_go_downwards_in_every_plane(events: Make) -> None:
+    for chart in (timeline, access_order, heatmap):
+        spec = chart(events(("read", 0, 9), ("read", 500, 509)), ABOUT).to_dict()
+        scales = [
+            each["encoding"]["y"]["scale"]
+            for each in spec["layer"]
+            if "scale" in each.get("encoding", {}).get("y", {})
+        ]
+        assert scales
+        assert all(scale["reverse"] for scale in scales)
+
+
+def test_entropy_has_ticks_and_one_area_without_seams(events: Make, words: Words) -> None:
+    content = random.Random(3).randbytes(30_000)  # noqa: S311 - noise
+    chart = entropy(io.BytesIO(content), events(("read", 0, 9), size=30_000), About("n", 30_000))
+    bars = rows(chart, "entropy")
+    steps = {row["x2"] - row["x"] for row in bars[:-2]}
+    assert len(steps) == 1
+    assert int(steps.pop()).bit_count() == 1
+    assert all(one["x2"] == two["x"] for one, two in itertools.pairwise(bars[:-1]))
+    assert "'interpolate': 'step-after'" in str(chart.to_dict())
+    text = words(render.pdf(chart)).split()
+    assert all(label in text for label in "02468")
+    look = PRESETS["slide-16x9"]
+    picture = np.asarray(
+        render.picture(
+            render.specification(
+                entropy(
+                    io.BytesIO(content), events(("read", 0, 9), size=30_000), About("n", 30_000), look=look
+                )
+            ),
+            1,
+        )
+    )
+    spec = entropy(
+        io.BytesIO(content), events(("read", 0, 9), size=30_000), About("n", 30_000), look=look
+    ).to_dict()
+    left, width = int(spec["padding"]["left"]), int(spec["width"])
+    low = int(spec["padding"]["top"] + spec["height"] * 0.25)  # inside of the bars, between two ticks
+    assert len({tuple(pixel) for pixel in picture[low, left + 3 : left + width - 3]}) == 1
