@@ -17,7 +17,8 @@ import select
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from fmrw.errors import MountError, NotMounted
+from fmrw.capture.mounts.registry import mounts
+from fmrw.errors import AlreadyMounted, MountError, NotMounted
 from fmrw.experiments import shared
 from fmrw.experiments.jobs import STEADY, Job, Limits
 from fmrw.experiments.lane import Lane, Setup
@@ -58,7 +59,7 @@ class Runs:
     Raises
     ------
     MountError
-        With the reason and its cure; nothing is mounted then and no process left.
+        With the reason and its cure; nothing is mounted then and no process left. Also where the directory is monitored.
     """
 
     def __init__(
@@ -223,7 +224,14 @@ class _Arrivals:
 
 
 def _require(directory: Path) -> None:
+    shown = visible(str(directory))
     if not directory.is_dir():
-        raise MountError(f"{visible(str(directory))} is no directory; name the one that holds the files.")
+        raise MountError(f"{shown} is no directory; name the one that holds the files.")
     if directory == Path("/"):
         raise MountError("experiments cannot lie over /; move the file into a folder of its own.")
+    for point in mounts():
+        if point.root == directory or point.root in directory.parents:
+            monitored = visible(str(point.root))
+            raise AlreadyMounted(
+                f"{shown} is monitored, and would record every run; `fmrw unmount {monitored}` first, or take a copy of the file."
+            )

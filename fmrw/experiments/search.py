@@ -2,7 +2,7 @@
 
 1. The ranges that were read are cut at the borders of accesses and halved, breadth first; each piece is altered by a keyed pattern. Where
    most of the first pieces matter, what is left is tried byte by byte.
-2. Each byte that matters is given five values more.
+2. Each byte that matters is given five values more, and three near its own if it makes for other accesses in no proportion yet.
 3. All quiet bytes are altered at once, by two patterns. What changes something then, and nothing alone, is redundant; it is found by halving.
 4. All quiet bytes are set to each of 256 values; what then changes something is conditional, and taken out as soon as it is found.
 5. With `exact`, each quiet byte is altered alone.
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from fmrw.experiments import patches
 from fmrw.experiments.bench import OutOfBudget, Unsteady
 from fmrw.experiments.patches import pattern
+from fmrw.experiments.steering import move_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -31,7 +32,8 @@ _FIRST, _SECOND, _THIRD = 1, 2, 3  # keys
 _SAMPLE, _DENSE = 64, 0.6
 _MOST_LEAVES = 16_384
 _CLOSE = (1, -1, 0x80, 2, -2, 3, -3, 4)
-_ENOUGH = 5
+_CLOSER = (2, 3, -2, -3, 4)
+_ENOUGH, _MORE = 5, 3
 _MOST_GROUPS = 8
 
 Span = tuple[int, int]
@@ -235,17 +237,33 @@ class Search:
     # 2. Values
 
     def _try_values(self, bytes_: Sequence[int]) -> None:
-        wanted = [(byte, value) for byte in bytes_ for value in self._more_values(byte)]
+        self._try([(byte, value) for byte in bytes_ for value in self._more_values(byte)])
+        unclear = [byte for byte in bytes_ if self._may_steer(byte)]
+        self._try([(byte, value) for byte in unclear for value in self._close_values(byte)])
+        quiet = [byte for byte in bytes_ if not any(self.findings.values[byte].values())]
+        for byte in quiet:  # one that seemed to matter, since its neighbour alone did not
+            del self.findings.values[byte]
+        self.findings.quiet = merged([*self.findings.quiet, *((byte, byte + 1) for byte in quiet)])
+
+    def _may_steer(self, byte: int) -> bool:
+        """Tell whether a byte makes for other accesses, and it is not known in which proportion."""
+        tried = self.findings.values[byte]
+        return any(effect.kind == "course" for effect in tried.values()) and not move_of(
+            self._read(byte, byte + 1)[0], tried
+        )
+
+    def _close_values(self, byte: int) -> list[int]:
+        """Choose three more values near the present one: large ones lead a program out of its file."""
+        present, known = self._read(byte, byte + 1)[0], self.findings.values[byte]
+        return [value for value in ((present + step) % 256 for step in _CLOSER) if value not in known][:_MORE]
+
+    def _try(self, wanted: Sequence[tuple[int, int]]) -> None:
         for at in range(0, len(wanted), 256):
             part = wanted[at : at + 256]
             effects = self._bench.effects([(patches.fill(byte, byte + 1, value),) for byte, value in part])
             for (byte, value), effect in zip(part, effects, strict=True):
                 self.findings.values.setdefault(byte, {})[value] = effect
                 self.findings.blocks.pop((byte, byte + 1), None)
-        quiet = [byte for byte in bytes_ if not any(self.findings.values[byte].values())]
-        for byte in quiet:  # one that seemed to matter, since its neighbour alone did not
-            del self.findings.values[byte]
-        self.findings.quiet = merged([*self.findings.quiet, *((byte, byte + 1) for byte in quiet)])
 
     def _more_values(self, byte: int) -> list[int]:
         """Choose five values: the neighbours, the ends of the range, the other sign."""

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from fmrw.errors import MountError
+import fmrw
+from fmrw.errors import AlreadyMounted, MountError
 from fmrw.experiments import patches
 from fmrw.experiments.jobs import Job, Limits
 from fmrw.experiments.runs import Runs
@@ -320,6 +321,11 @@ def test_what_is_no_directory_is_refused(file: Path) -> None:
         Runs(file)
     with pytest.raises(MountError, match="folder of its own"):
         Runs("/")
+
+
+def test_what_is_monitored_is_refused(file: Path) -> None:
+    with fmrw.mount(file.parent), pytest.raises(AlreadyMounted, match="fmrw unmount"):
+        Runs(file.parent)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
