@@ -165,6 +165,77 @@ APART int writing(int at)
     return at;
 }
 
+static volatile int done;
+static sigjmp_buf retreat;
+static void bus(int number) { siglongjmp(retreat, number); }
+
+static void *maps(void *none)
+{
+    while (!done)
+        munmap(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 4096);
+    return none;
+}
+
+static void *touches(void *at)
+{
+    int fd = open(file, O_RDONLY);
+    for (int i = 0; i < 8; i++) {
+        char *part = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, (long)at + i * 4096);
+        if (!sigsetjmp(retreat, 1))
+            kept += *(volatile char *)part; /* the page cannot be read: it is asked for again, with the lock held */
+        munmap(part, 4096);
+    }
+    done = 1;
+    return at;
+}
+
+APART void faults_beside(void)
+{
+    pthread_t one, other;
+    signal(SIGBUS, bus);
+    pthread_create(&one, NULL, touches, (void *)(1L << 17));
+    pthread_create(&other, NULL, maps, NULL);
+    while (!done)
+        take(1);
+    pthread_join(one, NULL);
+    pthread_join(other, NULL);
+}
+
+static void *outlives(void *at)
+{
+    usleep(1000); /* the first thread ends */
+    for (int i = 0; i < 20; i++)
+        kept += deeper((int)(long)at);
+    exit(0);
+}
+
+APART void plugins(const char *one, const char *other)
+{
+    for (int i = 0; i < 6; i++) {
+        void *plugin = dlopen(i & 1 ? other : one, RTLD_NOW);
+        int (*read_by)(const char *) = plugin ? (int (*)(const char *))dlsym(plugin, "read_by") : NULL;
+        if (!read_by)
+            exit(5);
+        kept += read_by(file) + read_by(file);
+        dlclose(plugin);
+    }
+}
+
+APART void garbage(void)
+{
+    static unsigned long words[1 << 15];
+    int fd = open(file, O_RDONLY);
+    for (int i = 0; i < 1 << 15; i++)
+        words[i] = i % 3 ? (unsigned long)rand() << 17 : (unsigned long)&take + (unsigned long)(rand() & 255);
+    for (int i = 0; i < 20; i++) {
+        unsigned long got, *top = words + 16 + rand() % 1000;
+        asm volatile("mov %%rsp, %%r12\n mov %[top], %%rsp\n syscall\n mov %%r12, %%rsp"
+                     : "=a"(got)
+                     : "0"(17L), "D"(fd), "S"(shared), "d"(64L), [top] "r"(top), "r"((unsigned long)0)
+                     : "rcx", "r11", "r12", "r10", "memory");
+    }
+}
+
 static int compare(const void *one, const void *other) { return take(1) * 0 + *(const int *)one - *(const int *)other; }
 
 int main(int count, char **words)
@@ -197,7 +268,22 @@ int main(int count, char **words)
         deeper(2);
     } else if (!strcmp(kind, "deep"))
         deeper(200);
-    else
+    else if (!strcmp(kind, "faults beside"))
+        faults_beside();
+    else if (!strcmp(kind, "first thread ends")) {
+        pthread_t last;
+        deeper(1);
+        pthread_create(&last, NULL, outlives, (void *)3);
+        pthread_exit(NULL);
+    } else if (!strcmp(kind, "plugins"))
+        plugins(words[3], words[4]);
+    else if (!strcmp(kind, "garbage"))
+        garbage();
+    else if (!strcmp(kind, "exec")) {
+        deeper(2);
+        execl(words[3], words[3], "plain", file, (char *)NULL);
+        return 6;
+    } else
         return 2;
     return 0;
 }

@@ -1,9 +1,9 @@
 """A FUSE file system that fails on demand: the directory below ours, for tests.
 
-    python faulty.py SOURCE MOUNTPOINT
+    python faulty.py SOURCE MOUNTPOINT [threads]
 
 mirrors SOURCE until a file `SOURCE/.fault` says how to fail: `EIO` for every read and write at or beyond 64 KiB, `EROFS` or
-`ENOSPC` for every change, `EDQUOT` on close.
+`ENOSPC` for every change, `EDQUOT` on close. `SLOW` is `EIO` for reads there, after a moment; other reads go on meanwhile.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import time
 from pathlib import Path
 
 from fuse import FUSE, FuseOSError, Operations
 
 _BAD = 64 * 1024
+_MOMENT_S = 0.05
 
 
 class Faulty(Operations):  # type: ignore[misc]  # fusepy ships no types
@@ -55,6 +57,9 @@ class Faulty(Operations):  # type: ignore[misc]  # fusepy ships no types
     def read(self, _path: str, size: int, offset: int, fh: int) -> bytes:
         if offset + size > _BAD:
             self._fails("EIO")
+            if self._order.exists() and self._order.read_text() == "SLOW":
+                time.sleep(_MOMENT_S)
+                raise FuseOSError(errno.EIO)
         return os.pread(fh, size, offset)
 
     def write(self, _path: str, data: bytes, offset: int, fh: int) -> int:
@@ -90,4 +95,11 @@ class Faulty(Operations):  # type: ignore[misc]  # fusepy ships no types
 
 
 if __name__ == "__main__":
-    FUSE(Faulty(sys.argv[1]), sys.argv[2], foreground=True, nothreads=True, fsname="faulty", direct_io=True)
+    FUSE(
+        Faulty(sys.argv[1]),
+        sys.argv[2],
+        foreground=True,
+        nothreads="threads" not in sys.argv[3:],
+        fsname="faulty",
+        direct_io=True,
+    )

@@ -1,0 +1,210 @@
+"""What could make the reading of stacks hang, lie or fail a program: none of it does."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from straced import compared
+
+import fmrw
+from fmrw.capture.sites import elf, numbers
+from fmrw.capture.sites.numbers import Notes, Sites
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from fmrw.capture.sites.modules import Module
+
+HERE = Path(__file__).parent
+FAULTY = HERE.parent / "faults" / "faulty.py"
+_LIMIT_S = 120
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Compile a program with options; give its path."""
+    folder = tmp_path_factory.mktemp("made")
+
+    def make(name: str, *options: str, source: str = "stackful.c") -> Path:
+        if not (folder / name).exists():
+            subprocess.run(
+                ["cc", "-O2", *options, "-o", folder / name, HERE / source, "-pthread"], check=True
+            )
+        return folder / name
+
+    return make
+
+
+def finished(mount: fmrw.Mount, command: Sequence[object]) -> int:
+    """Run a program to its end; break the mount, so that nothing hangs on, if it does not come."""
+    program = subprocess.Popen([str(word) for word in command])
+    try:
+        return program.wait(_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        mount.unmount(abort=True)
+        program.kill()
+        program.wait()
+        raise
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[Path]:
+    """A directory on a file system that fails reads beyond 64 KiB, after a moment."""
+    source, point = tmp_path / "source", tmp_path / "slow"
+    source.mkdir()
+    point.mkdir()
+    (source / "file").write_bytes(bytes(1 << 20))
+    (source / ".fault").write_text("SLOW")
+    server = subprocess.Popen([sys.executable, FAULTY, source, point, "threads"], stderr=subprocess.PIPE)
+    try:
+        while not os.path.ismount(point):
+            assert server.poll() is None
+            os.sched_yield()
+        yield point
+    finally:
+        subprocess.run(["fusermount3", "-uz", point], check=False)
+        server.communicate()
+
+
+@pytest.mark.mount
+def test_a_fault_that_is_tried_again_with_the_lock_of_the_memory_held(
+    slow: Path, made: Callable[..., Path]
+) -> None:
+    """The second try holds the lock until we answer, another thread waits for it, and the memory of a third is to be read."""
+    with fmrw.mount(slow, sites=True) as mount:
+        assert finished(mount, [made("stackful"), "faults beside", slow / "file"]) == 0
+    events = mount.trace.events
+    assert events.filter(fidelity="page").height >= 8
+    assert events.filter(fidelity="byte", op="read").height
+    assert mount.trace.facts["faults"] == 0
+
+
+@pytest.mark.mount
+def test_program_and_libraries_lie_in_the_monitored_directory(
+    made: Callable[..., Path], directory: Path, tmp_path: Path
+) -> None:
+    program = shutil.copy(made("stackful"), directory / "program")
+    one = shutil.copy(made("plugin.so", "-shared", "-fPIC", source="plugin.c"), directory / "one.so")
+    command = [str(each) for each in (program, "plugins", directory / "polyglot.pdf", one, one)]
+    theirs, ours, trace = compared(directory, command, tmp_path / "log")
+    reads = [each for each in ours if any(module == str(one) for module, _offset in each.stack)]
+    assert len(reads) == 12
+    assert [each for each in theirs if any(module == str(one) for module, _offset in each.stack)] == reads
+    assert str(program) in set(trace.sites["module"])
+    assert [
+        each for each in ours if each.stack
+    ] == theirs  # the kernel reads the program, too, and nobody's code does
+
+
+@pytest.mark.mount
+def test_a_library_that_takes_the_place_of_another(
+    made: Callable[..., Path], directory: Path, tmp_path: Path
+) -> None:
+    """Two copies of one library are loaded and unloaded in turn: all addresses and words are the same."""
+    one = made("plugin.so", "-shared", "-fPIC", source="plugin.c")
+    other = Path(shutil.copy(one, one.with_name("other.so")))
+    command = [str(each) for each in (made("stackful"), "plugins", directory / "polyglot.pdf", one, other)]
+    theirs, ours, _trace = compared(directory, command, tmp_path / "log")
+    assert len(ours) == 12
+    assert ours == theirs
+    used = [next(module for module, _offset in each.stack if module.endswith(".so")) for each in ours]
+    assert [Path(each).name for each in used] == ["plugin.so"] * 2 + ["other.so"] * 2 + [
+        "plugin.so", "plugin.so", "other.so", "other.so", "plugin.so", "plugin.so", "other.so", "other.so",
+    ]  # fmt: skip
+
+
+@pytest.mark.mount
+def test_exec_from_one_program_at_fixed_addresses_to_another(
+    made: Callable[..., Path], directory: Path, tmp_path: Path
+) -> None:
+    one, other = made("fixed", "-no-pie"), made("smaller", "-no-pie", "-Os")
+    command = [str(each) for each in (one, "exec", directory / "polyglot.pdf", other)]
+    theirs, ours, trace = compared(directory, command, tmp_path / "log")
+    assert ours == theirs
+    assert {str(one), str(other)} <= set(trace.sites["module"])
+
+
+@pytest.mark.mount
+def test_threads_that_go_on_when_the_first_one_has_ended(
+    made: Callable[..., Path], directory: Path, tmp_path: Path
+) -> None:
+    command = [str(made("stackful")), "first thread ends", str(directory / "polyglot.pdf")]
+    theirs, ours, _trace = compared(directory, command, tmp_path / "log")
+    assert len(ours) == 21
+    assert ours == theirs
+
+
+@pytest.mark.mount
+def test_a_program_that_may_not_be_traced_by_its_like(
+    made: Callable[..., Path], directory: Path, tmp_path: Path
+) -> None:
+    """Root may look at it all the same."""
+    command = [str(made("stackful")), "hidden", str(directory / "polyglot.pdf")]
+    theirs, ours, _trace = compared(directory, command, tmp_path / "log")
+    assert ours == theirs
+
+
+@pytest.mark.mount
+def test_a_stack_of_garbage(made: Callable[..., Path], directory: Path) -> None:
+    with fmrw.mount(directory, sites=True) as mount:
+        assert finished(mount, [made("stackful"), "garbage", directory / "polyglot.pdf"]) == 0
+    reads = mount.trace.events.filter(op="read")
+    assert reads.height == 20
+    assert reads["site"].null_count() == 0
+    assert mount.trace.facts["faults"] == 0
+    frames = mount.trace.sites
+    assert frames["depth"].max() < 64
+    beyond = frames.filter(frames["depth"] > 0)
+    assert set(beyond["quality"]) <= {"cfi", "scan"}
+
+
+@pytest.mark.mount
+def test_programs_whose_tables_lie(made: Callable[..., Path], directory: Path, tmp_path: Path) -> None:
+    """Bytes of the unwind tables are changed at random; the programs run as before, since nothing of theirs needs the tables."""
+    noise = random.Random(7)  # noqa: S311 - the same every time
+    whole = made("stackful").read_bytes()
+    fd = os.open(made("stackful"), os.O_RDONLY)
+    begin = elf.read(fd).unwinding[0]
+    os.close(fd)
+    programs = []
+    for number in range(12):
+        data = bytearray(whole)
+        for _flip in range(60 * (number + 1)):
+            data[noise.randrange(begin, begin + 0x800)] = noise.randrange(256)
+        programs.append(tmp_path / f"lying{number}")
+        programs[-1].write_bytes(data)
+        programs[-1].chmod(0o755)
+    with fmrw.mount(directory, sites=True) as mount:
+        for program in programs:
+            assert finished(mount, [program, "rooms", directory / "polyglot.pdf"]) == 0
+    reads = mount.trace.events.filter(op="read")
+    assert reads.height == 3 * len(programs)
+    assert reads["site"].null_count() == 0
+    assert mount.trace.facts["faults"] == 0
+
+
+def test_who_may_not_be_looked_at_is_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_tid: int, _entry: str) -> int:
+        raise PermissionError
+
+    monkeypatch.setattr(numbers, "open_entry", refused)
+    said: list[tuple[int, str]] = []
+    modules: list[Module] = []
+    sites = Sites(Notes(modules.append, lambda *_: None, lambda pid, why: said.append((pid, why))), 10)
+    assert [sites.of(os.getpid()) for _ in range(3)] == [0, 0, 0]
+    assert said == [(os.getpid(), "denied")]
+    assert modules == []
+    sites.close()
+
+
+def test_who_is_not_there_has_no_site() -> None:
+    sites = Sites(Notes(lambda _module: None, lambda *_: None, lambda *_: None), 10)
+    assert sites.of(2**22 + 5) == 0
+    sites.close()
