@@ -67,6 +67,8 @@ class Elf:
         Names of the libraries it is linked to.
     soname : str
         Its own name as a library.
+    base : int
+        The address that the file's beginning has when it is linked: 0 in nearly all but programs at fixed addresses.
     """
 
     fixed: bool
@@ -75,13 +77,8 @@ class Elf:
     build_id: str
     needed: frozenset[str]
     soname: str
-    frames: tuple[int, int, int] = (0, 0, 0)
-
-    @property
-    def base(self) -> int:
-        """The address that the file's beginning has when it is linked: 0 in nearly all but programs at fixed addresses."""
-        first = min(self.segments, key=lambda segment: segment.address, default=None)
-        return 0 if first is None else first.address - first.offset & ~0xFFF
+    frames: tuple[int, int, int]
+    base: int
 
     def address_of(self, offset: int) -> int | None:
         """Give the address that a place in the file has when it is linked."""
@@ -130,10 +127,12 @@ def _read(fd: int) -> Elf:
     parts = {type_: (offset, address, size) for type_, _flags, offset, address, _p, size, *_ in headers}
     notes = ((offset, size) for type_, _flags, offset, _address, _p, size, *_ in headers if type_ == _NOTES)
     build_id = next((found for place in notes if (found := _build_id(fd, *place))), "")
-    elf = Elf(kind == 2, segments, parts.get(_UNWINDING, (0, 0, 0)), build_id, frozenset(), "")  # noqa: PLR2004 - ET_EXEC
+    elf = Elf(kind == 2, segments, parts.get(_UNWINDING, (0, 0, 0)), build_id, frozenset(), "", (0, 0, 0), 0)  # noqa: PLR2004 - ET_EXEC
     needed, soname = _linked(fd, elf, parts.get(_DYNAMIC, (0, 0, 0)))
     table = (0, 0, 0) if elf.unwinding[2] else _section(fd, b".eh_frame", head)
-    return Elf(elf.fixed, segments, elf.unwinding, build_id, needed, soname, table)
+    first = min(segments, key=lambda segment: segment.address, default=None)
+    base = 0 if first is None else first.address - first.offset & ~0xFFF
+    return Elf(elf.fixed, segments, elf.unwinding, build_id, needed, soname, table, base)
 
 
 def _section(fd: int, name: bytes, head: bytes) -> tuple[int, int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from fmrw.capture.sites.rules import Rule, Step
     from fmrw.capture.sites.space import Code
 
 CFI, SCAN, FAULT = "cfi", "scan", "fault"
@@ -29,3 +30,11 @@ class Frame(NamedTuple):
     place: int
     quality: str
     exact: bool
+
+
+class Met(NamedTuple):
+    """A place in the code that was met before: its frame, and how to go on from it."""
+
+    frame: Frame
+    rule: Rule | None
+    step: Step | None

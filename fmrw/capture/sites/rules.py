@@ -41,6 +41,31 @@ class Rule(NamedTuple):
     signal: bool
     begin: int
 
+    def step(self) -> Step | None:
+        """Give it in short, if it is of the usual kind: an address by the stack or frame pointer, all registers stored on the stack."""
+        places = {register: offset for register, (kind, offset) in self.saved.items() if kind == OFFSET}
+        if (
+            self.signal
+            or self.register not in (RSP, RBP)
+            or RETURN not in places
+            or len(places) != len(self.saved)
+        ):
+            return None
+        numbers = {register: int(place) for register, place in places.items() if register != RSP}
+        if len(numbers) != len(places):
+            return None
+        back = numbers.pop(RETURN)
+        return Step(self.register, self.offset, back, tuple(numbers.items()))
+
+
+class Step(NamedTuple):
+    """A rule of the usual kind: the frame's address is a register plus an offset, and where from there the caller's registers are stored."""
+
+    register: int
+    offset: int
+    back: int
+    saved: tuple[tuple[int, int], ...]
+
 
 class Description(NamedTuple):
     """A frame description (FDE) with what it takes from its common part (CIE)."""

@@ -24,6 +24,7 @@ from fmrw.capture.sites.modules import Place
 from fmrw.capture.system.proc import open_entry, program_of
 
 if TYPE_CHECKING:
+    from fmrw.capture.sites.frames import Met
     from fmrw.capture.sites.modules import Module, Modules
 
 _LINE = re.compile(
@@ -77,6 +78,8 @@ class Space:
         One for each.
     memory : int
         Descriptor of its memory.
+    places : dict
+        Places in the code that stacks have led to, as long as what is mapped stays the same (`fmrw.capture.sites.unwind`).
 
     Raises
     ------
@@ -123,6 +126,7 @@ class Space:
         self._mappings = mappings
         self._begins = [mapping.begin for mapping in self._mappings]
         self._code: dict[int, Code | None] = {}
+        self.places: dict[int, Met] = {}
         self._permanent: frozenset[int] | None = None
         return True
 

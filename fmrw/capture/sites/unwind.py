@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fmrw.capture.sites import scan
 from fmrw.capture.sites.elf import Damaged
 from fmrw.capture.sites.expressions import WORD, evaluate
-from fmrw.capture.sites.frames import CFI, SCAN, Frame
+from fmrw.capture.sites.frames import CFI, SCAN, Frame, Met
 from fmrw.capture.sites.rules import (
     EXPRESSION,
     OFFSET,
@@ -23,6 +23,7 @@ from fmrw.capture.sites.rules import (
     UNDEFINED,
     VALUE_OFFSET,
     Rule,
+    Step,
 )
 from fmrw.capture.sites.stack import Stack, Unreadable
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from fmrw.capture.sites.space import Space
 
 MOST_FRAMES = 64
+_MOST_PLACES = 1 << 14
 
 
 class Registers:
@@ -55,6 +57,24 @@ class Registers:
                 raise Unreadable("a register that is not known")
             value = self.stack.word(address)
         return value
+
+    def step(self, step: Step) -> bool:
+        """Become the caller's, by a rule of the usual kind; False, and nothing is changed, where that cannot be done."""
+        register, offset, back, saved = step
+        values, stored = self.values, self.stored
+        top = values[RSP]
+        try:
+            cfa = (top if register == RSP else self.value(register)) + offset
+            if cfa <= top:  # a stack grows in one direction
+                return False
+            pc = self.stack.word(cfa + back)
+        except Unreadable:
+            return False
+        for number, place in saved:
+            stored[number] = cfa + place
+            values.pop(number, None)
+        values[RSP], values[RETURN] = cfa, pc
+        return True
 
 
 class Walk(NamedTuple):
@@ -83,26 +103,36 @@ def unwind(space: Space, top: int, pc: int, skipped: tuple[int, int] = (0, 0)) -
     registers = Registers(stack, {RSP: top, RETURN: pc}, {})
     quality, exact = CFI, True
     while len(frames) < MOST_FRAMES:
-        frame = _frame(space, pc, quality, exact=exact)
-        frames.append(frame)
-        try:
-            rule = rule_of(frame)
-            found = _caller(registers, rule) if rule is not None else None
-        except (Unreadable, Damaged):
-            found = None
-        ended = rule is not None and _ends(rule)
-        if found is None and not ended:
-            found, quality = _guessed(registers, frame, rule), SCAN
+        frame, rule, step = space.places.get(pc << 1 | exact) or _met(space, pc, exact=exact)
+        frames.append(frame if quality == CFI else frame._replace(quality=quality))
+        if step is not None and registers.step(step):
+            quality, exact = CFI, False
         else:
-            quality = CFI
-        if found is None:
-            return Walk(frames, stack, ended)
-        exact = rule is not None and rule.signal
-        registers = found
+            try:
+                found = _caller(registers, rule) if rule is not None else None
+            except (Unreadable, Damaged):
+                found = None
+            ended, quality = rule is not None and _ends(rule), CFI
+            if found is None and not ended:
+                found, quality = _guessed(registers, frame, rule), SCAN
+            if found is None:
+                return Walk(frames, stack, ended)
+            exact = rule is not None and rule.signal
+            registers = found
         pc = registers.values[RETURN]
         if not pc:
             return Walk(frames, stack, whole=True)
     return Walk(frames, stack, whole=True)
+
+
+def _met(space: Space, pc: int, *, exact: bool) -> Met:
+    """Look up what lies at a place in the code, and keep it."""
+    frame = _frame(space, pc, CFI, exact=exact)
+    rule = rule_of(frame)
+    if len(space.places) >= _MOST_PLACES:
+        space.places.clear()
+    found = space.places[pc << 1 | exact] = Met(frame, rule, None if rule is None else rule.step())
+    return found
 
 
 def _frame(space: Space, pc: int, quality: str, *, exact: bool) -> Frame:
