@@ -18,13 +18,12 @@ import itertools
 import os
 import re
 from struct import Struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fmrw.capture.sites.modules import Place
 from fmrw.capture.system.proc import open_entry, program_of
 
 if TYPE_CHECKING:
-    from fmrw.capture.sites.frames import Met
     from fmrw.capture.sites.modules import Module, Modules
 
 _LINE = re.compile(
@@ -126,7 +125,7 @@ class Space:
         self._mappings = mappings
         self._begins = [mapping.begin for mapping in self._mappings]
         self._code: dict[int, Code | None] = {}
-        self.places: dict[int, Met] = {}
+        self.places: dict[int, Any] = {}  # of `fmrw.capture.sites.frames.Met`, which knows this class
         self._permanent: frozenset[int] | None = None
         return True
 
