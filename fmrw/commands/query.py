@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -9,10 +10,12 @@ import click
 
 from fmrw.commands.grammar import DIRECTORY, example, grammar, json_option
 from fmrw.commands.outcome import Outcome, line, located, recording
+from fmrw.errors import UnknownPath
 from fmrw.text import visible
 
 if TYPE_CHECKING:
     from fmrw.figures.theme import Look
+    from fmrw.offsets import Annotation
     from fmrw.session.trace import Trace
 
 
@@ -90,7 +93,7 @@ def _look(preset: str, options: dict[str, Any]) -> Look:
     "--annotate",
     multiple=True,
     metavar="RANGE=NAME",
-    help="Mark a range, such as 0x1c0-0x2000=cavity; may be repeated.",
+    help="Mark a range, such as 0x1c0-0x2000=cavity, or a part of the format by its name, such as 'ZIP end record'; may be repeated.",
 )
 @click.option("--borders", is_flag=True, help="Also mark in a strip where calls begin and end.")
 @click.option(
@@ -112,17 +115,15 @@ def report(session: str, paths: tuple[str, ...], output: Path, **options: Any) -
 
     SESSION is whatever `fmrw.load` takes: a session folder, a directory that is monitored now, a CSV, a strace log.
     """
-    from fmrw.offsets import parse_annotation  # noqa: PLC0415
     from fmrw.session import reports  # noqa: PLC0415 - heavy
 
     trace = recording(session)
     notes: list[str] = []
     chosen = [trace.resolve(path) for path in paths] or None
-    size = trace.size(chosen[0]) if chosen is not None and len(chosen) == 1 else None
     style = reports.Style(
         options["charts"],
         _look(options["preset"], options),
-        [parse_annotation(text, size) for text in options["annotate"]],
+        _marked(trace, chosen, options["annotate"]),
         options["scale"],
         options["borders"],
         False if options["structure"] is None else options["structure"] or True,
@@ -134,6 +135,19 @@ def report(session: str, paths: tuple[str, ...], output: Path, **options: Any) -
         value=written,
         notes=notes,
     )
+
+
+def _marked(trace: Trace, chosen: list[str] | None, texts: tuple[str, ...]) -> list[Annotation]:
+    """Read what is to be marked: of one file also shares of it, and names of its parts."""
+    from fmrw.offsets import parse_annotation  # noqa: PLC0415 - few reports mark something
+
+    if not texts:
+        return []
+    with contextlib.suppress(UnknownPath):  # of several files, ranges alone mean something
+        one = trace.only_file() if chosen is None else chosen[0] if len(chosen) == 1 else None
+        if one is not None:
+            return trace.named(one, *texts)
+    return [parse_annotation(text) for text in texts]
 
 
 # view, coverage, gaps

@@ -1,7 +1,7 @@
 """Playback: an animation of the accesses in their order; each lights up and fades, and what was touched stays tinted.
 
 `playback` makes the chart, whose parameter `frame` says how far; `playback_html` puts a slider and a play button to it, in one
-file that needs no network; `playback_gif` draws every frame. Time is the order of accesses, not the clock: programs wait much
+file that needs no network; `playback_gif` draws every frame. Above the grid stands which program is at it. Time is the order of accesses, not the clock: programs wait much
 longer than they read.
 
 Limits. At most 6,000 trail marks and one mark per cell: of long recordings, frames or the grid are halved until that holds. A GIF
@@ -22,7 +22,10 @@ from PIL import Image
 from fmrw.errors import FigureError
 from fmrw.figures import cells, grid, marks, page, render
 from fmrw.figures.captions import Box, Captions
+from fmrw.figures.measure import shorten
+from fmrw.figures.programs import program_colours
 from fmrw.figures.theme import SCREEN, Look
+from fmrw.trace.exactness import NOTHING
 from fmrw.trace.schema import transfers
 
 if TYPE_CHECKING:
@@ -120,13 +123,14 @@ def _palette(drawn: Sequence[Image.Image]) -> Image.Image:
 
 @dataclass(frozen=True)
 class _Film:
-    """The grid, marks `frame, op, x, x2, y` of accesses, first touches `frame, x, y`, and how many accesses there are."""
+    """The grid, marks `frame, op, x, x2, y` of accesses, first touches `frame, x, y`, how many accesses there are, and whose in each frame."""
 
     square: Square
     frames: int
     trail: pl.DataFrame
     first: pl.DataFrame
     accesses: int
+    who: Sequence[Sequence[str]] = ()
 
 
 def _film(moved: pl.DataFrame, square: Square, frames: int) -> _Film:
@@ -140,7 +144,17 @@ def _film(moved: pl.DataFrame, square: Square, frames: int) -> _Film:
             return _film(moved, square, frames // 2)
         return _film(moved, square.halved(), frames)
     first = placed.group_by("row", "column").agg(pl.col("frame").min()).sort("row", "column")
-    return _Film(square, frames, trail, first, moved.height)
+    return _Film(square, frames, trail, first, moved.height, _who(moved, frames))
+
+
+def _who(moved: pl.DataFrame, frames: int) -> list[list[str]]:
+    """Name the programs of each frame, in the order of their first access in it."""
+    number = pl.int_range(pl.len(), dtype=pl.Int64) * frames // max(moved.height, 1)
+    named = moved.select("process", frame=number).drop_nulls().unique(maintain_order=True)
+    found: list[list[str]] = [[] for _ in range(frames)]
+    for program, frame in named.iter_rows():
+        found[frame].append(program)
+    return found
 
 
 def _touched(moved: pl.DataFrame, square: Square, frames: int) -> pl.DataFrame:
@@ -196,7 +210,7 @@ def _draw(film: _Film, about: About, look: Look) -> alt.LayerChart:
         _trail(film, look),
         cells.lines(film.square, box, look),
         *cells.hatching(film.square, look),
-        _progress(film, look),
+        _progress(film, about, box, look),
     ]
     chart = page.assemble(layers, captions, box, about, "playback of accesses")
     chart.params = [alt.VariableParameter(name="frame", value=film.frames - 1)]
@@ -221,23 +235,30 @@ def _trail(film: _Film, look: Look) -> alt.Chart:
     return chart
 
 
-def _progress(film: _Film, look: Look) -> alt.Chart:
-    """Say above the grid how many accesses have happened."""
-    done = f"ceil((frame + 1) * {film.accesses} / {film.frames})"
-    text = (
-        alt.expr(f"format({done}, ',') + ' of {film.accesses:,} accesses'")
-        if film.accesses
-        else "nothing recorded"
-    )
-    chart: alt.Chart = alt.Chart(marks.inline([{}])).mark_text(
-        text=text,
-        x=0,
-        y=-look.text * 0.7,
-        align="left",
-        fontSize=look.text,
-        fontWeight="bold",
-        fill=look.palette.ink,
-        clip=False,
+def _progress(film: _Film, about: About, box: Box, look: Look) -> alt.Chart:
+    """Say above the grid how many accesses have happened, and who is at it, in the colour of the program."""
+    names = [name for some in film.who for name in some]
+    colours = program_colours({*about.programs, *names}, look.palette)
+    room = look.width - look.margin - box.left
+    rows = []
+    for frame in range(max(film.frames, 1)):
+        who = film.who[frame] if frame < len(film.who) else ()
+        done = -(-(frame + 1) * film.accesses // film.frames) if film.accesses else 0
+        told = f"{done:,} of {film.accesses:,} accesses" if film.accesses else NOTHING
+        text = f"{told} · {', '.join(who)}" if who else told
+        fill = colours[who[0]] if len(who) == 1 else look.palette.ink
+        rows.append(
+            {"frame": frame, "said": shorten(text, room * 0.94, look.text, font=look.font), "fill": fill}
+        )
+    style: dict[str, Any] = {
+        "text": alt.expr("datum.said"),
+        "fill": alt.expr("datum.fill"),
+        "y": -look.text * 0.7,
+    }
+    chart: alt.Chart = (
+        alt.Chart(marks.inline(rows))
+        .mark_text(x=0, align="left", fontSize=look.text, fontWeight="bold", clip=False, **style)
+        .transform_filter("datum.frame == frame")
     )
     return chart
 

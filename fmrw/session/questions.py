@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -14,6 +15,7 @@ import polars as pl
 from fmrw.analysis import ranges, summary
 from fmrw.capture.system.proc import descriptor_path
 from fmrw.errors import BadInput
+from fmrw.offsets import Annotation, parse_annotation
 from fmrw.text import visible
 
 if TYPE_CHECKING:
@@ -147,6 +149,37 @@ def effects_at(trace: Recording, path: str) -> pl.DataFrame:
             f"{visible(path)} was not probed in this recording; `fmrw probe {visible(path)} -o OUT -- COMMAND {{}}` does."
         )
     return found
+
+
+def marked_ranges(trace: Recording, path: str, texts: Sequence[str]) -> list[Annotation]:
+    """Read what a user wants marked: ranges with names, `0x1c0-0x2000=cavity`, or names of the format's parts, `ZIP end record`.
+
+    Raises
+    ------
+    BadRange
+        Neither a range nor the name of a part.
+    BadInput
+        A name, and the content that would tell its place is not at hand.
+    """
+    from fmrw.analysis.structure.lookup import named  # noqa: PLC0415 - as above
+
+    found: list[Annotation] = []
+    parts = None
+    for text in texts:
+        if _RANGE_LIKE.match(text):
+            found.append(parse_annotation(text, trace.size(path)))
+            continue
+        parts = structure_of(trace, path) if parts is None else parts
+        name, equals, label = text.partition("=")
+        places = named(parts, name)
+        said = label.strip() if equals else name.strip() if len(places) == 1 else ""
+        found += [Annotation(start, end, said or own) for start, end, own in places]
+    return found
+
+
+_RANGE_LIKE = re.compile(
+    r"\s*[0-9][^=]*[-+]|\s*[-+]|\s*end\s*[-+]"
+)  # a name with a dash in it begins with a letter
 
 
 def violations(

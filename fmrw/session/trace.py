@@ -411,6 +411,16 @@ class Trace:
         kept = self._marked.get(name)
         return kept if kept is not None else notes.read(folder, name) if folder is not None else ()
 
+    def named(self, path: str | os.PathLike[str], *texts: str) -> list[Annotation]:
+        """Give ranges to mark in a chart: `trace.named("a.zip", "ZIP end record", "0x1c0-0x2000=cavity")`.
+
+        Raises
+        ------
+        BadRange
+            Neither a range nor the name of a part of the file's format; the message lists parts.
+        """
+        return questions.marked_ranges(self, self.resolve(path), texts)
+
     def annotate(self, path: str | os.PathLike[str], annotations: Sequence[Annotation]) -> None:
         """Keep the named ranges of a file instead of those before: `[(0x1c0, 0x800, "cavity")]`.
 

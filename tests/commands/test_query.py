@@ -222,6 +222,32 @@ def test_annotations_know_the_size(session: Path, tmp_path: Path, capsys: pytest
     assert "second half" in (tmp_path / "out" / f"{NAME}-strip.svg").read_text()
 
 
+def test_parts_are_marked_by_their_names(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ("--format", "svg", "--chart", "strip", "-o", str(tmp_path / "out"))
+    told(
+        capsys,
+        "report",
+        str(session),
+        *out,
+        "--annotate",
+        "ZIP end record",
+        "--annotate",
+        "0x2000-0x6000=cavity",
+    )
+    drawn = (tmp_path / "out" / f"{NAME}-strip.svg").read_text()
+    assert ">ZIP end record<" in drawn
+    assert ">cavity<" in drawn
+    told(capsys, "report", str(session), *out, "--annotate", "central directory=its list", "--structure")
+    drawn = (tmp_path / "out" / f"{NAME}-strip.svg").read_text()
+    assert ">its list<" in drawn
+    assert ">entry second.bin<" in drawn
+    assert "there are ZIP, entry first.txt" in refused(
+        capsys, "report", str(session), *out, "--annotate", "trailer"
+    )
+
+
 def test_a_session_of_one_file_needs_no_path(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert data(capsys, "coverage", str(session)) == data(capsys, "coverage", str(session), NAME)
     assert data(capsys, "gaps", str(session)) == data(capsys, "gaps", str(session), NAME)

@@ -16,6 +16,7 @@ from fmrw.figures.heatmap import heatmap
 from fmrw.figures.page import About
 from fmrw.figures.playback import playback, playback_gif, playback_html
 from fmrw.figures.plots import timeline
+from fmrw.figures.programs import program_colours
 from fmrw.figures.theme import LIGHT
 from fmrw.trace.schema import empty
 
@@ -82,6 +83,34 @@ def test_every_frame_of_a_gif_says_how_exact_it_is(
     assert all(("page-granular" in text) == (fidelity == "page") for text in drawn)
 
 
+def test_every_frame_says_who_is_at_it(events: Make, words: Callable[[bytes], str]) -> None:
+    frame = pl.concat(
+        [
+            events(*(("read", k, k + 1) for k in range(4)), process="unzip", pid=7, size=SIZE),
+            events(("read", 9, 10), process="\x1b[2J", pid=8, size=SIZE).with_columns(
+                seq=pl.lit(4, pl.Int64)
+            ),
+            events(("write", 0, 5), process="cp", pid=9, size=SIZE).with_columns(seq=pl.lit(5, pl.Int64)),
+        ]
+    )
+    chart = playback(frame, ABOUT, frames=3)
+    told = {
+        row["frame"]: row for rows in chart.to_dict()["datasets"].values() for row in rows if "said" in row
+    }
+    assert [told[frame]["said"] for frame in range(3)] == [
+        "2 of 6 accesses · unzip",
+        "4 of 6 accesses · unzip",
+        "6 of 6 accesses · \\x1b[2J, cp",
+    ]
+    assert told[0]["fill"] == program_colours(["unzip", "\x1b[2J", "cp"])["unzip"]
+    assert told[2]["fill"] == LIGHT.ink  # two of them
+    assert "6 of 6 accesses · \\x1b[2J, cp" in words(render.pdf(chart))
+    spec = render.specification(chart) | {"params": [{"name": "frame", "value": 0}]}
+    shown = words(render.vl_convert.vegalite_to_pdf(spec))
+    assert "2 of 6 accesses · unzip" in shown
+    assert "4 of 6" not in shown
+
+
 def test_a_gif_has_the_same_bytes_again(steps: pl.DataFrame) -> None:
     assert playback_gif(steps, ABOUT, frames=3) == playback_gif(steps, ABOUT, frames=3)
 
@@ -105,7 +134,7 @@ def test_long_recordings_are_thinned() -> None:
 
 
 def test_nothing_to_play(words: Callable[[bytes], str]) -> None:
-    assert "nothing recorded" in words(render.pdf(playback(empty(), About("a", 0))))
+    assert "nothing was requested yet" in words(render.pdf(playback(empty(), About("a", 0))))
     with pytest.raises(FigureError, match="take at least 2"):
         playback(empty(), ABOUT, frames=1)
 
