@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fmrw.recording.mounts import unmount as unmount
     from fmrw.recording.run import Run as Run
     from fmrw.recording.run import run as run
+    from fmrw.recording.sessions import sessions as sessions
     from fmrw.session.loading import load as load
     from fmrw.session.trace import Trace as Trace
     from fmrw.session.verbs import coverage as coverage
@@ -61,6 +62,7 @@ _HOMES = {
     "reduce": "fmrw.experiments.reduce",
     "report": "fmrw.session.verbs",
     "run": "fmrw.recording.run",
+    "sessions": "fmrw.recording.sessions",
     "sites": "fmrw.session.verbs",
     "status": "fmrw.recording.mounts",
     "survey": "fmrw.experiments.survey.driver",

@@ -34,6 +34,7 @@ NAMES = [
     "reduce",
     "report",
     "run",
+    "sessions",
     "sites",
     "status",
     "survey",

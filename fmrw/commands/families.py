@@ -3,7 +3,7 @@
 Whoever needs the whole grammar imports it from here, since `fmrw.commands.grammar` alone knows no command.
 """
 
-from fmrw.commands import compare, experiments, query, record, sites, survey
+from fmrw.commands import compare, experiments, query, record, sessions, sites, survey
 from fmrw.commands.grammar import grammar
 
-__all__ = ["compare", "experiments", "grammar", "query", "record", "sites", "survey"]
+__all__ = ["compare", "experiments", "grammar", "query", "record", "sessions", "sites", "survey"]

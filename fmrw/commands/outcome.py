@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +15,7 @@ from fmrw.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from rich.console import RenderableType
     from rich.text import Text
@@ -65,8 +65,9 @@ class Door:
         from fmrw.commands.tables import mounted_text  # noqa: PLC0415
         from fmrw.recording import mount, remarks  # noqa: PLC0415 - heavy
         from fmrw.recording import mounts as overview  # noqa: PLC0415 - heavy
+        from fmrw.trace.kept import fresh  # noqa: PLC0415 - as above
 
-        session = resolved(output or default_session(root))
+        session = resolved(output or fresh(root))
         worker = mount.start_background(root, session, **options)
         data = {"root": str(root), "session": str(session), "worker": worker, **options}
         shown = mounted_text(root, session, options)
@@ -112,20 +113,6 @@ def door() -> Door:
     context = click.get_current_context(silent=True)
     found: Door | None = context.find_root().obj if context is not None else None
     return found or Door()
-
-
-def _state_folder() -> Path:
-    home = os.environ.get("XDG_STATE_HOME")
-    return (Path(home) if home else Path.home() / ".local" / "state") / "fmrw"
-
-
-def default_session(root: Path) -> Path:
-    """Give a new folder name for a recording in the background: ~/.local/state/fmrw/NAME-TIME."""
-    import datetime as dt  # noqa: PLC0415
-
-    stem = f"{root.name or 'root'}-{dt.datetime.now().astimezone():%Y%m%dT%H%M%S}"
-    names = (_state_folder() / (stem if not number else f"{stem}-{number}") for number in range(10_000))
-    return next(name for name in names if not name.exists())
 
 
 # Recordings by name

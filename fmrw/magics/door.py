@@ -1,7 +1,8 @@
 """Notebook door: mounts that belong to the kernel, commands whose output goes into the cell.
 
 What a kernel has recorded stays in its memory by directory, so that `%fmrw view DIR` works after `%fmrw unmount DIR` and after a cell of
-`%%fmrw run DIR`; a new mount of the same directory takes its place, `%unload_ext fmrw` forgets it.
+`%%fmrw run DIR`; a new mount of the same directory takes its place, `%unload_ext fmrw` forgets it. It is kept on disk as well
+(`fmrw.recording.kernel`), so that another kernel finds it by name: `%fmrw sessions` lists what there is.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from fmrw.recording import run as running
 from fmrw.recording.mounted import live
 from fmrw.recording.remarks import lacking
 from fmrw.text import visible
+from fmrw.trace import kept
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,9 +58,14 @@ class CellDoor(Door):
         if foreground:
             raise FmrwError("-f waits for ever in a notebook; leave it out, `fmrw unmount` ends the mount.")
         notes = _inside(root)
+        before = live()
         mounted = mounting.mount(root, output=output, **options)
         self.kept[mounted.root] = mounted.trace
-        shown = mounted_text(mounted.root, mounted.session if output is not None else None, options, "%")
+        shown = mounted_text(
+            mounted.root, None if mounted.settings.ephemeral else mounted.session, options, "%"
+        )
+        if mounted in before:
+            notes = ["it was monitored in this way already; that mount goes on, and so does its recording."]
         data = {"root": str(root), "worker": mounted.worker_pid, **options}
         return Outcome([shown], data, value=mounted, notes=notes + lacking(mounted.facts()))
 
@@ -73,9 +80,18 @@ class CellDoor(Door):
         """Unmount, whoever mounted; the trace of a mount of this kernel is its value."""
         own = any(mounted.root == root for mounted in live())
         outcome = super().unmount(root, force=force, abort=abort)
-        if not own or outcome.value is not None:
+        if not own:
             return outcome
-        note = f"what was recorded stays in memory: `fmrw view {visible(shlex.quote(str(root)))}` shows it."
+        typed = visible(shlex.quote(str(root)))
+        note = f"what was recorded stays in memory: `fmrw view {typed}` shows it."
+        if isinstance(outcome.value, Path):
+            name = visible(shlex.quote(outcome.value.name))
+            later = (
+                name
+                if outcome.value.parent == kept.state_folder()
+                else visible(shlex.quote(str(outcome.value)))
+            )
+            note = f"`fmrw view {typed}` shows what was recorded; later, and after a restart of the kernel, `fmrw view {later}`."
         return Outcome(outcome.shown, outcome.data, value=self.kept.get(root), notes=[note])
 
     def only_root(self) -> Path:

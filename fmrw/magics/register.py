@@ -32,7 +32,7 @@ from fmrw.errors import FmrwError
 from fmrw.magics.completion import offers
 from fmrw.magics.door import CellDoor
 from fmrw.magics.words import words
-from fmrw.recording import run
+from fmrw.recording import kernel, run
 from fmrw.recording.mounted import live
 from fmrw.text import visible
 
@@ -202,14 +202,18 @@ def _capture(arguments: list[str], cell: str) -> None:
     if "--json" in arguments:
         raise UsageError("a cell has no --json; `%fmrw coverage DIR PATH --json` asks afterwards.")
     code = _compiled(cell)
+    before = live()
     mounted = invoke(["mount", "--reports", "aside", *arguments], quiet=True)
+    if mounted in before:
+        raise UsageError("it is monitored already; leave %%fmrw capture out, or `%fmrw unmount` it first.")
     try:
         with run.ending(mounted):
             for part in code:
                 exec(part, _Session.shell.user_ns)  # noqa: S102 - the user's own cell
     finally:
         trace = mounted.trace
-        _show(Outcome(trace_tables(trace), notes=_where(trace)), as_json=False)
+        kept = [] if mounted.settings.ephemeral else [f"session kept in {visible(str(mounted.session))}"]
+        _show(Outcome(trace_tables(trace), notes=[*kept, *_where(trace)]), as_json=False)
 
 
 def _compiled(cell: str) -> list[CodeType]:
@@ -275,6 +279,7 @@ def register(shell: InteractiveShell) -> None:
     if _Session.shell is shell:
         return
     _Session.shell, _Session.door, _Session.own = shell, CellDoor(), {}
+    kernel.begin()
     add: Any = shell.register_magic_function  # its decorator hides its type
     add(fmrw_magic, "line", "fmrw")
     add(fmrw_cell, "cell", "fmrw")
@@ -289,6 +294,7 @@ def register(shell: InteractiveShell) -> None:
 
 def unregister(shell: InteractiveShell) -> None:
     """Take the magics back and end the mounts of this kernel, no others."""
+    kernel.end()
     for mounted in live():
         mounted.unmount(force=True)
     magics = shell.magics_manager.magics

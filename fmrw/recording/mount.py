@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,10 +16,12 @@ from fmrw.capture.mounts.preflight import check_machine, claimed
 from fmrw.capture.system.proc import comm_of
 from fmrw.capture.worker.settings import Settings
 from fmrw.errors import MountError
+from fmrw.recording import kernel
 from fmrw.recording.mounted import Mount
 from fmrw.recording.workers import InProcess
 from fmrw.trace import folder
 from fmrw.trace.facts import read_facts
+from fmrw.trace.kept import BOUNDED, use
 from fmrw.trace.version import VERSION
 
 if TYPE_CHECKING:
@@ -68,7 +71,9 @@ def mount(
     worker
         `process` (default), or `thread` in this process: see `InThread` for what can freeze then.
     output
-        Session folder to record into; without it a temporary one, gone after `unmount` (the trace stays in memory).
+        Session folder to record into; without it a temporary one, gone after `unmount` (the trace stays in memory). In a notebook that has
+        loaded the extension it is kept in `~/.local/state/fmrw`, as `fmrw.sessions()` tells, and mounting again in the same way gives the
+        mount that is there.
     command
         What is run, kept in the session.
     ignored
@@ -85,15 +90,19 @@ def mount(
     kept = None if output is None else registry.resolved(output)
     if kept is not None:
         unmounting.require_answer(kept)
+    settings = Settings(
+        root=str(root), session="", capture=capture, grain=grain, reports=reports, read_only=read_only,
+        allow_other=allow_other, sites=sites, ignored=[*ignored], renderer=RENDERER,
+    )  # fmt: skip
+    if command is None and (alike := kernel.mounted_alike(settings, kept)) is not None:
+        return alike
     check_machine()
     folder.sweep()
     with claimed(root):
-        session = Path(tempfile.mkdtemp(prefix=folder.TEMPORARY)) if kept is None else kept
-        settings = Settings(
-            root=str(root), session=str(session), capture=capture, grain=grain, reports=reports, read_only=read_only,
-            allow_other=allow_other, sites=sites, ephemeral=output is None, ignored=[*ignored], renderer=RENDERER,
-        )  # fmt: skip
-        return _mounted(settings, command, thread=worker == "thread")
+        bounded = None if kept is not None else kernel.session_for(root)
+        session = kept or bounded or Path(tempfile.mkdtemp(prefix=folder.TEMPORARY))
+        settings = replace(settings, session=str(session), ephemeral=kept is None and bounded is None)
+        return _mounted(settings, command, thread=worker == "thread", bounded=bounded is not None)
 
 
 def require_sites(*, thread: bool = False) -> None:
@@ -112,19 +121,23 @@ def require_sites(*, thread: bool = False) -> None:
         raise MountError('call sites need a worker process; leave out worker="thread".')
 
 
-def _mounted(settings: Settings, command: Sequence[str | os.PathLike[str]] | None, *, thread: bool) -> Mount:
+def _mounted(
+    settings: Settings, command: Sequence[str | os.PathLike[str]] | None, *, thread: bool, bounded: bool
+) -> Mount:
     session = Path(settings.session)
     try:
-        folder.create(session, _facts(settings, command))
+        folder.create(session, {**_facts(settings, command), BOUNDED: bounded})
     except BaseException:
         if settings.ephemeral:
             shutil.rmtree(session, ignore_errors=True)
         raise
     try:
-        return Mount(settings, thread=thread, facts=read_facts(session))
+        made = Mount(settings, thread=thread, facts=read_facts(session))
     except BaseException:
         shutil.rmtree(session, ignore_errors=True)  # ours, made above, and nothing was recorded
         raise
+    use(session, made)
+    return made
 
 
 def start_background(root: Path, session: Path, **options: Any) -> int:  # noqa: ANN401 - those of `mount`

@@ -17,7 +17,7 @@ from fmrw.formats.strace.log import read_strace
 from fmrw.session.sources import FolderSource, FrameSource, SetSource
 from fmrw.session.trace import Trace
 from fmrw.text import visible
-from fmrw.trace import schema, store
+from fmrw.trace import kept, schema, store
 from fmrw.trace.foreign import opened
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def load(recording: str | os.PathLike[str], *, root: str | os.PathLike[str] | No
     Parameters
     ----------
     recording
-        A session folder, sealed or not; a directory that is monitored now; a pattern such as `runs/*`, or a folder of
+        A session folder, sealed or not, or the name of one that was kept (`fmrw.sessions`); a directory that is monitored now; a pattern such as `runs/*`, or a folder of
         sessions, loaded as one lazily scanned set with the columns `session` and `host` added; a CSV of ours or of
         the ancestor's; an `events.parquet`; a log of `strace -f -y -o log`. `RECORDING:PROCESS` is one process of any of them.
     root
@@ -49,12 +49,16 @@ def load(recording: str | os.PathLike[str], *, root: str | os.PathLike[str] | No
     if live is not None:  # before anything looks at the mount, whose worker may be stopped
         return Trace(FolderSource(live))
     unmounting.require_answer(place)
+    if not path.exists() and (folder := kept.named(name)) is not None:
+        return _folder(folder)
     if not path.exists() and (found := _one_process(name, root)) is not None:
         return found
     if not path.exists() and glob.has_magic(name):
         return _set([Path(found) for found in sorted(glob.glob(name))], name)  # noqa: PTH207 - a user's pattern
     if not path.exists():
-        raise SessionError(f"{visible(name)}: nothing there; give a folder that fmrw recorded into.")
+        raise SessionError(
+            f"{visible(name)}: nothing there; give a folder that fmrw recorded into, or the name of one that it kept: `fmrw sessions` lists them."
+        )
     if path.is_dir():
         return _folder(path)
     return Trace(_file(path, root))
@@ -71,7 +75,7 @@ def _one_process(name: str, root: str | os.PathLike[str] | None) -> Trace | None
     """Open `RECORDING:PROCESS`; None where the name is nothing like that."""
     for place, process in splits(name):
         monitored = registry.session_of(registry.resolved(place)) is not None
-        if monitored or Path(place).exists() or glob.glob(place):  # noqa: PTH207 - a user's pattern
+        if monitored or Path(place).exists() or kept.named(place) or glob.glob(place):  # noqa: PTH207 - a user's pattern
             return load(place, root=root).only(process)
     return None
 
@@ -82,14 +86,21 @@ def _folder(path: Path) -> Trace:
         if (path / store.FACTS).exists()
         else [each for each in sorted(path.iterdir()) if (each / store.FACTS).exists()]
     )
-    return _set(inside, str(path)) if inside else Trace(FolderSource(path))
+    return _set(inside, str(path)) if inside else Trace(_held(path))
 
 
 def _set(folders: Sequence[Path], name: str) -> Trace:
     sessions = [folder for folder in folders if (folder / store.FACTS).exists()]
     if not sessions:
         raise SessionError(f"{visible(name)} names no session; give folders that fmrw recorded into.")
-    return Trace(SetSource({str(folder): FolderSource(folder) for folder in sessions}))
+    return Trace(SetSource({str(folder): _held(folder) for folder in sessions}))
+
+
+def _held(folder: Path) -> FolderSource:
+    """Open a session; one that is kept for us is not removed while it is open."""
+    source = FolderSource(folder)
+    kept.use(folder, source)
+    return source
 
 
 def _file(path: Path, root: str | os.PathLike[str] | None) -> FrameSource:

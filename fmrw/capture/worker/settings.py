@@ -60,4 +60,4 @@ def open_session(folder: str) -> int:
 def hold(session: int) -> None:
     """Say by a lock that somebody records into a folder; it lasts until the last copy of the descriptor is closed."""
     with contextlib.suppress(OSError):  # a file system without locks: nothing is swept there either
-        fcntl.flock(session, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(session, fcntl.LOCK_SH)  # who looks whether somebody holds it lets it go at once
