@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fmrw.experiments.survey.results import Survey as Survey
     from fmrw.explorer.browse import browse as browse
     from fmrw.explorer.explorer import explore as explore
+    from fmrw.figures.theme import preset as preset
     from fmrw.formats.perfetto import export_perfetto as export_perfetto
     from fmrw.recording.doctor import doctor as doctor
     from fmrw.recording.mount import mount as mount
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from fmrw.recording.run import run as run
     from fmrw.recording.sessions import sessions as sessions
     from fmrw.session.loading import load as load
+    from fmrw.session.samples import samples as samples
     from fmrw.session.trace import Trace as Trace
     from fmrw.session.verbs import coverage as coverage
     from fmrw.session.verbs import diff as diff
@@ -58,10 +60,12 @@ _HOMES = {
     "gaps": "fmrw.session.verbs",
     "load": "fmrw.session.loading",
     "mount": "fmrw.recording.mount",
+    "preset": "fmrw.figures.theme",
     "probe": "fmrw.experiments.probe",
     "reduce": "fmrw.experiments.reduce",
     "report": "fmrw.session.verbs",
     "run": "fmrw.recording.run",
+    "samples": "fmrw.session.samples",
     "sessions": "fmrw.recording.sessions",
     "sites": "fmrw.session.verbs",
     "status": "fmrw.recording.mounts",

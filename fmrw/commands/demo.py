@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import shlex
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ from fmrw.commands.tables import programs_table
 from fmrw.errors import SessionError
 from fmrw.recording import mount
 from fmrw.session import reports
+from fmrw.session.samples import SAMPLE, samples
 from fmrw.text import visible
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-SAMPLE = "polyglot.pdf"
 PARSERS = (
     ("pdftotext", SAMPLE, "-"),
     ("unzip", "-l", SAMPLE),
@@ -46,17 +45,6 @@ Go on with:
     fmrw gaps {session}:unzip {sample}
     fmrw diff {session}:pdftotext {session}:unzip
     fmrw report {session} -o figures --chart lanes,heatmap --format pdf,svg"""
-
-
-def samples() -> Path:
-    """Give the folder of samples: in an installed package, or beside a checkout's."""
-    package = Path(str(importlib.resources.files("fmrw")))
-    for folder in (package / "_data", package.parent / "data"):
-        if (folder / SAMPLE).exists():
-            return folder
-    raise SessionError(
-        "the samples are missing from this installation; `pip install --force-reinstall fmrw`."
-    )
 
 
 def commands() -> Iterator[tuple[str, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +15,6 @@ from fmrw.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from rich.console import RenderableType
 
@@ -104,7 +104,7 @@ def _text(path: Path | None) -> str | None:
 
 def _notes(trace: Trace, status: int, command: Sequence[str]) -> list[str]:
     """Say what a user must know about a recording."""
-    from fmrw.recording.remarks import lacking, ringing, unsited  # noqa: PLC0415 - heavy
+    from fmrw.recording.remarks import lacking, ringing, unsited, untouched  # noqa: PLC0415 - heavy
     from fmrw.recording.run import NOT_EXECUTABLE, NOT_FOUND  # noqa: PLC0415 - heavy
 
     notes = []
@@ -115,6 +115,8 @@ def _notes(trace: Trace, status: int, command: Sequence[str]) -> list[str]:
             else "cannot be started; check that it is executable"
         )
         notes.append(f"{visible(command[0])}: {reason}.")
+    elif trace.root is not None and not trace.files.height:
+        notes.append(untouched(command, trace.root, Path.cwd()))
     facts = trace.facts
     if facts.get("lost"):
         notes.append(

@@ -21,7 +21,7 @@ from fmrw.recording.mounted import Mount
 from fmrw.recording.workers import InProcess
 from fmrw.trace import folder
 from fmrw.trace.facts import read_facts
-from fmrw.trace.kept import BOUNDED, use
+from fmrw.trace.kept import BOUNDED
 from fmrw.trace.version import VERSION
 
 if TYPE_CHECKING:
@@ -132,12 +132,10 @@ def _mounted(
             shutil.rmtree(session, ignore_errors=True)
         raise
     try:
-        made = Mount(settings, thread=thread, facts=read_facts(session))
+        return Mount(settings, thread=thread, facts=read_facts(session))
     except BaseException:
         shutil.rmtree(session, ignore_errors=True)  # ours, made above, and nothing was recorded
         raise
-    use(session, made)
-    return made
 
 
 def start_background(root: Path, session: Path, **options: Any) -> int:  # noqa: ANN401 - those of `mount`

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
 from typing import TYPE_CHECKING, Any
 
+from fmrw.capture.mounts import registry
 from fmrw.capture.recorder.journal import Head
 from fmrw.capture.system.seccomp import Withheld
 from fmrw.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 _LACKING = {
@@ -94,3 +97,45 @@ def lacking(facts: Mapping[str, Any]) -> list[str]:
     if (facts.get("options") or {}).get("capture") != "exact":
         return []
     return [_LACKING[name] for name in facts.get("lacks") or [] if name in _LACKING]
+
+
+def untouched(command: Sequence[str], root: Path, here: Path) -> str:
+    """Say why nothing of a directory was read or written, as far as a command's own words tell.
+
+    Parameters
+    ----------
+    command
+        The program and its arguments.
+    root
+        The monitored directory.
+    here
+        Where the command was started.
+    """
+    typed = visible(str(root))
+    outside = [path for path in _named_files(command, here) if root not in path.parents]
+    if outside:
+        one = visible(str(outside[0]))
+        return f"nothing in {typed} was touched: the command names {one}, which is outside; monitor {visible(str(outside[0].parent))}, or give it a file in {typed}."
+    if root != here and root not in here.parents:
+        return f"nothing in {typed} was touched: the command was started in {visible(str(here))}; name its files by their whole path below {typed}, and look at its exit status."
+    return f"nothing in {typed} was touched: does the command open the file it is meant to, and did it succeed? A file in its memory or elsewhere is not seen."
+
+
+def _named_files(command: Sequence[str], here: Path) -> Iterator[Path]:
+    """Give the files that a command's arguments name, links followed; words of a shell's script are arguments too."""
+    mounts = [point.root for point in registry.mounts()]
+    for word in _argument_words(command[1:]):
+        path = registry.resolved(here / word)
+        if not any(point == path or point in path.parents for point in mounts):  # whose worker may not answer
+            with contextlib.suppress(OSError, ValueError):
+                if path.is_file():
+                    yield path
+
+
+def _argument_words(arguments: Sequence[str]) -> Iterator[str]:
+    for argument in arguments:
+        with contextlib.suppress(ValueError):  # no line of a shell
+            inner = shlex.split(argument) if any(each.isspace() for each in argument) else []
+            yield from (
+                word for word in [argument, argument.partition("=")[2], *inner] if word and "\0" not in word
+            )

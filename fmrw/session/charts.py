@@ -20,6 +20,7 @@ from fmrw.capture.system.proc import descriptor_path
 from fmrw.errors import BadInput, FigureError
 from fmrw.figures.page import About
 from fmrw.figures.theme import SCREEN, Look
+from fmrw.offsets import Annotation
 from fmrw.session import questions
 from fmrw.session.identity import sha256, unchanged
 from fmrw.text import visible
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     import altair as alt
 
-    from fmrw.offsets import Annotation
     from fmrw.session.recording import Recording
 
 
@@ -277,4 +277,6 @@ def chart(
     """
     if name not in CHARTS:
         raise FigureError(f"{visible(name)!r} is not a chart; take one of {', '.join(CHARTS)}.")
+    if "annotations" in options:
+        options["annotations"] = [Annotation(*each) for each in options["annotations"]]
     return CHARTS[name](trace, path, look=look, **options)

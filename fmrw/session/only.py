@@ -1,4 +1,4 @@
-"""Only: the part of a source that one program did."""
+"""Only: the part of a source that one program did, or some."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class Only:
-    """A source of which only the rows of one process's name are given; it follows what it is a part of."""
+    """A source of which only the rows of some processes' names are given; it follows what it is a part of."""
 
-    def __init__(self, source: Source, process: str) -> None:
+    def __init__(self, source: Source, *processes: str) -> None:
         self._source = source
-        self._process = process
+        self._processes = processes
 
     @property
     def active(self) -> bool:
@@ -29,9 +29,10 @@ class Only:
 
     @property
     def sealed(self) -> Part | None:
-        """The program's part of the sealed session, where there is one."""
+        """The part of one program of the sealed session, where there is one."""
         whole = self._source.sealed
-        return Part(whole, self._process) if isinstance(whole, Sealed) else None
+        single = len(self._processes) == 1
+        return Part(whole, self._processes[0]) if single and isinstance(whole, Sealed) else None
 
     @property
     def session(self) -> Path | None:
@@ -39,12 +40,12 @@ class Only:
         return self._source.session
 
     def lazy(self) -> pl.LazyFrame:
-        """Give the program's events up to now."""
-        return self._source.lazy().filter(pl.col("process") == self._process)
+        """Give the programs' events up to now."""
+        return self._source.lazy().filter(pl.col("process").is_in(self._processes))
 
     def processes(self) -> pl.DataFrame:
-        """Give the program's processes."""
-        return self._source.processes().filter(pl.col("name") == self._process)
+        """Give the programs' processes."""
+        return self._source.processes().filter(pl.col("name").is_in(self._processes))
 
     def sites(self) -> pl.DataFrame:
         """Give the call sites of the whole session."""

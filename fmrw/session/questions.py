@@ -19,7 +19,7 @@ from fmrw.offsets import Annotation, parse_annotation
 from fmrw.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from fmrw.analysis.compare import Run
     from fmrw.analysis.expectations import Violation
@@ -52,17 +52,25 @@ def _untouched(path: str, size: int) -> dict[str, Any]:
     return {"path": path, "size": size, "bytes_read": 0, "fidelity": None, "smallest_request": None}
 
 
-def gap_report(trace: Recording, path: str, most: int | None = None) -> pl.DataFrame:
+def gap_report(
+    trace: Recording, path: str, most: int | None = None, gaps: Iterable[tuple[int, int]] | None = None
+) -> pl.DataFrame:
     """Describe each never-read range of a file; see `Trace.gap_report`. `most` bytes of content are examined, if given."""
-    from fmrw.analysis import gaps  # noqa: PLC0415 - reads signatures and formats, which few questions need
+    from fmrw.analysis import gaps as analysis  # noqa: PLC0415 - reads signatures and formats, which few questions need
 
     name = trace.resolve(path)
     known = trace.facts.get("files", {}).get(name, {})
     with content_of(trace, name) as content:
         limit = {} if most is None else {"most": most}
-        return gaps.report(
-            trace.gaps(name), trace.size(name), content, recorded_mtime_ns=known.get("mtime_ns"), **limit
+        found = trace.gaps(name) if gaps is None else _as_ranges(gaps)
+        return analysis.report(
+            found, trace.size(name), content, recorded_mtime_ns=known.get("mtime_ns"), **limit
         )
+
+
+def _as_ranges(gaps: Iterable[tuple[int, int]]) -> pl.DataFrame:
+    rows = [(start, end) for start, end in gaps]
+    return pl.DataFrame(rows, schema={"start": pl.Int64(), "end": pl.Int64()}, orient="row")
 
 
 def findings(trace: Recording, files: pl.DataFrame) -> list[tuple[str, dict[str, Any]]]:

@@ -25,7 +25,7 @@ from fmrw.text import path_bytes, visible
 from fmrw.trace import effects
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from altair import LayerChart
 
@@ -52,18 +52,19 @@ class Trace:
         self._sites: pl.DataFrame | None = None
         self._whole: Trace | None = None  # that this is a part of
 
-    def only(self, process: str) -> Trace:
-        """Give the part of the recording that one program did: all its processes and threads of that name.
+    def only(self, *processes: str) -> Trace:
+        """Give the part of the recording that one program did, or some: all processes and threads of these names.
 
         Sizes of files stay those of the whole recording.
 
         Raises
         ------
         UnknownPath
-            No process of that name is recorded; the message lists those that are.
+            No process of such a name is recorded; the message lists those that are.
         """
-        part = Trace(Only(self._source, process))
-        programs.require(self._source, part._source, process, self._name)
+        part = Trace(Only(self._source, *processes))
+        for process in processes:
+            programs.require(self._source, Only(self._source, process), process, self._name)
         part._whole = self
         return part
 
@@ -246,12 +247,15 @@ class Trace:
         """
         return questions.coverage_report(self, self.resolve(path))
 
-    def gap_report(self, path: str | os.PathLike[str]) -> pl.DataFrame:
+    def gap_report(
+        self, path: str | os.PathLike[str], gaps: Iterable[tuple[int, int]] | None = None
+    ) -> pl.DataFrame:
         """Describe each range of a file that was never read, the most remarkable first: content, entropy, verdict.
 
-        What is in a gap is looked up in the file itself, if it is still at hand; columns: `fmrw.analysis.gaps.report`.
+        What is in a gap is looked up in the file itself, if it is still at hand; columns: `fmrw.analysis.gaps.report`. `gaps` are other ranges
+        to describe instead, [start, end), such as `~(trace["a"] | trace["b"])`.
         """
-        return questions.gap_report(self, self.resolve(path))
+        return questions.gap_report(self, self.resolve(path), gaps=gaps)
 
     def findings(self) -> list[tuple[str, dict[str, Any]]]:
         """Give the most remarkable gap of each of the most read files: paths, each with the first row of `gap_report`.
@@ -395,7 +399,7 @@ class Trace:
         path, name
             File and chart.
         **options
-            `look` (`fmrw.figures.theme.preset`), `annotations`, and the chart's own.
+            `look` (`fmrw.preset`), `annotations` as tuples (start, end, name), and the chart's own.
         """
         from fmrw.session import charts  # noqa: PLC0415 - altair takes a second to import
 

@@ -2,7 +2,8 @@
 
 What a notebook records is kept there without being asked for, so it is bounded in number and in bytes (`prune`): the oldest go first. A session is removed
 only if it is ours beyond doubt: a folder, no link, of this user, straight below the state folder, with a session's facts and nothing but
-a session's files; made by a notebook; not named by hand (`rename`); and not in use: who records holds a lock on it, and so does a trace that was loaded from it. Files
+a session's files; made by a notebook; not named by hand (`rename`); and not in use: who records holds a lock on it, and so does a trace that was loaded from it (one
+that was recorded here has all in memory). Files
 are removed one by one by their known names, the folder only when it is empty then. So nothing of somebody else's can go.
 
 Nothing here needs a frame, so nothing imports polars.

@@ -99,9 +99,9 @@ def test_the_status_is_the_commands(command: list[str], status: int, say: Say, d
     said = say("run", directory, "--", *command)
     assert said.status == status
     assert not is_mounted(directory)
-    lines = said.err.splitlines()
-    assert len(lines) == (status in (126, 127))
-    assert all(line.endswith(("check its name and PATH.", "check that it is executable.")) for line in lines)
+    (line,) = said.err.splitlines()
+    cures = {127: "check its name and PATH.", 126: "check that it is executable."}
+    assert line.endswith(cures.get(status, "look at its exit status."))
     assert "nothing was touched" in said.out
 
 
@@ -128,6 +128,36 @@ def test_a_run_prints_a_table_and_keeps_everything(say: Say, directory: Path, tm
     assert trace.facts["command"] == ["sh", "-c", script, str(directory)]
     assert sorted(path.name for path in directory.iterdir() if path.suffix == ".csv") == []
     assert f"session kept in {tmp_path / 'out'}" in said.err
+
+
+@pytest.mark.usefixtures("home")
+def test_a_command_that_reads_elsewhere_is_told_where(say: Say, directory: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(directory / FILE, other / "a file.pdf")
+    for command in (
+        ["head", "-c", "9", other / "a file.pdf"],
+        ["sh", "-c", f"cat '{other}/a file.pdf' > /dev/null"],
+        ["dd", f"if={other}/a file.pdf", "of=/dev/null", "status=none"],
+    ):
+        said = say("run", directory, "--", *command)
+        assert f"the command names {other}/a file.pdf, which is outside" in said.err
+        assert len(said.err.splitlines()) == 1
+    os.chdir(other)
+    assert "which is outside" in say("run", directory, "--", "head", "-c", "9", "a file.pdf").err
+    assert f"was started in {other}" in say("run", directory, "--", "cat", "nothing").err.splitlines()[-1]
+    os.chdir(directory)
+    assert "open the file it is meant to" in say("run", directory, "--", "true").err
+    assert not say("run", directory, "--", "head", "-c", "9", FILE).err
+
+
+def test_a_session_that_is_gone_is_told(say: Say, directory: Path, tmp_path: Path) -> None:
+    say("run", directory, "-o", tmp_path / "out", "--no-reports", "--", *head(5, directory))
+    trace = fmrw.load(tmp_path / "out")
+    shutil.rmtree(tmp_path / "out")
+    with pytest.raises(fmrw.FmrwError, match=r"is gone.*record again\.$"):
+        trace.files  # noqa: B018 - asked
+    refused(say, "gaps", tmp_path / "out", cure="`fmrw sessions` lists them.")
 
 
 def test_a_session_is_never_overwritten(say: Say, directory: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import select
 import subprocess
@@ -45,6 +46,7 @@ def test_mounting_again_gives_the_mount(in_a_kernel: Path, directory: Path) -> N
         read(directory, 20)
         assert again is first
         assert first.trace.files["bytes_read"].to_list() == [20]
+        assert [each.in_use for each in kept.sessions()] == [True]
         with pytest.raises(fmrw.FmrwError, match="monitored"):
             fmrw.mount(directory, reports="off")
         with pytest.raises(fmrw.FmrwError, match="monitored"):
@@ -71,12 +73,17 @@ def test_a_recording_is_kept_and_found_by_its_name(in_a_kernel: Path, directory:
     assert run.session is not None
     assert run.session.parent == in_a_kernel
     (row,) = fmrw.sessions().to_dicts()
-    assert (row["name"], row["bounded"], row["in_use"]) == (run.session.name, True, True)
+    assert (row["name"], row["bounded"], row["in_use"]) == (run.session.name, True, False)
     assert "head" in row["command"]
-    assert fmrw.load(run.session.name).files["bytes_read"].to_list() == [100]
+    loaded = fmrw.load(run.session.name)
+    assert loaded.files["bytes_read"].to_list() == [100]
     assert fmrw.load(f"{run.session.name}:head").files["bytes_read"].to_list() == [100]
     assert fmrw.gaps(run.session.name)["start"].to_list() == [100]
-    assert kept.prune(most=0) == []  # the run is still ours
+    assert kept.prune(most=0) == []  # it is loaded
+    del loaded
+    gc.collect()
+    assert kept.prune(most=0) == [run.session]
+    assert run.trace.files["bytes_read"].to_list() == [100]  # what was recorded here is in memory
 
 
 @pytest.mark.usefixtures("in_a_kernel")

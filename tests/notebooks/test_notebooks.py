@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import runpy
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +13,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+import fmrw
 from fmrw.capture.mounts import registry
 from fmrw.session.reports import CHARTS
 
@@ -91,3 +94,24 @@ def test_a_page_shows_pictures_that_move() -> None:
     ]
     page = render["page"](nbformat.v4.new_notebook(cells=[cell]), "moving")
     assert 'src="data:image/gif;base64,R0lGODlh"' in page
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_public_functions_are_enough(path: Path) -> None:
+    """No notebook imports a module inside fmrw, nor a name that is not public."""
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    plain = "\n".join(re.sub(r"(?m)^(\s*)(?:\w+ = )?[%!].*$", r"\1pass", cell) for cell in cells)
+    for node in ast.walk(ast.parse(plain)):
+        if isinstance(node, ast.Import):
+            assert not [name.name for name in node.names if name.name.startswith("fmrw.")]
+        if isinstance(node, ast.ImportFrom):
+            assert not (node.module or "").startswith("fmrw")
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "fmrw":
+            assert node.attr in fmrw.__all__
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_nothing_stands_for_a_folder_that_is_elsewhere(path: Path) -> None:
+    """A notebook may be run from any folder."""
+    text = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells)
+    assert not re.search(r"\.\./|[\"']data/|[\"']notebooks/", text)

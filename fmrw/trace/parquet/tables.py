@@ -126,6 +126,10 @@ def _told(path: Path) -> Iterator[None]:
     """Say in one line what is wrong with a file."""
     try:
         yield
+    except FileNotFoundError as error:
+        raise SessionError(
+            f"{_shown(path.parent)} is gone, or was never finished: there is no {path.name}; bring the folder back, or record again."
+        ) from error
     except (*DAMAGE, OSError, ValueError) as error:
         reason = visible(getattr(error, "strerror", None) or str(error).partition("\n")[0])
         raise SessionError(f"{_shown(path)} is damaged ({reason}); restore it from a copy.") from error
