@@ -366,9 +366,9 @@ def test_all_doors_end_in_the_same_question(
     asked: list[str] = []
     real = getattr(questions, question)
 
-    def spy(trace: fmrw.Trace, path: str) -> object:
+    def spy(trace: fmrw.Trace, path: str, **others: object) -> object:
         asked.append(path)
-        return real(trace, path)
+        return real(trace, path, **others)
 
     monkeypatch.setattr(questions, question, spy)
     main([command, str(session), NAME])
