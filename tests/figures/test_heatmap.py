@@ -11,11 +11,11 @@ import pytest
 
 from fmrw.analysis.index.tiles import Index, hilbert
 from fmrw.errors import BadRange, FigureError
-from fmrw.figures import render
+from fmrw.figures import cells, render
 from fmrw.figures.grid import Square, bytes_of, outline, runs
 from fmrw.figures.heatmap import MOST_MARKS, heatmap, heatmap_pdf
 from fmrw.figures.page import About
-from fmrw.figures.theme import LIGHT, PRESETS
+from fmrw.figures.theme import LIGHT, PRESETS, SCREEN
 from fmrw.offsets import Annotation
 from fmrw.trace.schema import empty
 
@@ -336,6 +336,25 @@ def test_a_run_of_hilberts_curve_may_go_from_right_to_left() -> None:
         (2, 0, 1, (4, 5)), (2, 1, 3, (7, 9)), (2, 3, 4, (11, 12)),
         (3, 0, 2, (5, 7)), (3, 2, 4, (9, 11)),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("layout", "size"), [("hilbert", 200), ("hilbert", 256), ("row-major", 200), ("hilbert", 5000)]
+)
+def test_the_ground_is_as_large_as_the_cells_that_hold_bytes(layout: str, size: int) -> None:
+    square = Square.of(size, 16, layout)
+    painted = np.zeros((square.side, square.side), int)
+    for rows in cells.ground(square, SCREEN).to_dict()["datasets"].values():
+        for row in rows:
+            painted[row["y"] : row["y2"], row["x"] : row["x2"]] += 1
+    assert (painted == (square.order < square.used)).all()
+
+
+@pytest.mark.parametrize(("size", "layers"), [(60, 0), (64, 0), (200, 3), (5000, 3)])
+def test_a_small_curve_has_no_guide(size: int, layers: int) -> None:
+    """Its course in eight by eight blocks says nothing of fewer than sixteen by sixteen cells."""
+    assert len(cells.curve(Square.of(size, 16, "hilbert"), SCREEN)) == layers
+    assert cells.curve(Square.of(size, 16, "row-major"), SCREEN) == []
 
 
 def test_an_outline_parts_inside_from_outside() -> None:

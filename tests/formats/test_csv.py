@@ -224,6 +224,13 @@ def test_columns_in_any_order_unknown_ones_and_no_quotes(tmp_path: Path) -> None
     assert read_csv(path).equals(expected)
 
 
+def test_blanks_around_the_names_of_columns_are_no_part_of_them(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(f"{HEADER.replace(',', ' , ').replace(chr(34), '')}\n{ROW}\n")
+    assert read_csv(tmp_path / "x.csv").select("op", "start", "end", "process", "handle").rows() == [
+        ("read", 10, 30, "7z", 3)
+    ]
+
+
 def test_byte_order_mark_and_windows_line_ends(tmp_path: Path) -> None:
     path = tmp_path / "file.bin.csv"
     path.write_bytes(b"\xef\xbb\xbf" + f"{HEADER}\r\n{ROW}\r\n{ROW}\r\n".encode())

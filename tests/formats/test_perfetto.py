@@ -80,6 +80,7 @@ def test_every_event_stands_on_its_thread_and_on_its_file(tmp_path: Path) -> Non
         "path": "b", "start": 10, "end": 30, "requested": 2**62, "size": 2**40, "fidelity": "byte", "handle": 3, "process": "7z", "errno": 0, "thread": "7z",
     }  # fmt: skip
     assert {event["s"] for event in instants(trace)} == {"t"}
+    assert FILES_PID > 2**22, "which no process can have"
     assert trace["otherData"]["begun"].startswith("2025-01-28 05:50:06.727741")
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from fmrw.errors import BadInput
 from fmrw.formats.strace import log as stracelog
+from fmrw.formats.strace.line import number
 from fmrw.formats.strace.log import beneath, read_strace
 from fmrw.text import path_text
 from fmrw.trace import schema
@@ -494,6 +495,79 @@ def test_allocating_beyond_the_end_grows_a_file_unless_its_size_is_kept(tmp_path
     )
     written = read_strace(path, "/w").filter(op="write")
     assert written.select("path", "size").rows() == [("kept", 2), ("grown", 1024)]
+
+
+@pytest.mark.parametrize(
+    ("flags", "still"),
+    [("0", []), ("CLOSE_RANGE_UNSHARE", ["f", "g"]), ("CLOSE_RANGE_CLOEXEC", ["f", "g"])],
+)
+def test_closing_a_range_closes_it_for_whoever_shares_it(
+    tmp_path: Path, flags: str, still: list[str]
+) -> None:
+    """Thread 8 closes what it shares with thread 7; 7 reads on, without notes of what it reads."""
+    path = log(
+        tmp_path,
+        '7 openat(AT_FDCWD, "/w/f", O_RDONLY) = 3',
+        '7 openat(AT_FDCWD, "/w/g", O_RDONLY) = 4',
+        "7 clone(child_stack=0x7, flags=CLONE_VM|CLONE_FILES|CLONE_THREAD) = 8",
+        f"8 close_range(3, 4294967295, {flags}) = 0",
+        '7 read(3, "a", 1) = 1',
+        '7 read(4, "a", 1) = 1',
+    )
+    got = read_strace(path, "/w")
+    assert got.filter(op="read")["path"].to_list() == still
+    assert got.filter(op="close", tid=8).height == (2 if flags == "0" else 0)
+
+
+@pytest.mark.parametrize(("flags", "still"), [("FD_CLOEXEC", []), ("0", ["f"])])
+def test_a_descriptor_marked_later_ends_with_the_program(
+    tmp_path: Path, flags: str, still: list[str]
+) -> None:
+    path = log(
+        tmp_path,
+        '7 openat(AT_FDCWD, "/w/f", O_RDONLY) = 3',
+        f"7 fcntl(3, F_SETFD, {flags}) = 0",
+        '7 execve("/bin/cat", ["cat"], 0x7 /* 9 vars */) = 0',
+        '7 read(3, "a", 1) = 1',
+    )
+    got = read_strace(path, "/w")
+    assert got.filter(op="read")["path"].to_list() == still
+    assert got.filter(op="close").height == (0 if still else 1)
+
+
+def test_a_long_vector_asks_for_what_is_shown_or_for_what_came(tmp_path: Path) -> None:
+    """strace shows the first buffers, and dots for the others."""
+    shown = '[{iov_base="a", iov_len=10}, {iov_base="b", iov_len=20}'
+    path = log(
+        tmp_path,
+        f"7 readv(3</w/f>, {shown}, ...], 40) = 100",
+        f"7 readv(3</w/f>, {shown}], 2) = 15",
+        f"7 pwritev(3</w/f>, {shown}], 2, 5) = 30",
+    )
+    got = read_strace(path, "/w")
+    assert got.select("op", "start", "end", "requested").rows() == [
+        ("read", 0, 100, 100), ("read", 100, 115, 30), ("write", 5, 35, 30),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [("7", 7), ("0x1f", 31), ("[7] => [9]", 7), ("-5", -5), ("18446744073709551615", 2**63 - 1), ("-99999999999999999999", 1 - 2**63), ("NULL", 3)],
+)  # fmt: skip
+def test_numbers_fit_into_64_bits(argument: str, expected: int) -> None:
+    assert number(argument, 3) == expected
+
+
+def test_a_line_without_an_id_among_several_is_nobodys_of_them(tmp_path: Path) -> None:
+    lines = ('1 read(3</w/f>, "a", 1) = 1', '5 read(3</w/f>, "a", 1) = 1', 'read(3</w/f>, "a", 1) = 1')
+    assert read_strace(log(tmp_path, *lines), "/w")["pid"].to_list() == [1, 5, 0]
+
+
+def test_relative_times_are_added_up_from_nothing(tmp_path: Path) -> None:
+    path = log(
+        tmp_path, *(f'7 {since} read(3</w/f>, "a", 1) = 1' for since in ("0.000000", "0.000100", "1.000001"))
+    )
+    assert read_strace(path)["time"].dt.epoch("us").to_list() == [0, 100, 1_000_101]
 
 
 def test_unix_times_are_exact(tmp_path: Path) -> None:

@@ -285,6 +285,15 @@ def test_what_stands_behind_a_cut_or_missing_segment_loads_too(recording: Record
     assert frame["seq"].to_list() == frame["start"].to_list()
 
 
+def test_whole_segments_behind_an_unfilled_place_are_no_cut(recording: Recording) -> None:
+    """A warning would be an error here."""
+    next(recording.journal._segment.places)  # taken, and never filled
+    for place in range(1, 3 * log.SEGMENT + 5):
+        recording.add(place)
+    frame = recording.all().sort("seq")
+    assert frame["start"].to_list() == frame["seq"].to_list() == list(range(1, 3 * log.SEGMENT + 5))
+
+
 def test_a_flipped_mark_costs_one_record(recording: Recording) -> None:
     for place in range(100):
         recording.add(place)

@@ -135,6 +135,22 @@ def test_processes_that_take_turns_are_held_together() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("among", [0, 30])
+def test_an_event_without_a_range_moves_nothing(among: int) -> None:
+    """As logs of others may have it; alone, and in a run of one group."""
+    rows = frame(
+        [("a", "p", 1, "read", 4 * n, 4, "byte") for n in range(among)]
+        + [("a", "p", 1, "read", 0, 0, "byte")] * 3
+    )
+    unknown = rows.with_columns(
+        end=pl.when(pl.col("start") < pl.col("end")).then("end"),
+        start=pl.when(pl.col("start") < pl.col("end")).then("start"),
+    )
+    found = merged.merged(unknown)
+    assert found.select(pl.col("events", "transfers").sum()).row(0) == (among + 3, among)
+    assert touched(found) == touched(rows)
+
+
 def test_offsets_of_any_size() -> None:
     high = 2**62
     rows = frame([("a", "p", 1, "read", high, 5, "byte"), ("a", "p", 1, "read", high + 5, 5, "byte")])

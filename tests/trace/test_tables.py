@@ -204,6 +204,24 @@ def test_the_file_that_claims_what_is_true_passes(tmp_path: Path) -> None:
         assert claims.check(file.fileno()) == 1
 
 
+@pytest.mark.parametrize(("more", "passes"), [(0, True), (1, False)])
+def test_a_large_file_may_unfold_into_a_thousand_times_its_bytes(
+    more: int, *, passes: bool, tmp_path: Path
+) -> None:
+    padding = 20 << 10  # of what is more than every file may
+    size = len(table(unfolded=20_000_000, padding=padding))
+    data = table(unfolded=size * 1000 + more, padding=padding)
+    assert len(data) == size
+    assert size * 1000 > 16 << 20
+    (tmp_path / "x").write_bytes(data)
+    with (tmp_path / "x").open("rb") as file:
+        if passes:
+            assert claims.check(file.fileno()) == 1
+        else:
+            with pytest.raises(ValueError, match="unfold into more"):
+                claims.check(file.fileno())
+
+
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_claims_that_cannot_be_are_refused(tmp_path: Path, claim: str) -> None:
     data, reason = CLAIMS[claim]
