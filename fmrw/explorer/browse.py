@@ -27,7 +27,7 @@ from fmrw.trace import exactness
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fmrw.explorer.kept import Still
+    from fmrw.explorer.outputs import Still
     from fmrw.explorer.trace_protocol import Recording
 
 SORTS = {
@@ -155,7 +155,7 @@ class Browser(traitlets.HasTraits):
 
     def _ipython_display_(self) -> None:
         """Put out the widget, and behind it what stays in the notebook: the page, and the explorer that was open."""
-        mimebundle.display(repr(self), self.text, self._bundle, self._kept, self._opened)
+        mimebundle.display(repr(self), self.text, self._bundle, [self._kept, self._opened])
 
     def _bundle(self) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self.widget._repr_mimebundle_()

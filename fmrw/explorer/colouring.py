@@ -2,6 +2,7 @@
 
     by count     how often the byte of a bin that was touched most often was touched
     by program   who touched it, where that was one program; a colour of its own where there were several
+    by compare   who alone of those compared touched it, or all of them, or nobody (`comparison`)
 
 **Another one** (by class of a probe, by call site) is a class with the three methods of `Colouring`, added to `COLOURINGS` under the name that
 `State.colour` and the toolbar's "look" offer (`state.COLOURS`). It gets a `Question`, asks the recorded file for what it needs in any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import numpy as np
 
+from fmrw.explorer.comparison import classes, largest, sides
 from fmrw.explorer.palette import SEVERAL, keys_of
 from fmrw.figures.classes import Classes, times_text
 from fmrw.text import visible
@@ -118,5 +120,32 @@ class ByProgram:
         return [("", "touched by"), *named, *([(SEVERAL, "several")] if len(named) > 1 else [])]
 
 
-COLOURINGS: Mapping[str, type[ByCount | ByProgram]] = {"count": ByCount, "program": ByProgram}
+class ByComparison:
+    """Who of those compared touched a bin: only one, both or all, several, nobody."""
+
+    def __init__(self, question: Question) -> None:
+        self._op = "write" if question.choice.ops == "write" else "read"
+        compared = sides(question.recorded, question.state.compare)
+        self._classes = classes(question.recorded, compared, self._op)
+
+    def numbers(self, edges: NDArray[np.int64], op: str) -> NDArray[np.int64]:
+        """Give the place of the class that has most of each bin; of two operations reads are compared."""
+        return largest(self._classes, edges) if op == self._op else np.zeros(len(edges) - 1, np.int64)
+
+    def keys(self, op: str) -> list[str]:
+        """Give the colour of each class."""
+        del op
+        return [each.key for each in self._classes]
+
+    def entries(self) -> list[Entry]:
+        """Name the classes."""
+        past = "read" if self._op == "read" else "written"
+        return [("", f"{past} by"), *((each.key, each.label) for each in self._classes)]
+
+
+COLOURINGS: Mapping[str, type[ByCount | ByProgram | ByComparison]] = {
+    "count": ByCount,
+    "program": ByProgram,
+    "compare": ByComparison,
+}
 """Name, one of `state.COLOURS` → class."""

@@ -13,7 +13,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from fmrw.explorer import mimebundle, summary
+from fmrw.explorer.counts import LARGE
 from fmrw.explorer.kept import Kept
 from fmrw.explorer.view import View
 from fmrw.offsets import range_text
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
     import ipywidgets  # type: ignore[import-untyped] # ships no types
 
-    from fmrw.explorer.kept import Still
+    from fmrw.explorer.outputs import Still
     from fmrw.explorer.trace_protocol import Recording
 
 _FORMAT_S = 2  # that a picture waits for the format of the file
@@ -48,7 +51,16 @@ def explore(trace: Recording, path: str | os.PathLike[str], **state: Any) -> Exp
     UnknownPath
         Nothing is recorded under that name.
     """
-    return Explorer(trace, path, **state)
+    total = trace.lazy.select(pl.len()).collect().item()
+    waiting = mimebundle.Waiting.begin(f"counting {total:,} events…") if total >= LARGE else None
+    made = None
+    try:
+        made = Explorer(trace, path, **state)
+        made.waiting = waiting
+    finally:
+        if waiting is not None:
+            waiting.end(f"{total:,} events" if made is None else repr(made))
+    return made
 
 
 class Explorer(View):
@@ -56,6 +68,7 @@ class Explorer(View):
 
     def __init__(self, trace: Recording, path: str | os.PathLike[str], **state: Any) -> None:  # noqa: ANN401 - traits
         self._kept = Kept(self)
+        self.waiting: mimebundle.Waiting | None = None
         super().__init__(trace, path, **state)
 
     @property
@@ -72,7 +85,11 @@ class Explorer(View):
 
     def _ipython_display_(self) -> None:
         """Put out the widget, and behind it the picture that stays in the notebook."""
-        mimebundle.display(repr(self), self.text, self._bundle, self._kept)
+        early = (
+            None if self._display is not None else lambda: mimebundle.still(self.scene.canvas, self.text())
+        )
+        waiting, self.waiting = self.waiting, None
+        mimebundle.display(repr(self), self.text, self._bundle, [self._kept], early=early, waiting=waiting)
 
     def _bundle(self) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self.widget._repr_mimebundle_()

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import logging
 import threading
-import uuid
 import weakref
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fmrw.errors import FmrwError
+from fmrw.explorer.outputs import publish
 
-Still = tuple[dict[str, Any], dict[str, Any]]
-"""What is kept, by MIME type, and its metadata."""
+if TYPE_CHECKING:
+    from fmrw.explorer.outputs import Still
 
 _QUIET_S = 1.0
 _log = logging.getLogger(__name__)
@@ -51,8 +51,7 @@ class Kept:
         """Put the picture out here, in the cell that runs."""
         shown = self._shown()
         if shown is not None:
-            self._places.append(f"fmrw-{uuid.uuid4().hex}")
-            _publish(shown.still(), self._places[-1], update=False)
+            self._places.append(publish(shown.still()))
             _watch(self)
 
     def changed(self) -> None:
@@ -81,7 +80,7 @@ class Kept:
             )  # the widget says what is wrong; the picture before stays
             return
         for place in self._places:
-            _publish(kept, place, update=True)
+            publish(kept, place)
 
     def close(self) -> None:
         """Keep what was seen last, and change it no more."""
@@ -109,9 +108,3 @@ def _watch(kept: Kept) -> None:
 def _cell_ended(*_result: object) -> None:
     for kept in list(_watched):
         kept.refresh()
-
-
-def _publish(kept: Still, place: str, *, update: bool) -> None:
-    from IPython.display import publish_display_data  # noqa: PLC0415 - as above
-
-    publish_display_data(*kept, transient={"display_id": place}, update=update)  # type: ignore[no-untyped-call]

@@ -24,6 +24,7 @@ Window = tuple[int, int]
 
 _GUTTER = 10.5  # units of text between grid and stack, for the names of the tracks
 _GRID_SHARE = 0.42
+_BELOW = 3.8  # units of text below grid and stack: notes, and two lines of legend
 _UPPER = 0.52  # of upright paper, for the grid
 
 
@@ -54,7 +55,7 @@ class PanelLayout:
         text, margin = look.text, look.text * 1.2
         wide = look.width - 2 * margin
         overview = Box(margin, margin + text * 4.2, wide, text * 3.2)
-        top, bottom = overview.bottom + text * 3.4, look.height - margin - text * 3.1
+        top, bottom = overview.bottom + text * 3.4, look.height - margin - text * _BELOW
         if look.portrait:
             side, left = min(wide, (bottom - top) * _UPPER), margin + text * _GUTTER
             stack = Box(left, top + side + text * 3, margin + wide - left, bottom - top - side - text * 3)

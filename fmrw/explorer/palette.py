@@ -22,6 +22,9 @@ PALETTES = {"light": LIGHT, "dark": DARK}
 SEVERAL = "m"
 """Key of what several programs touched."""
 
+UNREAD = "u"
+"""Key of what nobody touched, where that is said of it."""
+
 _LIGHT = {
     "v": "rgba(255,255,255,0.62)",
     "n": "#8b949e",
@@ -43,7 +46,13 @@ _DARK = {
 def colours(palette: Palette) -> dict[str, str]:
     """Give the colour of each key: veil, unread and partly unread, two tints for parts, ramps, processes."""
     named = {"paper": palette.paper, "ink": palette.ink, "faint": palette.faint}
-    named |= {"g": palette.untouched, "a": palette.accent, **(_DARK if palette == DARK else _LIGHT)}
+    named |= {
+        UNREAD: palette.unread,
+        SEVERAL: palette.several,
+        "g": palette.untouched,
+        "a": palette.accent,
+        **(_DARK if palette == DARK else _LIGHT),
+    }
     for op in ("read", "write"):
         named |= {f"{op[0]}{number}": colour for number, colour in enumerate(palette.ramp(op), 1)}
     return named | {f"p{number}": colour for number, colour in enumerate(palette.programs)}

@@ -88,6 +88,7 @@ class RecordedFile:
         self._bins: dict[tuple[str, Choice, int, bytes], pl.DataFrame] = {}
         self._keys: tuple[object, dict[str, str]] = ((), {})
         self._axes: dict[tuple[str, int], TimeAxis] = {}
+        self._answers: dict[Any, Any] = {}
         self._masks: dict[tuple[Choice, int], pl.Series | None] = {}
         if not self.update() and trace.live:
             self.size = _size(trace, self.path) or 0
@@ -201,6 +202,10 @@ class RecordedFile:
             for op in OPS["both"]
         ]
         return counts[0], counts[1]
+
+    def remembered(self, key: Any, make: Callable[[], Value]) -> Value:  # noqa: ANN401 - of any type that can be a key
+        """Give an answer that was made before, or make it; few are kept, and none when events have come."""
+        return _remembered(self._answers, (key, self.version), make, 2)
 
     def present(self, op: str) -> bool:
         """Tell whether an operation happened at all."""

@@ -23,7 +23,8 @@ from fmrw.explorer.palette import colours, spans
 from fmrw.explorer.tracks.registry import draw_tracks
 from fmrw.figures import grid
 from fmrw.figures.grid import Square
-from fmrw.figures.page import shorten, size_text
+from fmrw.figures.measure import shorten, text_width, wrap
+from fmrw.figures.page import size_text
 from fmrw.offsets import range_text
 from fmrw.trace.exactness import request_text
 
@@ -42,6 +43,8 @@ MOST_CELLS = 3_600
 """Marks of the grid; a grid that needs more is drawn with half the side."""
 
 _FINE = 128
+_LEGEND_LINES = 2
+_WIDER = 1.12  # how much wider than measured a browser's own sans-serif may be
 
 
 @dataclass(eq=False)
@@ -125,17 +128,13 @@ class _Painter:
         layout, text, look = self.layout, self.text, self.canvas.look
         left, right = layout.overview.left, layout.overview.right
         y = layout.overview.top - text * 2.6
-        self.canvas.text(
-            left,
-            y,
-            shorten(look.title or self.recorded.path, look.width * 0.6, text * 1.5),
-            size=1.5,
-            bold=True,
-        )
         start, end = self.state.window
         whole = layout.length == self.state.size
         shown = "the whole file" if whole else f"{range_text(start, end)} · {size_text(end - start)} shown"
         self.canvas.text(right, y, shown, "a", size=1.15, align="right", bold=True)
+        room = right - left - text_width(shown, text * 1.15 * _WIDER, bold=True) - text * 1.5
+        name = shorten(look.title or self.recorded.path, room / _WIDER, text * 1.5)
+        self.canvas.text(left, y, name, size=1.5, bold=True)
         facts = shorten(" · ".join(self._facts()), right - left, text * 0.95)
         self.canvas.text(left, y + text * 1.5, facts, "faint", size=0.95)
 
@@ -227,7 +226,9 @@ class _Painter:
                 self.canvas.rect(box.left + a * unit, y, box.left + b * unit, y2, keys[look // 2 - 1])
         self._lines(unit)
         self._outlines(unit)
-        self.canvas.text(box.left, box.bottom + self.text * 1.3, self._cell_text(), "faint", size=0.85)
+        lines = wrap(self._cell_text(), box.width / _WIDER, self.text * 0.85)
+        for place, line in enumerate(lines[:2]):
+            self.canvas.text(box.left, box.bottom + self.text * (1.1 + place), line, "faint", size=0.85)
 
     def _background(self, unit: float) -> None:
         square, box = self.layout.square, self.layout.grid
@@ -280,11 +281,14 @@ class _Painter:
         return f"{square.side} × {square.side} cells of {holds}, {order}"  # noqa: RUF001 - times
 
     def legend(self) -> None:
-        """Explain the colours at the bottom, in one line or two."""
+        """Explain the colours at the bottom, in one line or two; what finds no room there is counted."""
         text, look = self.text, self.canvas.look
-        entries = [*self.colouring.entries(), ("g", "not touched")]
-        wide = [text * (2.2 * bool(key) + 0.5 * len(label) + 0.6) for key, label in entries]
         left, room = self.layout.overview.left, self.layout.overview.width
+        entries = [*self.colouring.entries(), ("g", "not touched")]
+        entries = [(key, shorten(label, room / 3, text * 0.9)) for key, label in entries]
+        wide = [
+            text * (2.2 * bool(key) + 0.9) + text_width(label, text * 0.9 * _WIDER) for key, label in entries
+        ]
         lines: list[list[tuple[float, str, str]]] = [[]]
         x = 0.0
         for (key, label), width in zip(entries, wide, strict=True):
@@ -293,6 +297,10 @@ class _Painter:
                 x = 0.0
             lines[-1].append((x, key, label))
             x += width
+        if len(lines) > _LEGEND_LINES:
+            more = 1 + sum(map(len, lines[_LEGEND_LINES:]))
+            lines = lines[:_LEGEND_LINES]
+            lines[-1] = [*lines[-1][:-1], (lines[-1][-1][0], "", f"{more} more")]
         for number, line in enumerate(reversed(lines)):
             for x, key, label in line:
                 self._entry(left + x, look.height - text * (1.1 + 1.3 * number), key, label)

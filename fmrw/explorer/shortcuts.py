@@ -34,6 +34,7 @@ SHORTCUTS: Mapping[str, Shortcut] = {
 
 MENUS: Mapping[str, str] = {
     "f": "filter",
+    "c": "compare",
     "m": "mark",
     "x": "export",
     "l": "look",

@@ -32,7 +32,7 @@ OVERLAYS = ("structure", "entropy", "annotations", "borders")
 """What may be shown beside the counts; `borders` are the places where calls begin and end."""
 
 
-COLOURS = ("count", "program")
+COLOURS = ("count", "program", "compare")
 """By what bytes may be coloured; `colouring.COLOURINGS` says how."""
 
 
@@ -65,6 +65,8 @@ class State(traitlets.HasTraits):
         Of the grid: "row-major" or "hilbert", cells per side, "log" or "linear".
     time_axis : str
         "order" or "clock", for the plane of time and for playback; see `timeaxis`.
+    compare : tuple or None
+        Who is compared, see `comparison`; None: all programs, where bytes are coloured by "compare". Setting it colours them so.
     colour : str
         By what bytes are coloured, one of `COLOURS`.
     theme : str
@@ -90,6 +92,7 @@ class State(traitlets.HasTraits):
     side = traitlets.Int(64)
     scale = traitlets.Enum(("log", "linear"), "log")
     theme = traitlets.Enum(("light", "dark"), "light")
+    compare = traitlets.Any(None)
     colour = traitlets.Enum(COLOURS, "count")
     time_axis = traitlets.Enum(AXES, "order")
     overlays = traitlets.Any(("structure", "annotations"))

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import traitlets
 
 from fmrw.errors import FmrwError
-from fmrw.explorer import canvas, export, summary
+from fmrw.explorer import export, summary
+from fmrw.explorer.comparison import Side, sides
 from fmrw.explorer.filters import Choice
 from fmrw.explorer.gestures import Gestures
 from fmrw.explorer.palette import PALETTES
@@ -31,7 +32,6 @@ from fmrw.explorer.scene import Scene, draw
 from fmrw.explorer.shortcuts import JUMPS, SHORTCUTS
 from fmrw.explorer.state import State, several
 from fmrw.figures import theme
-from fmrw.figures.export import save
 from fmrw.figures.theme import Look
 from fmrw.formats.csv.log import write_csv
 from fmrw.offsets import range_text
@@ -47,7 +47,12 @@ if TYPE_CHECKING:
     from fmrw.explorer.trace_protocol import Recording
 
 WIDTH, TEXT = 900, 11
-DRAWN = ("size", "window", "processes", "threads", "handles", "ops", "time_window", "layout", "side", "scale", "colour", "time_axis", "theme", "width", "overlays", "annotations")  # fmt: skip
+_UPRIGHT = 480  # pixels below which the grid stands above the tracks
+_ROWS, _ROW = (
+    4,
+    1.4,
+)  # tracks of programs that any picture has room for, and the room another one takes, in units of text
+DRAWN = ("size", "window", "processes", "threads", "handles", "ops", "time_window", "layout", "side", "scale", "compare", "colour", "time_axis", "theme", "width", "overlays", "annotations")  # fmt: skip
 """Traits that change the picture."""
 
 _log = logging.getLogger(__name__)
@@ -127,7 +132,10 @@ class View(State):
     @property
     def look(self) -> Look:
         """The look on the screen."""
-        height = min(max(self.width * 0.62, 480), 640)
+        height = min(max(self.width * 0.62, 480), 640) if self.width >= _UPRIGHT else self.width * 1.1 + 300
+        lanes = min(len(self.recorded.programs), 7)
+        classes = min(len(self.compare or self.recorded.programs), 12) + 3 if self.colour == "compare" else 0
+        height += TEXT * _ROW * max(lanes + classes - _ROWS, 0)
         return Look(width=self.width, height=round(height), text=TEXT, palette=PALETTES[self.theme])
 
     def _drawn(self, look: Look) -> Scene:
@@ -151,24 +159,34 @@ class View(State):
 
     def chart(self, look: Look | None = None) -> alt.LayerChart:
         """Give the altair chart of what is shown, in any look."""
+        from fmrw.explorer import chart  # noqa: PLC0415 - altair takes a second, and a picture is shown before
+
         scene = self.scene if look is None else self._drawn(look)
-        return canvas.chart(
+        return chart.chart(
             scene.canvas, self.recorded.about(), f"reads and writes of {range_text(*self.window)}"
         )
 
     def export(
-        self, path: str | os.PathLike[str] = "", *, preset: str = "slide-16x9", scale: float = 2
+        self,
+        path: str | os.PathLike[str] = "",
+        *,
+        preset: str = "slide-16x9",
+        scale: float = 2,
+        overwrite: bool = False,
     ) -> Path:
-        """Write what is shown to a file: the window, the filters, the annotations.
+        """Write what is shown to a file: the window, the filters, the annotations; give its name.
 
         Parameters
         ----------
         path
             The format is its ending: pdf, svg, png, html; csv writes the accesses. "": a name made from the window, PDF.
+            A file of that name is kept, and another written beside it, "x-2.pdf".
         preset
             One of `fmrw.figures.theme.PRESETS`.
         scale
             Pixels per point of a PNG.
+        overwrite
+            Whether a file of that name is replaced instead.
 
         Raises
         ------
@@ -176,10 +194,14 @@ class View(State):
             Unknown format or preset, or the file cannot be written.
         """
         target = Path(path or self.export_name("pdf"))
-        if target.suffix.lower() == ".csv":
+        kind = target.suffix.removeprefix(".").lower()
+        if kind == "csv":
+            target = export.write(b"", target, overwrite=overwrite)
             write_csv(self.events(), target)
             return target
-        return save(self.chart(theme.preset(preset)), target, scale=scale)
+        return export.write(
+            export.picture(self.chart(theme.preset(preset)), kind, scale), target, overwrite=overwrite
+        )
 
     def export_name(self, kind: str) -> str:
         """Make a file name from the file's own and the window."""
@@ -221,6 +243,18 @@ class View(State):
         chosen = None if value is None else several(value)
         self.recorded.pairs(chosen)  # raises where nobody is meant
         return chosen
+
+    @traitlets.validate("compare")
+    def _check_compare(self, proposal: Any) -> tuple[Side, ...] | None:  # noqa: ANN401 - traitlets' Bunch
+        value = proposal["value"]
+        return None if value is None else sides(self.recorded, value)
+
+    @traitlets.observe("compare")
+    def _compared(self, change: Any) -> None:  # noqa: ANN401 - as above
+        if change["new"] is not None:
+            self.colour = "compare"
+        elif self.colour == "compare":
+            self.colour = "count"
 
     def _show(self) -> None:
         """Draw, and replace what the browser shows."""

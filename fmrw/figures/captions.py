@@ -8,13 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import altair as alt
-
-from fmrw.figures.marks import inline
 from fmrw.figures.measure import wrap
 from fmrw.text import visible
 
 if TYPE_CHECKING:
+    import altair as alt
+
     from fmrw.figures.theme import Look
 
 
@@ -89,36 +88,16 @@ class Captions:
 
     def layers(self, box: Box) -> list[alt.Chart]:
         """Draw it all, relative to the chart's `box`."""
+        from fmrw.figures import marks  # noqa: PLC0415 - altair takes a second, and measuring needs none
+
         texts = [_moved(text, box) for text in self.texts]
         swatches = [_moved(swatch, box) for swatch in self.swatches]
-        marks = []
-        if swatches:
-            fill = alt.expr("datum.fill")
-            marks.append(
-                alt.Chart(inline(swatches)).mark_rect(
-                    **_places("px", "py", "px2", "py2"), fill=fill, clip=False, tooltip=None
-                )
-            )
-        if texts:
-            style: dict[str, Any] = {
-                "text": alt.expr("datum.text"),
-                "fontSize": alt.expr("datum.size"),
-                "fontWeight": alt.expr("datum.weight"),
-                "fill": alt.expr("datum.colour"),
-                "align": alt.expr("datum.align"),
-            }
-            marks.append(
-                alt.Chart(inline(texts)).mark_text(
-                    **_places("px", "py"), baseline="alphabetic", clip=False, tooltip=None, **style
-                )
-            )
-        return marks
+        return [
+            *([marks.swatches(swatches)] if swatches else []),
+            *([marks.captions(texts)] if texts else []),
+        ]
 
 
 def _moved(row: dict[str, Any], box: Box) -> dict[str, Any]:
     shift = {"px": box.left, "px2": box.left, "py": box.top, "py2": box.top}
     return {key: round(value - shift[key], 2) if key in shift else value for key, value in row.items()}
-
-
-def _places(*columns: str) -> dict[str, Any]:
-    return {column[1:]: alt.expr(f"datum.{column}") for column in columns}

@@ -47,3 +47,29 @@ def labels(rows: Iterable[Row], paper: str, fill: str, **style: Any) -> list[alt
     text = alt.Chart(inline(rows)).encode(alt.X("x:Q"), alt.Y("y:Q"), alt.Text("label:N"))
     halo = text.mark_text(stroke=paper, strokeWidth=3, strokeJoin="round", **style)
     return [halo, text.mark_text(fill=fill, **style)]
+
+
+def swatches(rows: Iterable[Row]) -> alt.Chart:
+    """Paint rectangles `px, py, px2, py2` in points, each in its `fill`; they touch no scale."""
+    style: dict[str, Any] = {"fill": alt.expr("datum.fill"), "clip": False, "tooltip": None}
+    chart: alt.Chart = alt.Chart(inline(rows)).mark_rect(**_places("px", "py", "px2", "py2"), **style)
+    return chart
+
+
+def captions(rows: Iterable[Row]) -> alt.Chart:
+    """Write `text` at `px, py` in points, in its own `size`, `weight`, `colour` and `align`; it touches no scale."""
+    style: dict[str, Any] = {
+        "text": alt.expr("datum.text"),
+        "fontSize": alt.expr("datum.size"),
+        "fontWeight": alt.expr("datum.weight"),
+        "fill": alt.expr("datum.colour"),
+        "align": alt.expr("datum.align"),
+    }
+    chart: alt.Chart = alt.Chart(inline(rows)).mark_text(
+        **_places("px", "py"), baseline="alphabetic", clip=False, tooltip=None, **style
+    )
+    return chart
+
+
+def _places(*columns: str) -> dict[str, Any]:
+    return {column[1:]: alt.expr(f"datum.{column}") for column in columns}

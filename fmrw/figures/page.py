@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from fmrw.figures.captions import Box, Captions
-from fmrw.figures.chart import NotebookChart
 from fmrw.figures.measure import shorten, text_width, wrap
 from fmrw.offsets import human_size
 from fmrw.text import visible
@@ -308,6 +307,8 @@ def assemble(
         "right": look.width - left - width,
         "bottom": look.height - top - height,
     }
+    from fmrw.figures.chart import NotebookChart  # noqa: PLC0415 - altair takes a second, and much of a page needs none
+
     chart = NotebookChart(layer=[*layers, *captions.layers(box)]).properties(
         width=width,
         height=height,

@@ -51,8 +51,13 @@ def recording(count: int) -> Trace:
         "pid", pl.col("pid").alias("tid"), pl.format("parser{}", "pid").alias("process"), pl.lit(0, pl.Int32).alias("errno"),
         pl.format("parser{}", "pid").alias("thread"),
     )  # fmt: skip
-    nobody = pl.DataFrame(schema=schema.PROCESSES)
-    return Trace(FrameSource(full.cast(schema.EVENTS), nobody, {"root": "/nowhere"}))  # type: ignore[arg-type] # a schema
+    rest = [pl.lit(None).alias(name) for name in schema.EVENTS if name not in full.columns]
+    events = full.with_columns(rest).select(list(schema.EVENTS)).cast(schema.EVENTS)  # type: ignore[arg-type] # a schema
+    pids = range(100, 100 + PROCESSES)
+    rows = [
+        dict.fromkeys(schema.PROCESSES) | {"pid": pid, "tid": pid, "name": f"parser{pid}"} for pid in pids
+    ]
+    return Trace(FrameSource(events, pl.DataFrame(rows, schema=schema.PROCESSES), {"root": "/nowhere"}))
 
 
 def seconds(act: Callable[[], object]) -> float:

@@ -160,16 +160,24 @@ class Notebook:
     def run(self, count: int = 1) -> None:
         """Run the next cells and wait until they have."""
         for _ in range(count):
-            self.page.evaluate(
-                "at => { jupyterapp.shell.currentWidget.content.activeCellIndex = at;"
-                " return jupyterapp.commands.execute('notebook:run-cell'); }",
-                self._at,
-            )
-            self._at += 1
-            self.page.wait_for_function(
-                "n => /\\[\\d+\\]/.test(document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')[n - 1]?.innerText ?? '')",
-                arg=self._at,
-            )
+            self.begin()
+            self.ended()
+
+    def begin(self) -> None:
+        """Run the next cell, without waiting for it."""
+        self.page.evaluate(
+            "at => { jupyterapp.shell.currentWidget.content.activeCellIndex = at;"
+            " void jupyterapp.commands.execute('notebook:run-cell'); }",
+            self._at,
+        )
+        self._at += 1
+
+    def ended(self) -> None:
+        """Wait until the cell that was begun last has run."""
+        self.page.wait_for_function(
+            "n => /\\[\\d+\\]/.test(document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')[n - 1]?.innerText ?? '')",
+            arg=self._at,
+        )
 
     def output(self, cell: int) -> str:
         """Give the text a cell has put out; cells count from 1."""

@@ -57,10 +57,11 @@ class Explored:
             "() => { const box = [...document.querySelectorAll('.fmrw-explorer')].at(-1);"
             " return Math.abs(box.querySelector('canvas').clientWidth - box.clientWidth) < 30; }"
         )
-        self.box.scroll_into_view_if_needed()
+        self.canvas.scroll_into_view_if_needed()
 
     def point(self, x: float, y: float) -> tuple[float, float]:
         """Give the place in the page of a point of the chart, the width being 1."""
+        self.canvas.scroll_into_view_if_needed()
         box = self.canvas.bounding_box()
         assert box is not None
         return box["x"] + x * box["width"], box["y"] + y
@@ -136,10 +137,11 @@ def test_from_mount_to_unmount(notebook: Callable[..., lab.Notebook], work: Path
     book.picture("explorer-waiting")
     book.run(1)
     view.page.get_by_text("2 processes", exact=True).wait_for()  # the view follows what runs
-    view.box.scroll_into_view_if_needed()
+    view.canvas.scroll_into_view_if_needed()
     brush_click_and_wheel(view, book)
     gaps_and_keys(view, book)
     down_to_the_bytes(view, book)
+    search_select_and_scroll(view, book)
     filter_and_export(view, book, work)
     book.run(1)
     assert (book.foreign, book.errors) == ([], [])
@@ -200,6 +202,35 @@ def down_to_the_bytes(view: Explored, book: lab.Notebook) -> None:
     place.fill("<b>nowhere</b>")
     place.press("Enter")
     view.box.get_by_text("'<b>nowhere</b>' is not an offset").wait_for()
+
+
+def search_select_and_scroll(view: Explored, book: lab.Notebook) -> None:
+    search = view.box.get_by_label("find text or bytes")
+    search.fill("second.bin")
+    search.press("Enter")
+    view.box.get_by_text("found at 0x").wait_for()
+    view.box.locator(".fmrw-hex-grid", has_text="uint16").wait_for()  # what is selected, as numbers
+    assert view.box.locator(".fmrw-hex-bytes .s").count() == len("second.bin")
+    book.picture("explorer-found")
+    rows = view.box.locator(".fmrw-hex-scroll")
+    rows.press("Control+End")
+    last = f"{(SIZE - 1) // 16 * 16:08x}"
+    view.box.locator(".fmrw-hex-offset", has_text=last).wait_for()
+    started = "() => document.querySelector('.fmrw-hex-rows').dataset.start"
+    before = view.page.evaluate(started)
+    rows.hover()
+    view.page.mouse.wheel(0, -400)
+    view.page.wait_for_function(f"before => ({started})() !== before", arg=before)
+    part = view.box.get_by_label("jump to part")
+    part.focus()
+    offered = view.box.locator("datalist option").first
+    offered.wait_for(state="attached")
+    part.fill(offered.get_attribute("value") or "")
+    view.box.locator(".fmrw-hex-offset", has_text="00000000").wait_for()
+    rows.press("Home")
+    rows.press("p")  # other keys are the explorer's
+    view.box.get_by_text("gap 1 of ").wait_for()
+    rows.press("Backspace")
 
 
 def filter_and_export(view: Explored, book: lab.Notebook, work: Path) -> None:
@@ -323,7 +354,7 @@ def test_the_wheel_scrolls_the_page_and_zooms_with_control(notebook: Callable[..
     view.canvas.scroll_into_view_if_needed()
     top = "document.querySelector('.fmrw-explorer canvas').getBoundingClientRect().top"
     before = view.page.evaluate(top)
-    view.page.mouse.move(*view.point(0.8, 60))
+    view.page.mouse.move(*view.point(0.8, 200))
     view.page.mouse.wheel(0, 40 if before > 60 else -40)
     view.page.wait_for_function(f"before => {top} !== before", arg=before)
     assert view.now() == (0, SIZE)

@@ -18,6 +18,8 @@ from fmrw.session.charts import CHARTS
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from fmrw.explorer.explorer import Explorer
+
 pytestmark = [pytest.mark.browser, pytest.mark.mount]
 
 
@@ -81,3 +83,29 @@ def test_the_picture_of_an_explorer_is_the_one_seen_last(work: Path, new_page: l
         reader.screenshot(path=lab.ARTIFACTS / "kept.png")
         reader.close()
     assert saved["cells"][1]["outputs"][1]["data"]["image/png"].strip() == after.strip()
+
+
+def test_an_exported_page_fills_the_window_and_zooms(
+    view: Explorer, tmp_path: Path, new_page: lab.NewPage
+) -> None:
+    target = view.export(tmp_path / "x.html")
+    page = new_page()
+    page.goto(target.as_uri())
+    picture = page.locator("#figure svg")
+    box = "document.querySelector('#figure svg').getAttribute('viewBox').split(' ').map(Number)"
+    for width in (500, 1200):
+        page.set_viewport_size({"width": width, "height": 700})
+        page.wait_for_function(f"() => document.querySelector('#figure svg')?.clientWidth === {width}")
+    whole = page.evaluate(box)
+    picture.hover(position={"x": 600, "y": 300})
+    page.mouse.wheel(0, -100)
+    page.wait_for_function(f"whole => {box}[2] < whole", arg=whole[2])
+    near = page.evaluate(box)
+    page.mouse.down()
+    page.mouse.move(700, 300, steps=3)
+    page.mouse.up()
+    assert page.evaluate(box)[0] < near[0]
+    page.keyboard.press("0")
+    assert page.evaluate(box) == whole
+    page.screenshot(path=lab.ARTIFACTS / "exported-page.png")
+    page.close()

@@ -34,7 +34,7 @@ def test_export(view: Explorer, tmp_path: Path, kind: str, begins: bytes) -> Non
 
 def test_export_in_every_look(view: Explorer, tmp_path: Path) -> None:
     for look, size in (("paper-column", (252, 470)), ("dark", (960, 540))):
-        with Image.open(view.export(tmp_path / "x.png", preset=look, scale=1)) as picture:
+        with Image.open(view.export(tmp_path / f"{look}.png", preset=look, scale=1)) as picture:
             assert picture.size == size
             assert len(picture.getcolors(1 << 20)) > 10
 
@@ -47,6 +47,24 @@ def test_export_csv_loads_again(view: Explorer, tmp_path: Path) -> None:
         ("read", 200, 300),
         ("write", 250, 260),
     ]
+
+
+@pytest.mark.parametrize("kind", ["svg", "csv", "html"])
+def test_a_file_that_exists_is_kept_unless_it_may_be_replaced(
+    view: Explorer, tmp_path: Path, kind: str
+) -> None:
+    precious = tmp_path / f"x.{kind}"
+    precious.write_text("precious")
+    names = [view.export(precious).name for _ in range(2)]
+    assert names == [f"x-2.{kind}", f"x-3.{kind}"]
+    assert precious.read_text() == "precious"
+    assert view.export(precious, overwrite=True) == precious
+    assert precious.read_bytes() == (tmp_path / f"x-2.{kind}").read_bytes()
+
+
+def test_a_folder_that_cannot_be_written_is_told(view: Explorer, tmp_path: Path) -> None:
+    with pytest.raises(FigureError, match="choose a folder"):
+        view.export(tmp_path / "nowhere" / "x.svg")
 
 
 def test_export_of_an_unknown_kind(view: Explorer, tmp_path: Path) -> None:

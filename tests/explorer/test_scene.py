@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+import zipfile
+from itertools import combinations, pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+import pytest
 import vl_convert
 from PIL import Image
 from recordings import BEGIN, events
 
-from fmrw.explorer import canvas, raster
+from fmrw.explorer import chart, raster
 from fmrw.explorer.explorer import Explorer, explore
+from fmrw.explorer.tracks.content import packed
 from fmrw.figures import render
+from fmrw.figures.measure import text_width
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from recordings import LiveTrace
 
@@ -67,7 +73,7 @@ def test_processes_beyond_the_lanes_share_one(trace: Callable[..., LiveTrace]) -
 
 
 def test_vega_lite_compiles_to_what_the_patch_expects(view: Explorer) -> None:
-    drawn = canvas.chart(view.scene.canvas, view.recorded.about(), "x", live=True)
+    drawn = chart.chart(view.scene.canvas, view.recorded.about(), "x", live=True)
     compiled = vl_convert.vegalite_to_vega(drawn.to_dict())
     assert [each["name"] for each in compiled["scales"][:2]] == ["x", "y"]
     names = [each["name"] for each in compiled["data"]]
@@ -92,3 +98,67 @@ def test_the_picture_shows_what_the_chart_shows(view: Explorer) -> None:
             near = {theirs.getpixel((int(x) + dx, int(y) + dy)) for dx in (-1, 0, 1) for dy in (-1, 0, 1)}
             flat = len(near) == 1
             assert not flat or max(abs(a - b) for a, b in zip(*colours, strict=True)) <= 12, (panel, x, y)
+
+
+@pytest.mark.parametrize("width", [320, 580, 900, 1400])
+@pytest.mark.parametrize("colour", ["count", "program", "compare"])
+def test_no_text_is_written_over_another(
+    trace: Callable[..., LiveTrace], tmp_path: Path, width: int, colour: str
+) -> None:
+    """Whatever the width: long names, many programs, marks and parts that lie over each other."""
+    with zipfile.ZipFile(tmp_path / "sample.zip", "w") as made:
+        for number in range(30):
+            made.writestr(f"a rather long name of an entry {number}.txt", b"a" * 40)
+    size = (tmp_path / "sample.zip").stat().st_size
+    many = [
+        events(
+            ("read", 97 * k, 97 * k + 60),
+            first=k,
+            pid=k + 9,
+            process=f"program-{k}",
+            path="sample.zip",
+            size=size,
+        )
+        for k in range(9)
+    ]
+    marks = [
+        (0, 900, "a mark"),
+        (100, 300, "another in it"),
+        (200, 1200, "a third, over both"),
+        (250, 260, "small"),
+    ]
+    view = explore(trace(*many), "sample.zip", annotations=marks, colour=colour)
+    assert view.settle(120)
+    view.width = width
+    for window in (view.window, (50, 700)):
+        view.window = window
+        assert view.problem == ""
+        boxes = sorted(boxed(row) for row in view.scene.canvas.texts)
+        over = [
+            (a[4], b[4])
+            for a, b in combinations(boxes, 2)
+            if a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+        ]
+        assert over == []
+
+
+def boxed(row: dict[str, Any]) -> tuple[float, float, float, float, str]:
+    """Give the rectangle of a text: left, top, right, bottom; letters are a little lower than their size."""
+    wide = text_width(row["t"], row["s"], bold=row["b"] == "bold")
+    left = row["x"] - {"left": 0, "center": wide / 2, "right": wide}[row["a"]]
+    return left, row["y"] - row["s"] * 0.72, left + wide, row["y"] + row["s"] * 0.18, row["t"]
+
+
+def test_parts_that_overlap_get_rows() -> None:
+    random = np.random.default_rng(9)
+    for _ in range(100):
+        starts = random.uniform(0, 900, 40)
+        bars = [
+            (start, start + width, "x")
+            for start, width in zip(starts.tolist(), random.uniform(1, 200, 40).tolist(), strict=True)
+        ]
+        rows = packed(bars)
+        assert sorted(bar for row in rows for bar in row) == sorted(bars)
+        assert all(a[1] <= b[0] + 1 for row in rows for a, b in pairwise(row))
+        deepest = max(sum(a <= at < b - 1 for a, b, _ in bars) for at in starts)
+        assert len(rows) <= deepest + 1

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fmrw.explorer.tracks.compared import compared
 from fmrw.explorer.tracks.content import borders, entropy, marked, structure
 from fmrw.explorer.tracks.counts import offsets, strips
 from fmrw.explorer.tracks.lanes import lanes
 from fmrw.explorer.tracks.plane import plane
-from fmrw.explorer.tracks.stack import Stack
+from fmrw.explorer.tracks.stack import NoRoomError, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +22,7 @@ TRACKS: tuple[tuple[str, Callable[[Stack], None]], ...] = (
     ("entropy", entropy),
     ("", strips),
     ("", offsets),
+    ("", compared),
     ("borders", borders),
     ("", lanes),
     ("", plane),
@@ -33,6 +35,9 @@ def draw_tracks(context: DrawingContext) -> None:
     if not context.state.size:
         return
     stack = Stack(context)
-    for overlay, draw in TRACKS:
-        if not overlay or overlay in context.state.overlays:
-            draw(stack)
+    try:
+        for overlay, draw in TRACKS:
+            if not overlay or overlay in context.state.overlays:
+                draw(stack)
+    except NoRoomError:
+        stack.gutter(context.layout.stack.bottom + stack.text * 1.1, "more does not fit")

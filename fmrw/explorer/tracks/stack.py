@@ -25,6 +25,10 @@ LANES = 6
 _NAME, _GAP = 8.6, 0.3  # units of text: room for a name, and between two rows
 
 
+class NoRoomError(Exception):
+    """No row is left; the tracks that were to come are left out."""
+
+
 class Stack:
     """The rows of one picture.
 
@@ -45,8 +49,16 @@ class Stack:
         self.y = context.layout.stack.top
 
     def row(self, name: str, height: float, *, background: bool = True) -> Box:
-        """Begin a track: its name in the gutter, its background, its box."""
+        """Begin a track: its name in the gutter, its background, its box.
+
+        Raises
+        ------
+        NoRoomError
+            It would stand below the stack.
+        """
         stack, text = self.layout.stack, self.text
+        if self.y + height * text > stack.bottom + 0.5:
+            raise NoRoomError
         box = Box(stack.left, self.y, stack.width, height * text)
         if background:
             self.canvas.rect(box.left, box.top, box.right, box.bottom, "g")

@@ -127,6 +127,7 @@ function render({ model, el }) {
     if (shown === null) return;
     const { start, content, reads, writes, parts, marks, reason } = shown;
     const look = model.get("look");
+    rows.dataset.asked = shown.number;
     if (reason) {
       rows.replaceChildren(make("div", "fmrw-hex-reason", reason));
       return;

@@ -13,6 +13,7 @@ import ipywidgets as w  # type: ignore[import-untyped] # ships no types
 from fmrw.explorer.shortcuts import MENUS, PLAY, listed
 from fmrw.explorer.widgets.annotations import annotation_panel
 from fmrw.explorer.widgets.appearance import appearance_panel
+from fmrw.explorer.widgets.compare import compare_panel
 from fmrw.explorer.widgets.controls import tooltip
 from fmrw.explorer.widgets.export import export_panel
 from fmrw.explorer.widgets.filters import filter_panel
@@ -32,6 +33,7 @@ def help_panel(_view: View) -> w.HTML:
 
 PANELS: Mapping[str, tuple[str, str, Callable[[View], w.Widget]]] = {
     "filter": ("filter", "show some programs, operations, a part of the time", filter_panel),
+    "compare": ("columns", "what only one program reads, what all, what nobody", compare_panel),
     "play": ("play", "play the accesses in their order", playback_controls),
     "mark": ("bookmark", "name the window, and go to what is named", annotation_panel),
     "export": ("download", "write what is shown to a file", export_panel),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w  # type: ignore[import-untyped] # ships no types
 
-from fmrw.explorer import canvas
+from fmrw.explorer import chart
 from fmrw.explorer.markup import escaped
 from fmrw.explorer.shortcuts import HINT, MENUS, PLAY
 from fmrw.explorer.widgets.hex import HexView
@@ -64,8 +64,8 @@ class Panel:
         self.box.add_class(INSIDE)
 
     def _figure(self, scene: Scene) -> Any:  # noqa: ANN401 - a `JupyterChart`
-        drawn = canvas.chart(scene.canvas, self.view.recorded.about(), "explorer", live=True)
-        figure = chart_class()(drawn, embed_options=canvas.embedding())
+        drawn = chart.chart(scene.canvas, self.view.recorded.about(), "explorer", live=True)
+        figure = chart_class()(drawn, embed_options=chart.embedding())
         figure.observe(self._gestured, "_params")
         return figure
 
