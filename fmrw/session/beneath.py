@@ -43,9 +43,10 @@ def unmonitored(path: bytes) -> bytes | None:
     points = {os.fsencode(point.root) for point in registry.mounts()}
     top = path
     while top not in points:
-        if len(top) <= 1:
+        above = os.path.dirname(top)  # noqa: PTH120 - bytes
+        if above == top:  # "/", "//" or ""
             return path
-        top = os.path.dirname(top)  # noqa: PTH120 - bytes
+        top = above
     worker = registry.worker_of(Path(os.fsdecode(top)))
     for number in range(_DESCRIPTORS if worker is not None else 0):
         place = os.fsencode(descriptor_of(worker.pid, number)) if worker is not None else b""
