@@ -30,7 +30,7 @@ th{position:sticky;top:0;background:var(--paper)}th button{all:unset;cursor:poin
 th[aria-sort=ascending] button::after{content:" \\25b2"}th[aria-sort=descending] button::after{content:" \\25bc"}
 .n{text-align:right;font-variant-numeric:tabular-nums}.bad{color:var(--bad)}code{font-family:"Liberation Mono","DejaVu Sans Mono",monospace;overflow-wrap:anywhere}
 summary{cursor:pointer;overflow-wrap:anywhere}svg{display:block}.none{fill:var(--none)}.read{fill:var(--read)}text{fill:var(--ink);font-size:11px}
-.small{color:var(--faint);font-size:.9em;white-space:pre-wrap;overflow-wrap:anywhere}.scroll{overflow-x:auto}
+details[open]{min-width:40em}.n{white-space:nowrap}.small{color:var(--faint);font-size:.9em;white-space:pre-wrap;overflow-wrap:anywhere}.scroll{overflow-x:auto}
 """
 SCRIPT = """
 for(const button of document.querySelectorAll("th button"))button.onclick=()=>{
@@ -145,12 +145,16 @@ def _parsers(survey: Findings) -> str:
         counts = [
             _number(row[name] or 0) for name in ("runs", "accepted", "refused", "crashed", "hung", "failed")
         ]
-        command = f"<code>{_text(shlex.join(survey.plan.parsers[row['parser']]))}</code>"
+        command = f"<code>{_text(_typed(survey.plan.parsers[row['parser']]))}</code>"
         seconds = row["median_seconds"]
         took = _number(seconds, "" if seconds is None else f"{1000 * seconds:.1f}")
         rows.append([Cell(_text(row["parser"])), Cell(command), *counts, _percent(row["median_share"]), took])
     told = "accepted: exit status 0; refused: another; crashed: ended by a signal; hung: killed at the limit of time; failed: not run."
     return f"<h2>Parsers</h2><p>{told}</p>" + _table(columns, rows, "no runs yet")
+
+
+def _typed(words: Sequence[str]) -> str:
+    return " ".join(word if word == "{}" else shlex.quote(word) for word in words)
 
 
 def _disagreements(survey: Findings, most: int) -> str:

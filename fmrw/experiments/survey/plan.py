@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import tempfile
@@ -46,6 +47,8 @@ class Plan:
         Files, and files in a part.
     skipped : dict
         Why → how many were not listed.
+    begun : str
+        When the corpus was listed, ISO 8601, UTC.
     """
 
     corpus: str
@@ -59,6 +62,7 @@ class Plan:
     count: int = 0
     batch: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
+    begun: str = ""
     schema: int = SCHEMA
 
     @property
@@ -194,7 +198,13 @@ class Folder:
             lines.seek(0)
             count = min(found, wanted.sample) if wanted.sample else found
             batch = max(_SMALLEST, min(_LARGEST, -(-count // _PARTS)))
-            plan = replace(wanted, count=count, batch=batch, skipped=dict(listing.skipped))
+            plan = replace(
+                wanted,
+                count=count,
+                batch=batch,
+                skipped=dict(listing.skipped),
+                begun=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            )
             self._write_files(plan, lines, found)
         return plan
 

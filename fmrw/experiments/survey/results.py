@@ -15,8 +15,12 @@ from fmrw.experiments.survey.rows import ACCEPTED, FAILED, VERDICTS
 from fmrw.text import path_text, visible
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    import altair as alt
+
+    from fmrw.figures.theme import Look
     from fmrw.session.trace import Trace
 
 _LANES = 8
@@ -212,6 +216,35 @@ class Survey:
 
         return tails(self, candidates).head(most)
 
+    def chart(
+        self, files: Sequence[str] | None = None, most: int = 12, look: Look | None = None
+    ) -> alt.LayerChart:
+        """Draw the chart `survey`: files by parsers, each with its verdict and a strip of what was requested.
+
+        Parameters
+        ----------
+        files : sequence of str, optional
+            Those to show; without it the most remarkable disagreements.
+        most : int
+            How many of those.
+        look : Look, optional
+            Size, type and colours, as `fmrw.figures.theme.preset("slide-16x9")`.
+
+        Raises
+        ------
+        FigureError
+            No files, or too many for a figure.
+        """
+        from fmrw.experiments.survey.drawing import chart  # noqa: PLC0415 - altair
+        from fmrw.figures.theme import SCREEN  # noqa: PLC0415 - as above
+
+        chosen = (
+            self.disagreements(most)["file"].to_list()
+            if files is None
+            else [self.name(file) for file in files]
+        )
+        return chart(self, chosen, SCREEN if look is None else look)
+
     # One file
 
     def of(self, file: str | os.PathLike[str]) -> pl.DataFrame:
@@ -251,7 +284,7 @@ class Survey:
         extents = self._ordered(self.extents.filter(pl.col("file") == name).collect())
         return trace(self.plan, runs, extents)
 
-    # Pictures
+    # A page
 
     def report(self, to: str | os.PathLike[str] | None = None, most: int = _MOST) -> Path:
         """Write the report, one HTML file that needs no network.

@@ -23,7 +23,12 @@ def trace(plan: Plan, runs: pl.DataFrame, extents: pl.DataFrame) -> Trace:
         _event(seq, row, numbers[row["parser"]], told[row["parser"]])
         for seq, row in enumerate(extents.iter_rows(named=True))
     ]
-    facts = {"root": plan.corpus, "options": {"capture": "exact"}, "files": {}}
+    facts = {
+        "root": plan.corpus,
+        "options": {"capture": "exact"},
+        "files": {},
+        **({"ended": plan.begun} if plan.begun else {}),
+    }
     processes = [
         {
             "pid": number,
