@@ -165,6 +165,8 @@ APART int writing(int at)
     return at;
 }
 
+APART int touch(volatile char *part) { return *part; }
+
 static volatile int done;
 static sigjmp_buf retreat;
 static void bus(int number) { siglongjmp(retreat, number); }
@@ -270,7 +272,11 @@ int main(int count, char **words)
         deeper(200);
     else if (!strcmp(kind, "faults beside"))
         faults_beside();
-    else if (!strcmp(kind, "first thread ends")) {
+    else if (!strcmp(kind, "touch")) {
+        take(1);
+        char *part = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE, open(file, O_RDONLY), 0);
+        kept = touch(part) + touch(part + 4096);
+    } else if (!strcmp(kind, "first thread ends")) {
         pthread_t last;
         deeper(1);
         pthread_create(&last, NULL, outlives, (void *)3);

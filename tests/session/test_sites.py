@@ -188,6 +188,19 @@ def test_the_command_line(trace: fmrw.Trace, capsys: pytest.CaptureFixture[str])
     ]
 
 
+def test_a_touched_page_has_the_instruction_as_its_site(directory: Path, tmp_path: Path) -> None:
+    program = tmp_path / "touching"
+    subprocess.run(["cc", "-O2", "-o", program, SOURCE.with_name("stackful.c"), "-pthread"], check=True)
+    trace = fmrw.run([program, "touch", directory / FILE], directory, sites=True).trace
+    pages = trace.events.filter(fidelity="page")
+    assert pages["start"].to_list() == [0, 4096]
+    assert pages["site"].n_unique() == 1
+    frames = trace.sites.filter(site=pages["site"][0])
+    assert frames.select("depth", "module", "function", "quality").rows() == [
+        (0, str(program), "touch", "fault")
+    ]
+
+
 def test_parts_of_the_format_and_functions(
     trace: fmrw.Trace, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

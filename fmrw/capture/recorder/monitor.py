@@ -253,7 +253,7 @@ class Monitor(Passthrough):
                 op = log.ADVISE
         else:
             call, requested, flags = self._joiner.join(tid, op, handle.number, start, size, done=done)
-        site = self._site(tid) if self.sites is not None and exact and not flags & log.CONTINUES else 0
+        site = self._site(tid, exact=exact) if self.sites is not None and not flags & log.CONTINUES else 0
         self.journal.append(
             time.time_ns(), start, os.lseek(handle.fd, 0, os.SEEK_END), call, done, requested, handle.number,
             self._path_number(handle.path), process, tid, code, op, flags, site=site,
@@ -261,10 +261,14 @@ class Monitor(Passthrough):
         if self.native is not None and exact and size < self._joiner.suspect and not flags:
             self._learn(self.native, handle, tid, process)
 
-    def _site(self, tid: int) -> int:
-        """Give the call site of a thread that waits for a request of its own; a fault there costs the site, and not the record."""
+    def _site(self, tid: int, *, exact: bool) -> int:
+        """Give the call site of a thread that waits for a request, or a page; a fault of ours there costs the site, and not the record."""
         try:
-            return self.sites.of(tid) if self.sites is not None else 0
+            if self.sites is None or not tid:
+                return 0
+            if exact:
+                return self.sites.of(tid)
+            return self.sites.fault(tid) if self._waits_for_pages else 0
         except BaseException as error:  # noqa: BLE001 - see above
             self._unrecorded(error)
             return 0

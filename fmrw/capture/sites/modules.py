@@ -1,7 +1,8 @@
 """Modules: the files that processes have mapped, opened once for all of them, with their unwind tables.
 
 A module that lies below the mount that is served is opened beneath it, by the directory's own descriptor, and never by its path: who waits for us
-could wait for itself. Others are opened by a thread of their own, with a limit of time: a path may lead to a file system that does not answer.
+could wait for itself. Those on a disk of this machine are opened as they are, others by a thread of their own, with a limit of time: a path may lead to a file system that
+does not answer.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fmrw.capture.sites import elf
 from fmrw.capture.sites.cfi import Pieces, Tables
-from fmrw.capture.system.proc import open_mapped, open_within
+from fmrw.capture.system.proc import local_devices, open_mapped, open_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,6 +112,7 @@ class Modules:
         self._open_beneath = open_beneath
         self._known: dict[Place, Module] = {}
         self._next = 0
+        self._local: dict[bytes, bool] = {}
         self._opener: _Opener | None = None
 
     def of(self, place: Place, tid: int, begin: int, end: int) -> Module:
@@ -135,9 +137,18 @@ class Modules:
         own = self._own_device()
         if own and place.device == own:
             return self._beneath(place)
+        if self._is_local(place.device):
+            return _open(place, tid, begin, end)
         if self._opener is None:
             self._opener = _Opener()
         return self._opener.open(lambda: _open(place, tid, begin, end))
+
+    def _is_local(self, device: bytes) -> bool:
+        """Tell whether a device is a disk of this machine, whose files open without a wait for anybody."""
+        known = self._local.get(device)
+        if known is None:
+            known = self._local[device] = device in local_devices()
+        return known
 
     def _beneath(self, place: Place) -> int:
         if self._open_beneath is None:

@@ -12,6 +12,7 @@ Threads: any; `_lock` is held while a stack is walked.
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections import OrderedDict
@@ -19,6 +20,7 @@ from struct import Struct
 from struct import error as struct_error
 from typing import TYPE_CHECKING, NamedTuple
 
+from fmrw.capture.sites.faults import Faults
 from fmrw.capture.sites.frames import CFI
 from fmrw.capture.sites.modules import Modules
 from fmrw.capture.sites.space import Space
@@ -113,11 +115,15 @@ class Sites:
         self._spaces: OrderedDict[int, Space] = OrderedDict()
         self._stacks: OrderedDict[tuple[int, int, int], _Known] = OrderedDict()
         self._numbers: dict[tuple[tuple[int, int, str], ...], int] = {}
+        self._count = itertools.count(1)
         self._told: set[tuple[int, str]] = set()
         self._looking: list[None] = []
         self._forgotten: list[int] = []
         self._unused: list[int] = []
         self._lock = threading.Lock()
+        self._faults = Faults(
+            self._next, lambda number, frame: notes.site(number, [frame]), self._modules, self._lock
+        )
 
     def of(self, tid: int) -> int:
         """Give the number of the site that a thread waits at; 0 where there is none.
@@ -135,6 +141,10 @@ class Sites:
                 return self._of(tid)
         finally:
             self._looking.pop()
+
+    def fault(self, tid: int) -> int:
+        """Give the number of the instruction with which a thread touches a page that is to be read; 0 where it does not."""
+        return self._faults.of(tid, family_of(tid)[0])
 
     def _of(self, tid: int) -> int:
         while self._forgotten:
@@ -254,12 +264,18 @@ class Sites:
     def _number(self, frames: tuple[tuple[int, int, str], ...], space: Space) -> int:
         number = self._numbers.get(frames)
         if number is None:
-            if len(self._numbers) >= self._most:
+            number = self._next()
+            if not number:
                 self._tell(space.tid, FULL)
                 return 0
-            number = self._numbers[frames] = len(self._numbers) + 1
+            self._numbers[frames] = number
             self._notes.site(number, frames)
         return number
+
+    def _next(self) -> int:
+        """Give a number that is not used yet; 0 where there is none left."""
+        number = next(self._count)
+        return number if number <= self._most else 0
 
     def _tell(self, tid: int, why: str) -> None:
         pid = family_of(tid)[0]
@@ -302,6 +318,7 @@ class Sites:
 
     def close(self) -> None:
         """Let everything go; nobody asks any more."""
+        self._faults.close()
         with self._lock:
             for tid in list(self._threads):
                 self._forget(tid, whole=True)

@@ -32,6 +32,9 @@ class Facts(NamedTuple):
 
 
 _ESCAPED = re.compile(r"\\(\d{3})")  # of a space, a tab, a line's end, a backslash
+_LOCAL = frozenset(
+    ("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "overlay", "tmpfs", "squashfs", "erofs", "vfat")
+)
 _FOR_ALL = 2  # of io_uring_disabled, Documentation/admin-guide/sysctl/kernel.rst
 
 
@@ -247,6 +250,17 @@ def device_of_mount(root: str) -> bytes:
         if kind.startswith("fuse") and _ESCAPED.sub(lambda code: chr(int(code[1], 8)), place) == root:
             major, _colon, minor = device.partition(":")
             found = b"%02x:%02x" % (int(major), int(minor))
+    return found
+
+
+def local_devices() -> set[bytes]:
+    """Give the devices of file systems that lie on disks, or in the memory, of this machine, as lists of mappings write them."""
+    found = set()
+    for line in mount_table():
+        fields, _dash, kind = line.partition(" - ")
+        if kind.split(" ", 1)[0] in _LOCAL:
+            major, _colon, minor = fields.split(" ")[2].partition(":")
+            found.add(b"%02x:%02x" % (int(major), int(minor)))
     return found
 
 

@@ -1,0 +1,115 @@
+"""Page faults: the instruction that touched a page of a mapped file, a site of one frame.
+
+While a fault is answered nothing of the process may be looked at that takes the lock of its memory, not even its list of mappings. The line of its
+system call takes none, and tells the place in the code. Where it lies is looked up afterwards, by a thread of its own, which may wait; a process
+that is gone by then leaves an address.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+
+from fmrw.capture.sites.frames import FAULT
+from fmrw.capture.sites.space import Space
+from fmrw.capture.system.proc import read_entry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fmrw.capture.sites.modules import Modules
+
+_WORDS = 3
+_MOST = 1 << 14
+_KEPT = 16
+_LIMIT_S = 2.0
+
+
+class _Fault(NamedTuple):
+    tid: int
+    pid: int
+    place: int
+    number: int
+
+
+class Faults:
+    """Number the places that touch pages.
+
+    Parameters
+    ----------
+    number : callable
+        Gives a number that is not used yet; 0 where there is none left.
+    note : callable
+        Called with a number and its frame: module, offset, quality.
+    modules : Modules
+        Of the recording.
+    lock : threading.Lock
+        Held while modules are looked up.
+    """
+
+    def __init__(
+        self,
+        number: Callable[[], int],
+        note: Callable[[int, tuple[int, int, str]], None],
+        modules: Modules,
+        lock: threading.Lock,
+    ) -> None:
+        self._number, self._note, self._modules, self._lock = number, note, modules, lock
+        self._known: dict[tuple[int, int], int] = {}
+        self._waiting: queue.SimpleQueue[_Fault | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def of(self, tid: int, pid: int) -> int:
+        """Give the number of the place where a thread waits for a page; 0 where that is not in a page fault."""
+        words = read_entry(tid, "syscall", 256).split()
+        if len(words) != _WORDS or words[0] != b"-1":
+            return 0
+        place = int(words[2], 16)
+        known = self._known.get((pid, place))
+        if known is None:
+            if len(self._known) >= _MOST:
+                self._known.clear()
+            known = self._known[pid, place] = self._number()
+            if known:
+                self._waiting.put(_Fault(tid, pid, place, known))
+                self._start()
+        return known
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="fmrw-faults", daemon=True)
+            self._thread.start()
+
+    def _work(self) -> None:
+        spaces: dict[int, Space] = {}
+        while (fault := self._waiting.get()) is not None:
+            self._note(fault.number, self._looked_up(fault, spaces))
+        for space in spaces.values():
+            space.close()
+
+    def _looked_up(self, fault: _Fault, spaces: dict[int, Space]) -> tuple[int, int, str]:
+        try:
+            space = spaces.get(fault.pid)
+            if space is None:
+                while len(spaces) >= _KEPT:
+                    spaces.pop(next(iter(spaces))).close()
+                space = spaces[fault.pid] = Space(fault.tid, self._modules)
+            with self._lock:
+                code = space.code(fault.place)
+            if code is None and space.read_list():
+                with self._lock:
+                    code = space.code(fault.place)
+        except OSError:  # it is gone, or may not be looked at
+            code = None
+        if code is None:
+            return -1, fault.place, FAULT
+        place = fault.place + code.shift - (code.module.elf.base if code.module.elf else 0)
+        return code.module.number, place, FAULT
+
+    def close(self) -> None:
+        """Look up what waits, and end."""
+        if self._thread is not None:
+            self._waiting.put(None)
+            self._thread.join(_LIMIT_S)
+            self._thread = None
