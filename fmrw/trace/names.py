@@ -45,7 +45,7 @@ class Names:
     renames : list of (time_ns, old, new)
     rings : list of dict
         Who uses io_uring: pid, name, late, hidden (`fmrw.capture.recorder.rings`).
-    sites : dict of int to list of (module, offset, quality)
+    sites : dict of int to list of (module, offset, quality, function, line)
         Call sites, the innermost frame first (`fmrw.capture.sites`).
     without : list of dict
         Programs whose rows have no site: pid, name, why.
@@ -62,7 +62,7 @@ class Names:
         self.renames: list[tuple[int, str, str]] = []
         self.rings: list[dict[str, Any]] = []
         self.modules: dict[int, tuple[str, str]] = {}
-        self.sites: dict[int, list[tuple[int, int, str]]] = {}
+        self.sites: dict[int, list[tuple[int, int, str, str, str]]] = {}
         self.without: list[dict[str, Any]] = []
         self._kinds: dict[object, Callable[[Mapping[str, Any]], None]] = {
             "path": self._path,
@@ -128,9 +128,7 @@ class Names:
 
     def _site(self, entry: Mapping[str, Any]) -> None:
         frames = entry["frames"][:_MOST_FRAMES]
-        self.sites[_number(entry["id"], _MOST_SITES)] = [
-            (_number(module, _I32, -1), _signed(_number(offset, _U64)), _text(quality)) for module, offset, quality in frames
-        ]  # fmt: skip
+        self.sites[_number(entry["id"], _MOST_SITES)] = [_frame(*frame) for frame in frames]
 
     def _no_sites(self, entry: Mapping[str, Any]) -> None:
         known = {"pid": _number(entry["pid"], _I32), "name": visible(_text(entry["name"]))}
@@ -140,9 +138,9 @@ class Names:
         """Give the call sites as a frame of `schema.SITES`, still without names."""
         nothing = ("", "")
         rows = [
-            (site, depth, *self.modules.get(module, nothing), offset, "", quality, "")
+            (site, depth, *self.modules.get(module, nothing), offset, function, quality, line)
             for site, frames in list(self.sites.items())
-            for depth, (module, offset, quality) in enumerate(frames)
+            for depth, (module, offset, quality, function, line) in enumerate(frames)
         ]
         return pl.DataFrame(rows, schema=schema.SITES, orient="row").sort("site", "depth")
 
@@ -184,6 +182,20 @@ def _number(value: object, most: int, least: int = 0) -> int:
     if not isinstance(value, int) or not least <= value <= most:
         raise ValueError(f"not a number from {least} to {most}")
     return value
+
+
+def _frame(
+    module: object, offset: object, quality: object, function: object = "", line: object = ""
+) -> tuple[int, int, str, str, str]:
+    """Give a frame of a call site; those of Python have their names already."""
+    place = _signed(_number(offset, _U64))
+    return (
+        _number(module, _I32, -1),
+        place,
+        visible(_text(quality)),
+        visible(_text(function)),
+        visible(_text(line)),
+    )
 
 
 def _signed(value: int) -> int:

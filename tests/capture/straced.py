@@ -61,7 +61,7 @@ def compared(directory: Path, command: list[str], log: Path) -> tuple[list[Asked
     assert trace.facts["faults"] == 0
     stacks = {
         site[0]: tuple(zip(frames["module"], frames["offset"], strict=True))
-        for site, frames in trace.sites.group_by("site")
+        for site, frames in trace.sites.filter(trace.sites["quality"] != "python").group_by("site")
     }
     rows = trace.events.filter(op="read").vstack(trace.events.filter(op="write")).sort("seq")
     ours = [

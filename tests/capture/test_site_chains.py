@@ -43,7 +43,7 @@ def assert_same(directory: Path, command: list[str], log: Path) -> fmrw.Trace:
     theirs, ours, trace = compared(directory, command, log)
     assert theirs
     assert ours == theirs
-    assert set(trace.sites["quality"]) == {"cfi"}
+    assert set(trace.sites["quality"]) <= {"cfi", "python", "fault"}
     assert trace.facts["without_sites"] == []
     return trace
 
@@ -88,7 +88,7 @@ def test_chains_of_stacks_of_every_kind(
     theirs, ours, trace = compared(directory, [made(*options), kind, str(directory / "polyglot.pdf")], log)
     assert theirs
     assert ours == theirs
-    guessed = set(trace.sites["quality"]) - {"cfi"}
+    guessed = set(trace.sites["quality"]) - {"cfi", "fault"}
     assert guessed == ({"scan"} if WITH_FRAME_POINTERS & set(options) else set())
 
 

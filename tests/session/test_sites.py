@@ -146,7 +146,7 @@ def test_the_program_itself_may_lie_in_the_monitored_directory(programs: Path, d
         names = set(mount.trace.sites["function"])
         assert not mount.trace.events.filter(pid=os.getpid()).height
     assert {"read_header", "read_entry"} <= names
-    assert set(mount.trace.sites["quality"]) == {"cfi"}
+    assert set(mount.trace.sites["quality"]) == {"cfi", "fault"}
 
 
 def test_the_command_line(trace: fmrw.Trace, capsys: pytest.CaptureFixture[str]) -> None:

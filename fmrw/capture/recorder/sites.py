@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fmrw.capture.native.pairs import Native
     from fmrw.capture.recorder.journal import Journal
     from fmrw.capture.sites.modules import Module
+    from fmrw.capture.sites.numbers import Entry
 
 
 def call_sites(journal: Journal, native: Native | None, directory: int, root: str) -> Sites:
@@ -64,7 +65,7 @@ def _note_module(journal: Journal, module: Module) -> None:
     journal.note("module", id=module.number, path=path_text(module.path), build_id=module.build_id)
 
 
-def _note_site(journal: Journal, number: int, frames: Sequence[tuple[int, int, str]]) -> None:
+def _note_site(journal: Journal, number: int, frames: Sequence[Entry]) -> None:
     journal.note("site", id=number, frames=frames)
 
 

@@ -21,6 +21,7 @@ _HEADER = Struct("<16sHHIQQQIHHHHHH")
 _SEGMENT = Struct("<IIQQQQQQ")
 _NOTE = Struct("<III")
 _ENTRY = Struct("<qQ")
+_SYMBOL = Struct("<IBBHQQ")
 _MAGIC = b"\x7fELF\x02\x01"  # 64 bits, little-endian
 X86_64 = 62
 _LOAD, _DYNAMIC, _NOTES, _UNWINDING = 1, 2, 4, 0x6474E550
@@ -30,6 +31,7 @@ _NEEDED, _STRINGS, _SONAME = 1, 5, 14
 _MOST_SEGMENTS, _MOST_SECTIONS = 128, 4096
 _MOST_BYTES = 1 << 16  # of notes, of a dynamic section
 _MOST_ID = 64
+_MOST_SYMBOLS = 16 << 20  # bytes of a table of dynamic symbols, and of their names
 _MOST_NAMES = 1 << 10
 _LONGEST_NAME = 256
 
@@ -146,6 +148,28 @@ def _section(fd: int, name: bytes, head: bytes) -> tuple[int, int, int]:
         if names[named:].startswith(name + b"\0"):
             return offset, address, size
     return 0, 0, 0
+
+
+def symbols(fd: int, names: tuple[bytes, ...]) -> dict[bytes, tuple[int, int]]:
+    """Find dynamic symbols by their names; give their addresses and sizes.
+
+    Raises
+    ------
+    Damaged, OSError
+        The file cannot be read.
+    """
+    head = os.pread(fd, _HEADER.size, 0)
+    table, text = (_section(fd, name, head) for name in (b".dynsym", b".dynstr"))
+    strings = os.pread(fd, min(text[2], _MOST_SYMBOLS), text[0])
+    data = os.pread(fd, min(table[2], _MOST_SYMBOLS), table[0])
+    found = {}
+    for named, _info, _other, section, address, size in _SYMBOL.iter_unpack(
+        data[: len(data) // _SYMBOL.size * _SYMBOL.size]
+    ):
+        end = strings.find(b"\0", named, named + _LONGEST_NAME)
+        if section and strings[named:end] in names:
+            found[strings[named:end]] = address, size
+    return found
 
 
 def _exactly(fd: int, offset: int, size: int) -> bytes:

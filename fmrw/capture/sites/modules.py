@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fmrw.capture.sites import elf
 from fmrw.capture.sites.cfi import Pieces, Tables
+from fmrw.capture.sites.interpreter import interpreter
 from fmrw.capture.system.proc import local_devices, open_mapped, open_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from fmrw.capture.sites.interpreter import Interpreter
 
 _KEPT = 400  # descriptors
 _LIMIT_S = 1.0
@@ -49,6 +52,8 @@ class Module:
         Its headers; None where it cannot be read, or is no program.
     tables : Tables or None
     file : Pieces or None
+    interpreter : Interpreter or None
+        That of Python, where the module holds one.
     """
 
     def __init__(self, number: int, path: bytes, fd: int) -> None:
@@ -58,6 +63,7 @@ class Module:
         self.tables: Tables | None = None
         self.file: Pieces | None = None
         self.identity: tuple[int, ...] = ()
+        self.interpreter: Interpreter | None = None
         if fd == _NOT_THERE:
             return
         self.identity = _identity(fd)
@@ -65,6 +71,7 @@ class Module:
             self.elf = elf.read(fd)
             self.file = Pieces(fd)
             self.tables = Tables(self.file, self.elf)
+            self.interpreter = interpreter(fd, self.elf, path)
 
     @property
     def build_id(self) -> str:
@@ -132,18 +139,28 @@ class Modules:
         self._note(module)
         return module
 
+    def of_source(self, path: bytes) -> Module:
+        """Give the module that a source file of an interpreter is; it has no code of the machine."""
+        place = Place(b"", 0, path)
+        module = self._known.get(place)
+        if module is None:
+            module = self._known[place] = Module(self._next, path, _NOT_THERE)
+            self._next += 1
+            self._note(module)
+        return module
+
     def _opened(self, place: Place, tid: int, begin: int, end: int) -> int | None:
         """Open a file; give the descriptor, -1 where it cannot be opened, None where that takes too long now."""
         own = self._own_device()
         if own and place.device == own:
             return self._beneath(place)
-        if self._is_local(place.device):
+        if self.is_local(place.device):
             return _open(place, tid, begin, end)
         if self._opener is None:
             self._opener = _Opener()
         return self._opener.open(lambda: _open(place, tid, begin, end))
 
-    def _is_local(self, device: bytes) -> bool:
+    def is_local(self, device: bytes) -> bool:
         """Tell whether a device is a disk of this machine, whose files open without a wait for anybody."""
         known = self._local.get(device)
         if known is None:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fmrw.capture.sites.faults import Faults
 from fmrw.capture.sites.frames import CFI
 from fmrw.capture.sites.modules import Modules
+from fmrw.capture.sites.python import PYTHON, functions
 from fmrw.capture.sites.space import Space
 from fmrw.capture.sites.unwind import unwind
 from fmrw.capture.system.libc import share_memory
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from fmrw.capture.sites.frames import Frame
     from fmrw.capture.sites.modules import Module
     from fmrw.capture.sites.space import Code
+    from fmrw.capture.sites.unwind import Walk
 
 CALLS = frozenset((b"0", b"17", b"19", b"295", b"327", b"1", b"18", b"20", b"296", b"328"))
 """read, pread64, readv, preadv, preadv2, write, pwrite64, writev, pwritev, pwritev2 (arch/x86/entry/syscalls/syscall_64.tbl)."""
@@ -47,6 +49,10 @@ _KEPT_SPACES = 64
 _KEPT_STACKS = 4096
 _TRIES = 4
 _WORD = Struct("<Q")
+_STACK = 1 << 16
+_APART = 2048  # bytes between words that are read in one piece
+Entry = tuple[int, int, str] | tuple[int, int, str, str, str]
+"""A frame of a site: a module's number, the distance from its beginning, how it was found; of Python also function and line."""
 DENIED, NARROW, FULL = "denied", "32-bit", "too many"
 """Why a program's rows have no site: it may not be looked at; it is of 32 bits; there are no numbers left."""
 
@@ -57,12 +63,12 @@ class _Thread(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """A stack that was walked: words by offset from its top, what must still be mapped, its site."""
+    """A stack that was walked: pieces of memory (address, size, words by offset), what must still be mapped, its site."""
 
-    extent: int
-    words: tuple[tuple[int, int], ...]
+    pieces: tuple[tuple[int, int, tuple[tuple[int, int], ...]], ...]
     codes: tuple[Code, ...]
     site: int
+    lean: bool  # whether the compiled code can know it
 
 
 class _Walked(NamedTuple):
@@ -78,7 +84,7 @@ class Notes(NamedTuple):
     """Where what is found goes: modules, sites by number, and programs that have none with the reason."""
 
     module: Callable[[Module], None]
-    site: Callable[[int, Sequence[tuple[int, int, str]]], None]
+    site: Callable[[int, Sequence[Entry]], None]
     without: Callable[[int, str], None]
 
 
@@ -114,7 +120,7 @@ class Sites:
         self._threads: OrderedDict[int, _Thread] = OrderedDict()
         self._spaces: OrderedDict[int, Space] = OrderedDict()
         self._stacks: OrderedDict[tuple[int, int, int], _Known] = OrderedDict()
-        self._numbers: dict[tuple[tuple[int, int, str], ...], int] = {}
+        self._numbers: dict[tuple[Entry, ...], int] = {}
         self._count = itertools.count(1)
         self._told: set[tuple[int, str]] = set()
         self._looking: list[None] = []
@@ -184,7 +190,7 @@ class Sites:
             found = self._known(tid, space, place, top)
             if found is None:
                 buffer = (int(words[2], 16), int(words[3], 16)) if words[0] in _BUFFERED else (0, 0)
-                found = self._walked(tid if kept else 0, space, place, top, buffer)
+                found = self._walked(tid, space, place, top, buffer, kept=kept)
         finally:
             if not kept:
                 space.close()
@@ -209,22 +215,21 @@ class Sites:
         known = self._stacks.get((space.number, place, top))
         if known is None:
             return None
-        data = os.pread(space.memory, known.extent, top)
-        if not data:  # the program has gone on to another one, or has ended
-            raise ProcessLookupError
         try:
-            same = all(_WORD.unpack_from(data, at)[0] == value for at, value in known.words)
-        except struct_error:
-            return None
+            same = all(_same(space.memory, *piece) for piece in known.pieces)
+        except (OSError, struct_error):
+            same = False
         if not same or not all(space.holds(code) for code in known.codes):
-            return None
-        if self._native is not None and not known.codes:
-            words = {top + at: value for at, value in known.words}
+            return None  # walked, which notices when the program has gone on to another one
+        if self._native is not None and known.lean:
+            words = {address + at: value for address, _size, words in known.pieces for at, value in words}
             self._teach(self._native, tid, space, _Walked(place, top, words, known.site))
         return known.site
 
-    def _walked(self, tid: int, space: Space, place: int, top: int, buffer: tuple[int, int]) -> int:
-        """Walk a stack; `tid` is 0 where it shall not be known again."""
+    def _walked(
+        self, tid: int, space: Space, place: int, top: int, buffer: tuple[int, int], *, kept: bool
+    ) -> int:
+        """Walk a stack, and know it again where its address space is kept."""
         if not os.pread(space.memory, 8, top):
             raise ProcessLookupError
         if space.code(place) is None or space.mapping(top) is None:
@@ -235,21 +240,18 @@ class Sites:
         if not (sure and all(space.holds(code) for code in codes)) and space.read_list():
             walk = unwind(space, top, place, buffer)
             codes = _passing(space, walk.frames)
-        site = self._number(tuple(_entry(frame) for frame in walk.frames), space)
-        if tid:
+        site = self._number(self._entries(walk, tid), space)
+        if kept:
             self._learn(tid, space, _Walked(place, top, walk.stack.words, site), codes)
         return site
 
     def _learn(self, tid: int, space: Space, walked: _Walked, codes: tuple[Code, ...]) -> None:
         place, top, words, site = walked
-        if min(words, default=top) < top:
-            return
-        offsets = tuple((address - top, value) for address, value in words.items())
-        extent = max((offset for offset, _value in offsets), default=0) + _WORD.size
+        lean = not codes and all(top <= address < top + _STACK for address in words)
         while len(self._stacks) >= _KEPT_STACKS:
             self._stacks.popitem(last=False)
-        self._stacks[space.number, place, top] = _Known(extent, offsets, codes, site)
-        if self._native is not None and not codes:
+        self._stacks[space.number, place, top] = _Known(_pieces(words), codes, site, lean)
+        if self._native is not None and lean:
             self._native.forget_stack(space.number, place, top)
             self._teach(self._native, tid, space, walked)
 
@@ -259,9 +261,20 @@ class Sites:
             native.learn_stack(space.number, *walked)
         native.learn_thread(tid, self._threads[tid].line, space.memory, space.number)
 
+    def _entries(self, walk: Walk, tid: int) -> tuple[Entry, ...]:
+        """Give what a site is made of, functions of Python in front of the frame of the loop that runs them."""
+        inside = functions(walk.stack, walk.frames, tid)
+        entries: list[Entry] = []
+        for number, frame in enumerate(walk.frames):
+            for file, name, line in inside.get(number, ()):
+                module = self._modules.of_source(os.fsencode(file.encode("utf-8", "surrogateescape")))
+                entries.append((module.number, line, PYTHON, name, f"{file.rpartition('/')[2]}:{line}"))
+            entries.append(_entry(frame))
+        return tuple(entries)
+
     # Numbers
 
-    def _number(self, frames: tuple[tuple[int, int, str], ...], space: Space) -> int:
+    def _number(self, frames: tuple[Entry, ...], space: Space) -> int:
         number = self._numbers.get(frames)
         if number is None:
             number = self._next()
@@ -327,6 +340,29 @@ class Sites:
             while self._unused:
                 os.close(self._unused.pop())
             self._modules.close()
+
+
+def _pieces(words: dict[int, int]) -> tuple[tuple[int, int, tuple[tuple[int, int], ...]], ...]:
+    """Group words that lie near each other: address, size, and the words by their offsets."""
+    groups: list[list[int]] = []
+    for address in sorted(words):
+        if not groups or address - groups[-1][-1] > _APART:
+            groups.append([])
+        groups[-1].append(address)
+    return tuple(
+        (
+            group[0],
+            group[-1] + _WORD.size - group[0],
+            tuple((address - group[0], words[address]) for address in group),
+        )
+        for group in groups
+    )
+
+
+def _same(memory: int, address: int, size: int, words: tuple[tuple[int, int], ...]) -> bool:
+    """Tell whether a piece of memory holds the words that it held before."""
+    data = os.pread(memory, size, address)
+    return all(_WORD.unpack_from(data, at)[0] == value for at, value in words)
 
 
 def _settled(line: int) -> list[bytes]:

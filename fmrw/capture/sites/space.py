@@ -136,6 +136,10 @@ class Space:
             return None
         return self._mappings[number]
 
+    def is_local(self, mapping: Mapping) -> bool:
+        """Tell whether what is mapped lies on a disk of this machine."""
+        return self._modules.is_local(mapping.place.device)
+
     def code(self, address: int) -> Code | None:
         """Give the code at an address; None where there is none, or none of a file."""
         mapping = self.mapping(address)

@@ -94,6 +94,29 @@ class Stack:
         self._begin, self._data = address, data
         return 0
 
+    def memory_at(self, address: int, size: int) -> bytes:
+        """Give bytes of memory that need not be stack: the heap, and data of a program whose file lies on a disk of this machine.
+
+        Raises
+        ------
+        Unreadable
+            They are not there.
+        """
+        self.check_time()
+        mapping = self.space.mapping(address)
+        if mapping is None or not (mapping.is_memory or self.space.is_local(mapping)) or size > _NEXT << 1:
+            raise Unreadable("no memory there")
+        self._read += size
+        if self._read > _MOST:
+            raise Unreadable("too much")
+        try:
+            data = os.pread(self.space.memory, size, address)
+        except (OSError, OverflowError) as error:
+            raise Unreadable(str(error)) from error
+        if len(data) != size:
+            raise Unreadable("not there")
+        return data
+
     def check_time(self) -> None:
         """Raise `Unreadable` when this has taken too long."""
         if time.thread_time() > self._ends:
