@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from fmrw.experiments.runs import Runs as Runs
     from fmrw.experiments.survey.driver import survey as survey
     from fmrw.experiments.survey.results import Survey as Survey
-    from fmrw.explorer.browse import browse as browse
-    from fmrw.explorer.explorer import explore as explore
     from fmrw.figures.theme import preset as preset
     from fmrw.formats.perfetto import export_perfetto as export_perfetto
     from fmrw.recording.doctor import doctor as doctor
@@ -33,8 +31,10 @@ if TYPE_CHECKING:
     from fmrw.session.loading import load as load
     from fmrw.session.samples import samples as samples
     from fmrw.session.trace import Trace as Trace
+    from fmrw.session.verbs import browse as browse
     from fmrw.session.verbs import coverage as coverage
     from fmrw.session.verbs import diff as diff
+    from fmrw.session.verbs import explore as explore
     from fmrw.session.verbs import files as files
     from fmrw.session.verbs import gaps as gaps
     from fmrw.session.verbs import report as report
@@ -50,11 +50,11 @@ _HOMES = {
     "Runs": "fmrw.experiments.runs",
     "Survey": "fmrw.experiments.survey.results",
     "Trace": "fmrw.session.trace",
-    "browse": "fmrw.explorer.browse",
+    "browse": "fmrw.session.verbs",
     "coverage": "fmrw.session.verbs",
     "diff": "fmrw.session.verbs",
     "doctor": "fmrw.recording.doctor",
-    "explore": "fmrw.explorer.explorer",
+    "explore": "fmrw.session.verbs",
     "export_perfetto": "fmrw.formats.perfetto",
     "files": "fmrw.session.verbs",
     "gaps": "fmrw.session.verbs",

@@ -57,6 +57,8 @@ class Browser(traitlets.HasTraits):
         Shows only files with this in their path, upper or lower case alike.
     sort : str
         One of `SORTS`.
+    reverse : bool
+        Whether the other way round.
     page : int
         From 0.
     view : Explorer or None
@@ -67,6 +69,7 @@ class Browser(traitlets.HasTraits):
 
     search = traitlets.Unicode("")
     sort = traitlets.Unicode("reads")
+    reverse = traitlets.Bool(default_value=False)
     page = traitlets.Int(0, min=0)
     view = traitlets.Any(None, allow_none=True)
     problem = traitlets.Unicode("")
@@ -91,16 +94,30 @@ class Browser(traitlets.HasTraits):
     def _check_page(self, proposal: Any) -> int:  # noqa: ANN401 - as above
         return min(int(proposal["value"]), self.pages - 1)
 
-    @traitlets.observe("search", "sort")
+    @traitlets.observe("search", "sort", "reverse")
     def _start_again(self, _change: Any) -> None:  # noqa: ANN401 - as above
         self.page = 0
+
+    def sort_by(self, name: str) -> None:
+        """Sort by a column; if it is sorted by that already, the other way round."""
+        self.reverse = name == self.sort and not self.reverse
+        self.sort = name
+
+    @property
+    def _down(self) -> bool:
+        return SORTS[self.sort][1] != self.reverse
+
+    @property
+    def arrow(self) -> str:
+        """Which way it is sorted."""
+        return "▼" if self._down else "▲"
 
     @property
     def found(self) -> pl.DataFrame:
         """The files that are searched for, sorted."""
-        column, down = SORTS[self.sort]
+        column, _ = SORTS[self.sort]
         wanted = pl.col("path").str.to_lowercase().str.contains(self.search.lower(), literal=True)
-        return self.files.filter(wanted).sort(column, "path", descending=[down, False], nulls_last=True)
+        return self.files.filter(wanted).sort(column, "path", descending=[self._down, False], nulls_last=True)
 
     @property
     def pages(self) -> int:
@@ -134,7 +151,7 @@ class Browser(traitlets.HasTraits):
         opened.observe(lambda _: self._opened.changed(), list(DRAWN))
         return opened
 
-    @traitlets.observe("search", "sort", "page")
+    @traitlets.observe("search", "sort", "reverse", "page")
     def _turned(self, _change: Any) -> None:  # noqa: ANN401 - as above
         self._kept.changed()
 

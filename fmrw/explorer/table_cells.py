@@ -29,10 +29,10 @@ def percent(share: float | None) -> str:
     return "" if share is None else f"{share:.1%}"
 
 
-def heads() -> str:
-    """Name the columns."""
+def heads(widths: Mapping[str, int] = WIDTHS) -> str:
+    """Name the columns, all or some of them."""
     heads = "".join(
-        f"<span style='{_column(name, width)}'><b>{name}</b></span>" for name, width in WIDTHS.items()
+        f"<span style='{_column(name, width)}'><b>{name}</b></span>" for name, width in widths.items()
     )
     return _line(f"{heads}<span style='{CELL}'><b>where</b></span>")
 
@@ -44,6 +44,14 @@ def said(exactly: str) -> str:
 
 def _column(name: str, width: int) -> str:
     return f"{CELL};width:{width}px;text-align:{'left' if name == 'processes' else 'right'}"
+
+
+def _bar(share: float | None) -> str:
+    """Fill a cell from its left as far as a share goes."""
+    filled = 100 * min(max(share or 0.0, 0.0), 1.0)
+    return (
+        f";background:linear-gradient(to right,rgba(91,141,184,.35) {filled:.1f}%,transparent {filled:.1f}%)"
+    )
 
 
 def _line(cells: str) -> str:
@@ -61,8 +69,9 @@ def row(found: Mapping[str, Any], strips: Mapping[str, str]) -> str:
         gap,
         found["processes"],
     )
+    bars = {"coverage": _bar(found["covered"])}
     shown = "".join(
-        f"<span style='{_column(*column)}'>{escaped(text)}</span>"
+        f"<span style='{_column(*column)}{bars.get(column[0], '')}'>{escaped(text)}</span>"
         for text, column in zip(texts, WIDTHS.items(), strict=True)
     )
     return _line(f"{shown}<span style='{CELL}'>{strips.get(found['path'], '')}</span>")

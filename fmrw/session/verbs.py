@@ -64,6 +64,19 @@ def view(recording: Recording, path: str | None = None) -> Explorer | Browser:
     return browse(trace) if chosen is None else explore(trace, chosen)
 
 
+def browse(recording: Recording) -> Browser:
+    """Choose among the files of a recording, in a table that sorts and searches; a click on a name opens the explorer."""
+    from fmrw.explorer import browse as table  # noqa: PLC0415 - widgets are for notebooks
+
+    return table.browse(_found(recording, None)[0])
+
+
+def explore(recording: Recording, path: str | os.PathLike[str] | None = None, **state: Any) -> Explorer:  # noqa: ANN401 - the explorer's traits
+    """Show a file of a recording, from the whole of it down to one byte; see `Trace.explore`."""
+    trace, chosen = _file(recording, None if path is None else os.fspath(path))
+    return trace.explore(chosen, **state)
+
+
 def files(recording: Recording) -> pl.DataFrame:
     """Give what each program did with each file of a recording; see `Trace.by_program`."""
     return _found(recording, None)[0].by_program()

@@ -347,6 +347,11 @@ def test_every_question_is_a_function_too(session: Path, tmp_path: Path) -> None
         assert verbs.gaps(recording)["start"].to_list() == [0x2000]
     assert "explore" in type(verbs.view(session, NAME)).__module__
     assert "browse" in type(verbs.view(trace)).__module__
+    for recording in (session, str(session), trace, f"{session}:unzip"):
+        assert fmrw.browse(recording).files["path"].to_list() == [NAME]
+        assert NAME in fmrw.explore(recording).text()
+        assert fmrw.explore(recording, NAME, window=(0, 16)).window == (0, 16)
+        assert fmrw.files(recording)["path"].unique().to_list() == [NAME]
     readers = verbs.diff(f"{session}:unzip", f"{session}:peek", NAME)["readers"].to_list()
     assert readers == ["A, B", "A", "", "A"]
     assert [path.name for path in verbs.report(trace, NAME, output=tmp_path / "out", formats=["csv"])] == [

@@ -76,6 +76,28 @@ def test_sorting(many: Browser, sort: str, first: int) -> None:
     assert sort in SORTS
 
 
+def test_a_click_on_a_head_sorts_and_another_turns_round(many: Browser) -> None:
+    table = many.widget
+    assert table is many.widget
+    heads = many._table._sorting
+    heads["size"].click()
+    down = many.data()["size"].to_list()
+    assert (many.sort, heads["size"].description, down) == ("size", "size ▼", sorted(down, reverse=True))
+    assert many._table._by.value == "size"
+    heads["size"].click()
+    up = many.data()["size"].to_list()
+    assert (heads["size"].description, up) == ("size ▲", sorted(up))
+    heads["path"].click()
+    assert (heads["path"].description, heads["size"].description) == ("path ▲", "size")
+    assert many.data()["path"].is_sorted()
+    assert many.problem == ""
+
+
+def test_a_share_is_a_bar(many: Browser) -> None:
+    (covered,) = many.data().head(1)["covered"]
+    assert f"{100 * covered:.1f}%,transparent" in many.html()
+
+
 def test_an_unknown_sort_is_refused(many: Browser) -> None:
     with pytest.raises(BadInput, match="largest gap"):
         many.sort = "colour"

@@ -28,7 +28,8 @@ class FileTable:
         table = w.VBox([self._heads(), *self._rows])
         self.box = w.VBox([self._tools(), table, self._exactness, self._problem, Styles(), self._opened])
         self.box.add_class("fmrw-browse")
-        browser.observe(lambda _: self.attempt(self.fill), ["search", "sort", "page"])
+        browser.observe(lambda _: self.attempt(self.fill), ["search", "sort", "reverse", "page"])
+        browser.observe(lambda change: setattr(self._by, "value", change["new"]), "sort")
         browser.observe(self._tell, "problem")
         browser.observe(self._show, "view")
         self.fill()
@@ -63,12 +64,22 @@ class FileTable:
         return made
 
     def _heads(self) -> w.HBox:
-        return w.HBox(
-            [
-                w.HTML(f"<span style='{cells.CELL};width:{cells.NAME - 4}px'><b>path</b></span>"),
-                w.HTML(cells.heads()),
-            ]
+        """Make the heads of the columns; a click sorts by one, another click the other way round."""
+        self._sorting = {
+            name: self._head(name, cells.NAME if name == "path" else cells.WIDTHS[name])
+            for name in self._sorts
+        }
+        rest = {name: width for name, width in cells.WIDTHS.items() if name not in self._sorts}
+        return w.HBox([*self._sorting.values(), w.HTML(cells.heads(rest))])
+
+    def _head(self, name: str, width: int) -> w.Button:
+        made = w.Button(
+            tooltip=f"sort by {name}; again: the other way round",
+            layout=w.Layout(width=f"{width}px", margin="0", padding="0 5px"),
+            style={"button_color": "transparent", "font_weight": "bold", "font_size": "12px"},
         )
+        made.on_click(lambda _: self.attempt(lambda: self.browser.sort_by(name)))
+        return made
 
     def _tools(self) -> w.HBox:
         browser = self.browser
@@ -76,7 +87,7 @@ class FileTable:
         search.observe(
             lambda change: self.attempt(lambda: setattr(browser, "search", change["new"])), "value"
         )
-        sort = w.Dropdown(
+        self._by = sort = w.Dropdown(
             options=self._sorts,
             value=browser.sort,
             description="sort by",
@@ -95,6 +106,8 @@ class FileTable:
 
     def fill(self) -> None:
         """Show the page that is chosen."""
+        for name, head in self._sorting.items():
+            head.description = f"{name} {self.browser.arrow}" if name == self.browser.sort else name
         rows = self.browser.data()
         strips = sparklines(self.browser.trace, rows)
         for number, box in enumerate(self._rows):
