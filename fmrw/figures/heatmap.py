@@ -23,10 +23,10 @@ import numpy as np
 
 from fmrw.analysis.index.tiles import Index
 from fmrw.errors import BadRange, FigureError
-from fmrw.figures import cells, grid, gutter, marks, page, render
+from fmrw.figures import cells, grid, gutter, marks, page, render, wide
 from fmrw.figures.captions import Box, Captions
 from fmrw.figures.classes import Classes, Scale, times_text
-from fmrw.figures.measure import shorten
+from fmrw.figures.measure import shorten, wrap
 from fmrw.figures.theme import SCREEN, Look
 from fmrw.offsets import Annotation, hex_offset, human_size, range_text
 from fmrw.trace.exactness import NOTHING
@@ -211,7 +211,7 @@ def _places(look: Look, square: Square, edges: tuple[float, float], right: float
     """Give the places of the grid and of the explanations, beside it, or below on upright paper; leave room to the grid's right."""
     top, bottom = edges
     left = look.margin + look.text * (2.2 + 0.55 * len(hex_offset(square.size)))
-    above, below = top + look.text * 1.2, look.text * 2.9
+    above, below = top + look.text * 1.2, wide.axis_room(look)
     if look.portrait:
         unit = min(look.width - left - look.margin - right, look.height * 0.5) / max(square.side, square.rows)
         under = above + unit * square.rows + below + look.text
@@ -235,7 +235,8 @@ def _panel(
 ) -> None:
     """Explain what is seen: what is no colour, the grid, who and how."""
     text = captions.look.text
-    y = panel.top + text * (1.4 + 1.5 * len(picture.classes.lowest)) + text * 0.15
+    title = len(_legend_title(picture, panel, captions.look))
+    y = panel.top + text * (0.2 + 1.2 * title + 1.5 * len(picture.classes.lowest)) + text * 0.15
     captions.swatch(panel.left, y - text * 0.1, text, text, captions.look.palette.untouched)
     captions.text(panel.left + text * 1.3, y + text * 0.72, "not accessed", size=text * 0.9)
     if picture.square.used < picture.square.count:
@@ -317,7 +318,7 @@ def _legend(picture: Picture, box: Box, panel: Box, look: Look) -> alt.Legend | 
         orient="none",
         legendX=round(panel.left - box.left, 2),
         legendY=round(panel.top - box.top, 2),
-        title=f"times a byte was {times_text(picture.counts)}",
+        title=_legend_title(picture, panel, look),
         titleFontWeight="bold",
         titleLimit=0,
         columns=len(picture.counts),
@@ -326,6 +327,12 @@ def _legend(picture: Picture, box: Box, panel: Box, look: Look) -> alt.Legend | 
         symbolSize=look.text**2,
         labelLimit=0,
         clipHeight=look.text,
+    )
+
+
+def _legend_title(picture: Picture, panel: Box, look: Look) -> list[str]:
+    return wrap(
+        f"times a byte was {times_text(picture.counts)}", panel.width, look.text, bold=True, font=look.font
     )
 
 

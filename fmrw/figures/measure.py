@@ -23,7 +23,7 @@ _ASCII = (  # thousandths of the size, from the blank to the tilde
 )  # fmt: skip
 _WIDTHS = {chr(32 + place): width for place, width in enumerate(_ASCII)} | {"…": 1000, "·": 278}
 _LARGEST_LETTER = 722  # of scripts that no table above holds
-_BOLD = 1.07
+_BOLD = 1.11
 _WIDE_FONT = re.compile("mono|courier|dejavu", re.IGNORECASE)
 _FEWEST = 8  # characters that `shorten` leaves in any case
 

@@ -20,7 +20,7 @@ import polars as pl
 from PIL import Image
 
 from fmrw.errors import FigureError
-from fmrw.figures import cells, grid, marks, page, render
+from fmrw.figures import cells, grid, marks, page, render, wide
 from fmrw.figures.captions import Box, Captions
 from fmrw.figures.measure import shorten
 from fmrw.figures.programs import program_colours
@@ -196,7 +196,7 @@ def _draw(film: _Film, about: About, look: Look) -> alt.LayerChart:
     above = top + look.text * 3.2
     square = film.square
     unit = min(
-        (bottom - above - look.text * 2.9) / square.rows, (look.width - left - look.margin) / square.side
+        (bottom - above - wide.axis_room(look)) / square.rows, (look.width - left - look.margin) / square.side
     )
     box = Box(left, above, unit * square.side, unit * square.rows)
     _explain(captions, box, film, about, bottom)

@@ -7,7 +7,7 @@ half of the plane each. Offsets go downwards, as in a heatmap and in a hex dump.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import altair as alt
@@ -32,7 +32,6 @@ Across = Literal["time", "order"]
 
 _TITLES = {"time": "seconds since the first access", "order": "number of the access"}
 _STEPS: dict[str, dict[str, Any]] = {"time": {}, "order": {"tickMinStep": 1}}  # there is no half access
-_PARTING = 1.16
 _PROCESSES = 6
 _OTHERS = "others"
 _COLUMNS = ("seq", "time", "op", "start", "end", "fidelity", "handle", "pid", "process")
@@ -94,10 +93,12 @@ class _Plane:
     ops: tuple[str, ...]
     across: Across
     last: float
+    drop: float = 0
 
-    @property
-    def drop(self) -> float:
-        return self.size * _PARTING if len(self.ops) > 1 else 0
+    def parted(self, height: float, gap: float) -> _Plane:
+        """Give each operation a half of a plane so many points high, with a gap between them for a line of text."""
+        half = max((height - gap) / 2, 1)
+        return replace(self, drop=self.size * (half + gap) / half if len(self.ops) > 1 else 0)
 
     @property
     def top(self) -> float:
@@ -136,6 +137,7 @@ def _plot(events: pl.DataFrame, about: About, across: Across, beside: gutter.Gut
         right=beside.width,
         above=look.text * 1.2 if len(ops) > 1 else 0,
     )
+    plane = plane.parted(box.height, look.text * 1.4)
     _halves(captions, plane, box)
     layers = [
         _ground(plane, look),
@@ -236,7 +238,14 @@ def _accesses(
             x=alt.X(
                 "x:Q",
                 scale=alt.Scale(domain=[0, plane.last], nice=False, padding=6),
-                axis=alt.Axis(title=_TITLES[plane.across], grid=False, **_STEPS[plane.across]),
+                axis=alt.Axis(
+                    title=_TITLES[plane.across],
+                    grid=False,
+                    tickCount=max(2, int(box.width / (look.label * 5))),
+                    labelSeparation=look.label * 0.6,
+                    labelOverlap="greedy",
+                    **_STEPS[plane.across],
+                ),
             ),
             x2=alt.X2("x2:Q"),
             y=alt.Y("y:Q", scale=alt.Scale(domain=[0, plane.top], nice=False, reverse=True), axis=y_axis),

@@ -21,6 +21,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from fmrw.figures.theme import LIGHT
+from fmrw.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,15 +47,16 @@ def program_numbers(names: Iterable[str]) -> dict[str, int]:
     Parameters
     ----------
     names
-        Names of all programs of the recording, as in the column `process`; repetitions and order do not count.
+        Names of all programs of the recording, as in the column `process` or as shown (`fmrw.text.visible`), which counts as the same name;
+        repetitions and order do not count.
 
     Returns
     -------
     dict
         By name, in the order of `names`. Up to `COLOURS` names have different numbers.
     """
-    asked = dict.fromkeys(names)
-    wanted = {name: _preferences(name) for name in sorted(asked, key=_order)}
+    asked = {name: visible(name) for name in names}
+    wanted = {name: _preferences(name) for name in sorted(set(asked.values()), key=_order)}
     holders: dict[int, str] = {}
     for name, numbers in wanted.items():
         holders.setdefault(numbers[0], name)
@@ -62,7 +64,7 @@ def program_numbers(names: Iterable[str]) -> dict[str, int]:
     for name in [name for name in wanted if name not in given]:
         given[name] = next((number for number in wanted[name] if number not in holders), wanted[name][0])
         holders.setdefault(given[name], name)
-    return {name: given[name] for name in asked}
+    return {name: given[shown] for name, shown in asked.items()}
 
 
 def program_colours(names: Iterable[str], palette: Palette = LIGHT) -> dict[str, str]:

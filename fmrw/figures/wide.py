@@ -60,7 +60,7 @@ def place(
     look = captions.look
     edge = look.margin + left
     width = look.width - look.margin - right - edge
-    rows = _legend_rows(kinds, width, look)
+    rows = _legend_rows(kinds, look)
     parting = 1.0 + _ROW * rows + (0.6 if rows else 0)
     top = page.title(captions, about, what) + look.text * parting + above
     bottom = page.footer(captions, about)
@@ -69,7 +69,12 @@ def place(
     first = bottom - look.text * 0.4 - len(lines) * size * 1.32
     for number, line in enumerate(lines, 1):
         captions.text(look.margin, first + number * size * 1.32, line, size=size)
-    return Box(edge, top, width, first - look.text * 2.9 - top)
+    return Box(edge, top, width, first - axis_room(look) - top)
+
+
+def axis_room(look: Look) -> float:
+    """Give the room an axis below a chart needs: its ticks, labels and title."""
+    return look.text * 2.1 + 13
 
 
 def byte_axis(scale: str, title: str, **changes: Any) -> alt.Axis:  # noqa: ANN401 - properties of altair's axis
@@ -96,12 +101,11 @@ def legend(kinds: Mapping[str, str], box: Box, look: Look, **changes: Any) -> al
     """Stand in rows above the chart; clicking an entry leaves only its marks."""
     if not kinds:
         return None
-    columns = _legend_columns(kinds, box.width, look)
-    rows = _legend_rows(kinds, box.width, look)
+    columns, rows = _legend_columns(kinds, look), _legend_rows(kinds, look)
     return alt.Legend(
         orient="none",
         direction="horizontal",
-        legendX=0,
+        legendX=round(look.margin - box.left, 2),
         legendY=round(-look.text * (0.9 + _ROW * rows), 2),
         title=None,
         values=list(kinds),
@@ -114,13 +118,13 @@ def legend(kinds: Mapping[str, str], box: Box, look: Look, **changes: Any) -> al
     )
 
 
-def _legend_columns(kinds: Collection[str], width: float, look: Look) -> int:
+def _legend_columns(kinds: Collection[str], look: Look) -> int:
     entry = min(widest(kinds, look.label, font=look.font), look.text * _LONGEST) + look.text * 2.4
-    return max(1, min(len(kinds), int(width / entry)))
+    return max(1, min(len(kinds), int((look.width - 2 * look.margin) / entry)))
 
 
-def _legend_rows(kinds: Collection[str], width: float, look: Look) -> int:
-    return -(-len(kinds) // _legend_columns(kinds, width, look))
+def _legend_rows(kinds: Collection[str], look: Look) -> int:
+    return -(-len(kinds) // _legend_columns(kinds, look))
 
 
 def choose() -> alt.Parameter:

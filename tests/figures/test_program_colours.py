@@ -10,6 +10,7 @@ import pytest
 
 from fmrw.figures.programs import COLOURS, program_colours, program_numbers
 from fmrw.figures.theme import DARK, LIGHT
+from fmrw.text import visible
 
 HOSTILE = ["", "\x00", "\ud800", "<script>", "a" * 300, "sh [12]", "é", "é", "others"]
 
@@ -77,6 +78,13 @@ def test_any_name_has_a_colour() -> None:
     assert program_numbers([]) == {}
     many = program_numbers(names(3, 400))
     assert set(many.values()) == set(range(COLOURS))
+
+
+def test_a_name_as_recorded_and_as_shown_is_one() -> None:
+    for name in HOSTILE:
+        both = program_numbers([name, visible(name), "unzip", "7z"])
+        assert both[name] == both[visible(name)]
+        assert both[name] == program_numbers(["7z", name, "unzip"])[name]
 
 
 def test_both_palettes_have_a_colour_for_each_number() -> None:
