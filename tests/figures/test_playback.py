@@ -111,6 +111,13 @@ def test_every_frame_says_who_is_at_it(events: Make, words: Callable[[bytes], st
     assert "4 of 6" not in shown
 
 
+@pytest.mark.parametrize(("accesses", "frames"), [(1, 1), (64, 64), (96, 96), (500, 96)])
+def test_a_film_has_as_many_frames_as_accesses_up_to_96(events: Make, accesses: int, frames: int) -> None:
+    one_by_one = events(*(("read", 100 * k, 100 * k + 100) for k in range(accesses)), size=SIZE)
+    (parameter,) = playback(one_by_one, ABOUT).to_dict()["params"]
+    assert parameter["value"] == frames - 1
+
+
 def test_a_gif_has_the_same_bytes_again(steps: pl.DataFrame) -> None:
     assert playback_gif(steps, ABOUT, frames=3) == playback_gif(steps, ABOUT, frames=3)
 

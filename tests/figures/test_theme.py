@@ -185,6 +185,15 @@ def test_reads_are_blue_writes_orange_and_what_nobody_touched_grey(palette: Pale
     assert np.hypot(*lab(linear(palette.untouched))[1:]) < 8
 
 
+def test_the_sizes_of_pages() -> None:
+    """In points: slides of PowerPoint's sizes, a column and a page of a journal, A2."""
+    sizes = {name: (look.width, look.height) for name, look in PRESETS.items()}
+    assert sizes == {
+        "page": (842, 595), "slide-16x9": (960, 540), "slide-4x3": (960, 720), "paper-column": (252, 470),
+        "paper-page": (510, 360), "poster": (1684, 1190), "dark": (960, 540),
+    }  # fmt: skip
+
+
 def test_an_unknown_preset_lists_the_known_ones() -> None:
     assert preset("poster", title="x").title == "x"
     with pytest.raises(FigureError, match=", ".join(PRESETS)):
