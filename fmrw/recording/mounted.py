@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING, Any, Self
 from fmrw.capture.mounts import registry
 from fmrw.capture.mounts import unmount as unmounting
 from fmrw.capture.reports.helper import uncollected
+from fmrw.capture.system.patience import STEP_S, Patience
 from fmrw.capture.worker.own_code import code_below
 from fmrw.capture.worker.settings import Settings, hold, open_session
 from fmrw.errors import Busy, FmrwError, MountError, NotMounted
-from fmrw.recording.workers import END_S, InProcess, InThread
+from fmrw.recording.workers import InProcess, InThread
 from fmrw.session.beneath import Beneath
 from fmrw.text import visible
 from fmrw.trace import folder
@@ -155,7 +156,7 @@ class Mount:
                 os.chdir(outside)
         if abort:
             self._runner.end()
-        ended = self._feed.join(GRACE_S if self._detached else END_S)
+        ended = self._feed.join(GRACE_S) if self._detached else self._await_worker()
         if (
             not ended and self._recorded.is_set()
         ):  # what is left is sealing, which takes as long as there are events
@@ -170,6 +171,14 @@ class Mount:
         if self._feed.error is not None:
             raise self._feed.error
         return self.trace
+
+    def _await_worker(self) -> bool:
+        """Wait for the end of the worker and of the thread that follows it, however slow they are; tell whether it came."""
+        patience = Patience(self.worker_pid)
+        while not self._feed.join(STEP_S):
+            if not (self._runner.ended or patience.lasts()):  # what is left then is our own thread's work
+                return False
+        return True
 
     def _ended(self) -> None:
         """Finish the session: seal a kept one, drop a temporary one."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from fmrw.capture.mounts import unmount as unmounting
 from fmrw.capture.reports import helper
 from fmrw.capture.system import libc
+from fmrw.capture.system.patience import STEP_S, Patience
 from fmrw.capture.system.spawn import start_without_vfork
 from fmrw.capture.worker import start as starting
 from fmrw.capture.worker.own_code import code_below
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fmrw.capture.worker.settings import Settings
-
-END_S = 10
-"""How long a worker may take to come up or to end."""
 
 
 class InProcess:
@@ -41,6 +39,11 @@ class InProcess:
                 raise type(error)(str(error).replace("{log}", _cure(said, str(error)))) from error
         self.pid = self._running.pid
         self.bell = self._running.bell
+
+    @property
+    def ended(self) -> bool:
+        """Whether the worker is gone."""
+        return not self._running.runs
 
     def release(self) -> int:
         """Let the worker go on by itself; give its id."""
@@ -63,9 +66,10 @@ class InProcess:
 
     def wait(self) -> bool:
         """Wait for the worker's end; tell whether it has finished the session."""
-        status = self._running.wait(END_S)
-        if status is None:
-            raise MountError(f"the worker {self.pid} does not end after its mount; `kill {self.pid}`.")
+        patience = Patience(self.pid)
+        while (status := self._running.wait(STEP_S)) is None:
+            if not patience.lasts():
+                raise MountError(f"the worker {self.pid} does not end after its mount; `kill {self.pid}`.")
         return status == FINISHED
 
 
@@ -102,7 +106,10 @@ class InThread:
         self._worker = worker
         self._thread = threading.Thread(target=self._serve, args=(worker,), name="fmrw-worker", daemon=True)
         self._thread.start()
-        if not self._ready.wait(END_S):
+        patience = Patience(self.pid)
+        while not self._ready.wait(STEP_S):
+            if patience.lasts():
+                continue
             raise NotMounted(f"{visible(settings.root)}: FUSE did not answer. `fmrw doctor` tells more.")
         if self._failure is not None:
             self.wait()
@@ -131,12 +138,20 @@ class InThread:
                 libc.default_signal(number)
         self._ready.set()
 
+    @property
+    def ended(self) -> bool:
+        """Whether the loop has ended."""
+        return not self._thread.is_alive()
+
     def hand_over(self) -> None:
         """Do nothing: a thread ends with its process."""
 
     def wait(self) -> bool:
         """Wait for the thread's end, and close what it used; a thread finishes no session."""
-        self._thread.join(END_S)
+        patience = Patience(self.pid)
+        self._thread.join(STEP_S)
+        while self._thread.is_alive() and patience.lasts():
+            self._thread.join(STEP_S)
         os.close(self.bell)
         unmounting.end_guards(self._root)
         helper.close()

@@ -130,8 +130,9 @@ def test_under_run(capture: str, allowed: bool, folder: Path, expected: Any, tmp
     done = subprocess.run(
         [sys.executable, "-m", "fmrw", "run", folder, "--capture", capture, "-o", tmp_path / "out", "--no-reports",
          *(["--io-uring"] if allowed else []), "--", *command(*words)],
-        cwd=folder, capture_output=True, text=True, check=True, timeout=_LIMIT_S,
+        cwd=folder, capture_output=True, text=True, check=False, timeout=_LIMIT_S,
     )  # fmt: skip
+    assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(out)
     assert left(folder) == files
     uses = allowed or capture != "exact"

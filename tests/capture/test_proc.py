@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ import psutil
 import pytest
 
 from fmrw.capture.system import proc
+from fmrw.capture.system.patience import MOST_STEPS, Patience
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +72,43 @@ def test_what_this_process_holds() -> None:
     held = bytearray(64 << 20)
     held[::4096] = b"x" * (len(held) // 4096)
     assert (48 << 20) < proc.resident() - before < (512 << 20)
+
+
+def test_a_process_that_rests_is_told_from_one_that_works() -> None:
+    with subprocess.Popen(["sh", "-c", "while :; do :; done"]) as spinning:
+        assert proc.exertion(spinning.pid).runs, "it runs, or would if it might"
+        patience = Patience(spinning.pid)
+        assert [patience.lasts() for _ in range(MOST_STEPS)] == [True] * (MOST_STEPS - 1) + [False]
+        assert proc.exertion(spinning.pid).used >= 0
+        spinning.send_signal(signal.SIGSTOP)
+        while proc.exertion(spinning.pid).runs:
+            os.sched_yield()  # the signal is on its way
+        patience = Patience(spinning.pid)
+        assert not patience.lasts()
+        spinning.send_signal(signal.SIGCONT)
+        used = proc.exertion(spinning.pid).used
+        while proc.exertion(spinning.pid).used == used:
+            os.sched_yield()
+        spinning.send_signal(signal.SIGSTOP)
+        while proc.exertion(spinning.pid).runs:
+            os.sched_yield()
+        assert patience.lasts(), "it has worked since"
+        assert not patience.lasts()
+        spinning.kill()
+    assert proc.exertion(spinning.pid) == (0, False, False)
+    assert not Patience(spinning.pid).lasts()
+
+
+def test_one_thread_that_works_is_enough() -> None:
+    program = "import threading, sys; threading.Thread(target=lambda: [0 for _ in iter(int, 1)], daemon=True).start(); print(flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        patience = Patience(child.pid)
+        assert patience.lasts()
+        child.kill()
 
 
 def test_processes_are_found_by_name() -> None:

@@ -373,7 +373,7 @@ def test_whoever_is_there_last_finishes_the_session(directory: Path, tmp_path: P
     program = """
         import sys, fmrw
         from fmrw.recording import mounted as mounting
-        mounting.END_S = mounting.GRACE_S = 0
+        mounting.STEP_S = mounting.GRACE_S = 0
         mount = fmrw.mount(sys.argv[1], output=sys.argv[2] or None)
         open(sys.argv[1] + "/polyglot.pdf", "rb").read(5)
         print(mount.worker_pid, mount.session)
@@ -632,7 +632,7 @@ def test_unmount_waits_for_sealing_however_long_it_takes(
     (directory / "polyglot.pdf").read_bytes()
     subprocess.run([unmounting.find_fusermount() or "", "-u", directory], check=True)
     assert begun.wait(_LIMIT_S)
-    monkeypatch.setattr(mounting, "END_S", 0.1)  # not before: the worker has as long as it needs to end
+    monkeypatch.setattr(mounting, "STEP_S", 0.1)  # not before: the worker has as long as it needs to end
     ends = threading.Thread(target=mount.unmount)
     ends.start()
     ends.join(0.5)
@@ -640,6 +640,33 @@ def test_unmount_waits_for_sealing_however_long_it_takes(
     may.set()
     ends.join(_LIMIT_S)
     assert store.is_sealed(tmp_path / "session")
+
+
+@pytest.mark.parametrize("worker", ["process", "thread"])
+def test_unmount_waits_for_events_that_are_taken_in_slowly(
+    worker: str, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker is gone, and the thread that follows it gets no processor."""
+    take, begun, may = feed.Feed._take_rest, threading.Event(), threading.Event()
+
+    def slow(self: feed.Feed) -> None:
+        begun.set()
+        assert may.wait(_LIMIT_S)
+        take(self)
+
+    monkeypatch.setattr(feed.Feed, "_take_rest", slow)
+    monkeypatch.setattr(mounting, "STEP_S", 0.01)
+    mount = fmrw.mount(directory, worker=worker)
+    read(directory)
+    found: list[int] = []
+    ends = threading.Thread(target=lambda: found.append(mount.unmount().events.height))
+    ends.start()
+    assert begun.wait(_LIMIT_S)
+    ends.join(0.5)
+    assert ends.is_alive(), "it would have lost what was not taken in"
+    may.set()
+    ends.join(_LIMIT_S)
+    assert found == [3]
 
 
 def test_a_session_is_not_recorded_into_a_mount_that_does_not_answer(directory: Path, tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from fmrw.capture.system.proc import descriptor_of, facts_of, mount_table, named
+from fmrw.capture.system.patience import MOST_STEPS, Patience
+from fmrw.capture.system.proc import descriptor_of, exertion, facts_of, mount_table, named
 from fmrw.errors import MountError
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def answers(root: Path) -> bool:
 
 
 def probe(root: Path) -> Literal["answers", "dead", "silent"]:
-    """Find out how a mount is: `dead` when its worker is gone, `silent` when it does not answer in time.
+    """Find out how a mount is: `dead` when its worker is gone, `silent` when it does not answer in time, though neither it nor who asks is kept busy.
 
     Another process asks. It cannot be killed while a worker holds its question, so nobody waits for its end.
     """
@@ -147,15 +148,29 @@ def probe(root: Path) -> Literal["answers", "dead", "silent"]:
     asker = subprocess.Popen(
         ["stat", "--", root], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment,
     )  # fmt: skip
-    try:
-        asker.wait(_PROBE_S)
-    except subprocess.TimeoutExpired:
-        asker.kill()
-        _abandon(asker)
-        return "silent"
+    patience: Patience | None = None
+    while not _has_ended(asker):
+        patience = patience or Patience(_who_serves(root))
+        if not (patience.lasts() or (patience.steps < MOST_STEPS and exertion(asker.pid).runs)):
+            asker.kill()
+            _abandon(asker)
+            return "silent"
     said = _stderr(asker).read()
     _stderr(asker).close()
     return "dead" if any(sign in said for sign in _DEAD) else "answers"
+
+
+def _who_serves(root: Path) -> int:
+    worker = worker_of(root)
+    return 0 if worker is None else worker.pid
+
+
+def _has_ended(asker: subprocess.Popen[bytes]) -> bool:
+    try:
+        asker.wait(_PROBE_S)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _abandon(asker: subprocess.Popen[bytes]) -> None:

@@ -31,6 +31,14 @@ class Facts(NamedTuple):
     command: list[str]
 
 
+class Exertion(NamedTuple):
+    """What a process does: the processor's time it has used, in clock ticks; whether a thread runs or would if it might; whether one waits for a disk, beyond signals."""
+
+    used: int
+    runs: bool
+    awaits_disk: bool
+
+
 _ESCAPED = re.compile(r"\\(\d{3})")  # of a space, a tab, a line's end, a backslash
 _LOCAL = frozenset(
     ("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "overlay", "tmpfs", "squashfs", "erofs", "vfat")
@@ -120,6 +128,21 @@ def facts_of(pid: int) -> Facts | None:
         return None
     command = os.fsdecode(_content(f"/proc/{pid}/cmdline").removesuffix(b"\0"))
     return Facts(int(fields[1]), int(fields[19]), _exe(pid), command.split("\0") if command else [])
+
+
+def exertion(pid: int) -> Exertion:
+    """Tell what a process does, of all its threads together; nothing where it is gone."""
+    used, states = 0, set[bytes]()
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 - texts
+    except OSError:
+        return Exertion(0, runs=False, awaits_disk=False)
+    for thread in threads:
+        fields = _content(f"/proc/{pid}/task/{thread}/stat").rpartition(b") ")[2].split()
+        if fields:
+            used += int(fields[11]) + int(fields[12])
+            states.add(fields[0])
+    return Exertion(used, runs=b"R" in states, awaits_disk=b"D" in states)
 
 
 def _content(path: str) -> bytes:

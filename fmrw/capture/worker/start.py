@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from fmrw.capture.mounts.registry import MODULE
 from fmrw.capture.mounts.unmount import readable
+from fmrw.capture.system.patience import STEP_S, Patience
 from fmrw.capture.worker.settings import open_session
 from fmrw.errors import MountError, NotMounted
 from fmrw.text import visible
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from typing import IO
 
     from fmrw.capture.worker.settings import Settings
-
-_START_S = 10
 
 
 class Running:
@@ -111,10 +110,12 @@ def start(settings: Settings, log: IO[bytes], meanwhile: Callable[[], None] = la
 
 def _await_ready(child: subprocess.Popen[bytes], root: Path) -> None:
     stdout = _pipe(child.stdout)
-    if not readable(stdout.fileno(), _START_S):
-        raise NotMounted(
-            f"{_shown(root)}: FUSE did not answer within {_START_S} s. Is /dev/fuse readable? `fmrw doctor` tells."
-        )
+    patience = Patience(child.pid)
+    while not readable(stdout.fileno(), STEP_S):
+        if not patience.lasts():
+            raise NotMounted(
+                f"{_shown(root)}: FUSE did not answer. Is /dev/fuse readable? `fmrw doctor` tells."
+            )
     line = stdout.readline()
     answer = json.loads(line) if line.startswith(b"{") else {"error": "the worker ended"}
     if "ready" not in answer:

@@ -41,7 +41,7 @@ def tool(tmp_path: Path) -> Callable[..., str]:
 
     def ran(*command: str | Path, check: bool = True) -> str:
         done = subprocess.run(
-            [str(word) for word in command], cwd=tmp_path, capture_output=True, check=check, timeout=60
+            [str(word) for word in command], cwd=tmp_path, capture_output=True, check=check, timeout=600
         )
         return done.stdout.decode("utf-8", "replace")
 
