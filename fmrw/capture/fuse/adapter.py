@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from fmrw.capture.fuse.transfers import Limits
+    from fmrw.capture.native.metadata import Metadata
 
 if not hasattr(fuse, "fuse_operations"):  # the package fuse-python installs a module of the same name
     raise ImportError("the module `fuse` is not fusepy's")
@@ -170,6 +171,7 @@ class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
         self._started = started
         self._gate = Gate()
         self._rooms: Rooms | None = None
+        self._metadata: Metadata | None = getattr(operations, "metadata", None)
         lists = loop.POSIX_ACL if "default_permissions" in options else 0
         self._promised = loop.DONT_MASK | lists
         self._arguments = [b"fmrw", b"-f", b"-o", ",".join(options).encode(), mountpoint]
@@ -180,6 +182,9 @@ class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
         callbacks = [self._install(table, name, types) for name, types in _PROTOTYPES.items()]
         callbacks.append(CFUNCTYPE(c_void_p, c_void_p)(self._init))
         table.init = ctypes.cast(callbacks[-1], c_void_p)
+        if self._metadata is not None:
+            context = fuse._libfuse.fuse_get_context  # noqa: SLF001 - fusepy's own handle
+            self._gate.inside = self._metadata.install(table, context, self._gate.free)
         argv = (c_char_p * len(self._arguments))(*self._arguments)
         mountpoint, threaded = c_void_p(), c_int()
         served = _setup(
@@ -214,7 +219,7 @@ class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
 
     def _init(self, _connection: int) -> int:
         self._started()
-        return 0
+        return 0 if self._metadata is None else self._metadata.address  # libfuse keeps it with each request
 
     def _install(self, table: Operations, name: str, types: tuple[Any, ...]) -> Any:  # noqa: ANN401 - ctypes has no types
         callback = CFUNCTYPE(c_int, *types)(

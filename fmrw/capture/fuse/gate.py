@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ctypes import c_int64
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ class Gate:
 
     def __init__(self) -> None:
         self.free: list[None] = []  # an entry per thread; append and pop are atomic
+        self.inside = c_int64()
+        """Of these, those in an operation that the compiled code answers."""
         self.grow: Callable[[], None] = lambda: None
 
     def enter(self) -> None:
@@ -25,5 +28,9 @@ class Gate:
             self.free.pop()
         except IndexError:  # more threads than entries, for a moment
             pass
-        if not self.free:
+        if not self.spare():
             self.grow()
+
+    def spare(self) -> bool:
+        """Tell whether a thread is left for the next request."""
+        return len(self.free) > self.inside.value

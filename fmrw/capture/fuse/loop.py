@@ -253,7 +253,7 @@ class Loop:
 
     def _grow(self) -> None:
         with self._lock:
-            if self._gate.free or len(self._threads) >= _MOST_THREADS:
+            if self._gate.spare() or len(self._threads) >= _MOST_THREADS:
                 return
             before = threading.stack_size(_STACK)
             thread = threading.Thread(target=self._work, name="fmrw-fuse", daemon=True)

@@ -1,4 +1,4 @@
-"""Build: compiles `transfers.c`, which takes in `stacks.c`, beside itself when the package is installed, if there is a C compiler.
+"""Build: compiles `transfers.c`, which takes in the others, beside itself when the package is installed, if there is a C compiler.
 
     python -m fmrw.capture.native.build     # later, once there is a compiler
 

@@ -51,6 +51,19 @@ class _State(ctypes.Structure):
     )  # fmt: skip
 
 
+def code() -> Any:  # noqa: ANN401 - a library of ctypes
+    """Load the compiled code; None where there is none, or the environment says FMRW_NATIVE=0.
+
+    Raises
+    ------
+    OSError
+        It cannot be loaded.
+    """
+    if os.environ.get(_OFF) == "0" or not library().exists():
+        return None
+    return ctypes.PyDLL(str(library()))
+
+
 class User(NamedTuple):
     """A thread that uses an open file, as its records say it; `writes`: one of `NO_WRITES`, `WRITES`, `WRITES_FOR_OTHERS`."""
 
@@ -115,10 +128,9 @@ class Native:
     @classmethod
     def load(cls) -> Native | None:
         """Load the compiled code; None where there is none, or the environment says FMRW_NATIVE=0."""
-        if os.environ.get(_OFF) == "0" or not library().exists():
-            return None
         try:
-            return cls(ctypes.PyDLL(str(library())))
+            loaded = code()
+            return None if loaded is None else cls(loaded)
         except (OSError, AttributeError):  # of another machine, or damaged: Python answers
             return None
 

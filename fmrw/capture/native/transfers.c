@@ -21,6 +21,7 @@ extern void *PyEval_SaveThread(void);
 extern void PyEval_RestoreThread(void *);
 
 #include "stacks.c"
+#include "metadata.c"
 
 enum { DECLINED, ANSWERED, RING, UNRECORDED };
 enum { NO_WRITES, WRITES, WRITES_FOR_OTHERS };
@@ -77,7 +78,7 @@ _Static_assert(sizeof(struct request) == 72, "up to the owner of locks");
 
 int64_t fmrw_sizes(int64_t which)
 {
-    int64_t sizes[] = {sizeof(struct state), sizeof(struct pair), sizeof(struct stacks)};
+    int64_t sizes[] = {sizeof(struct state), sizeof(struct pair), sizeof(struct stacks), sizeof(struct names)};
     return sizes[which];
 }
 

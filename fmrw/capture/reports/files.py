@@ -28,6 +28,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from fmrw.capture.fuse.adapter import Stat
+from fmrw.capture.native.metadata import Metadata
 from fmrw.capture.recorder.calls import creates, removes
 from fmrw.capture.reports.names import Report, ReportNames
 from fmrw.capture.reports.permissions import ACCESS_LIST, READ, READ_SEARCH, Owners, narrowed, narrowed_list
@@ -73,6 +74,9 @@ class ReportFiles(ReportNames):
         self._made: dict[int, tuple[int, Report]] = {}
         self._sizes: dict[Report, int] = {}
         self._orphans: set[bytes] = set()
+        self.metadata = Metadata.load(
+            root, grain=self._grain, switches=self._serves_others, suffixes=self._suffixes
+        )
 
     # What they look like
 

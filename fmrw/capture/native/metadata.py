@@ -1,0 +1,128 @@
+"""Metadata: libfuse's callbacks for what a name is, in C where the mirror only asks the kernel (`metadata.c`).
+
+They run inside libfuse, without the interpreter's lock, and call Python's callback for everything that is not plain. A listing of a directory asks
+four or five such questions for each file.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from ctypes import c_char, c_int32, c_int64, c_uint32, c_uint64, c_void_p
+from typing import TYPE_CHECKING, Any
+
+from fmrw.capture.native.pairs import code
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SUFFIXES, _SUFFIX = 4, 32
+_LENGTH_AT = object.__basicsize__  # of a list: PyVarObject.ob_size of CPython's stable ABI
+
+
+class _Names(ctypes.Structure):
+    """`struct names`."""
+
+    _fields_ = (
+        ("getattr", c_void_p), ("getxattr", c_void_p), ("device", c_uint64), ("answered", c_uint64), ("free", c_void_p),
+        ("inside", c_int64), ("root", c_int32),
+        ("grain", c_int32), ("switches", c_int32), ("uid", c_uint32), ("gid", c_uint32), ("suffixes", c_int32),
+        ("suffix_length", c_int32 * _SUFFIXES), ("suffix", c_char * _SUFFIX * _SUFFIXES),
+    )  # fmt: skip
+
+
+def _lists_are_known() -> bool:
+    """Tell whether a list's length stands where the compiled code looks for it."""
+    probe: list[None] = [None] * 3
+    length = c_int64.from_address(id(probe) + _LENGTH_AT)
+    first = length.value
+    probe.append(None)
+    return (first, length.value) == (3, 4)
+
+
+class Metadata:
+    """The callbacks of one mount.
+
+    Parameters
+    ----------
+    library
+        The compiled code.
+    root : int
+        Descriptor of the mirrored directory.
+    grain : int
+        `st_blksize` of regular files; 0 leaves it.
+    switches : bool
+        Whether the rights of other callers than the worker's user count.
+    suffixes : sequence of bytes
+        How names of reports end.
+
+    Raises
+    ------
+    OSError, AttributeError
+        The compiled code was made for other structures.
+    """
+
+    def __init__(
+        self,
+        library: Any,  # noqa: ANN401 - of ctypes
+        root: int,
+        *,
+        grain: int,
+        switches: bool,
+        suffixes: Sequence[bytes],
+    ) -> None:
+        self._library = library
+        library.fmrw_sizes.argtypes, library.fmrw_sizes.restype = (c_int64,), c_int64
+        if library.fmrw_sizes(3) != ctypes.sizeof(_Names):
+            raise OSError("the compiled code was made for other structures; install the package again")
+        self._names = _Names(
+            device=os.fstat(root).st_dev, root=root, grain=grain, switches=switches, uid=os.geteuid(), gid=os.getegid(),
+            suffixes=len(suffixes),
+        )  # fmt: skip
+        for number, suffix in enumerate(suffixes):
+            self._names.suffix_length[number] = len(suffix)
+            ctypes.memmove(self._names.suffix[number], suffix, len(suffix))
+        self.address = ctypes.addressof(self._names)
+
+    @classmethod
+    def load(cls, root: int, *, grain: int, switches: bool, suffixes: Sequence[bytes]) -> Metadata | None:
+        """Give the callbacks; None where there is no compiled code, or it cannot know the names of reports."""
+        if len(suffixes) > _SUFFIXES or any(len(each) > _SUFFIX for each in suffixes):
+            return None
+        try:
+            library = code()
+            if library is None:
+                return None
+            if not _lists_are_known():
+                return None
+            return cls(library, root, grain=grain, switches=switches, suffixes=suffixes)
+        except (OSError, AttributeError):  # of another machine, or damaged: Python answers
+            return None
+
+    @property
+    def answered(self) -> int:
+        """How many questions were answered without Python."""
+        return int(self._names.answered)
+
+    def install(self, table: Any, context: Any, free: list[None]) -> c_int64:  # noqa: ANN401 - of ctypes
+        """Stand before the callbacks that are in libfuse's table, and give how many threads are in one of those here.
+
+        Parameters
+        ----------
+        table : Operations
+            Its functions `getattr` and `getxattr` are called for what is not answered here.
+        context : function of ctypes
+            `fuse_get_context`; its `private_data` must be `address`.
+        free : list
+            One entry for each thread that is in no operation of Python's (`fmrw.capture.fuse.gate`); only its length is looked at, without the
+            interpreter's lock.
+        """
+        self._free = free
+        self._names.free = id(free) + _LENGTH_AT
+        use = self._library.fmrw_use_context
+        use.argtypes, use.restype = (c_void_p,), None
+        use(ctypes.cast(context, c_void_p))
+        for name in ("getattr", "getxattr"):
+            setattr(self._names, name, getattr(table, name))
+            setattr(table, name, ctypes.cast(getattr(self._library, f"fmrw_{name}"), c_void_p))
+        return c_int64.from_buffer(self._names, _Names.inside.offset)

@@ -1,0 +1,223 @@
+"""What a name is, answered in C: the same as the mirror says, and Python is asked for all that is not plain."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import subprocess
+import sys
+from ctypes import CFUNCTYPE, c_char_p, c_int, c_size_t, c_void_p
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import fmrw
+from fmrw.capture.fuse.adapter import Context, Stat
+from fmrw.capture.native.metadata import Metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import TypeAlias
+
+    Compiled: TypeAlias = "Callable[..., Callbacks]"
+
+ASKED = -errno.ENOTNAM
+SUFFIXES = (b".csv", b"-heatmap.pdf")
+
+
+class Callbacks:
+    """The compiled callbacks for a directory, with Python's behind them that only say that they were asked."""
+
+    def __init__(self, folder: Path, **options: Any) -> None:  # noqa: ANN401 - those of `Metadata`
+        root = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+        options = {"grain": 0, "switches": False, "suffixes": SUFFIXES, **options}
+        found = Metadata.load(root, **options)
+        assert found is not None
+        self.metadata, self.root = found, root
+        self.context = Context(private_data=found.address, uid=os.geteuid(), gid=os.getegid())
+        described = CFUNCTYPE(c_int, c_char_p, c_void_p)
+        valued = CFUNCTYPE(c_int, c_char_p, c_char_p, c_void_p, c_size_t)
+        asked = described(lambda *_: ASKED), valued(lambda *_: ASKED)
+        who = CFUNCTYPE(c_void_p)(lambda: ctypes.addressof(self.context))
+        self.kept = asked, who
+        pointers = [ctypes.cast(each, c_void_p).value for each in asked]
+        table = SimpleNamespace(getattr=pointers[0], getxattr=pointers[1])
+        self.free: list[None] = [None] * 2
+        self.inside = found.install(table, who, self.free)
+        self.describe = described(table.getattr.value)
+        self.value = valued(table.getxattr.value)
+
+    def stat(self, path: str) -> Any:  # noqa: ANN401 - a structure
+        """Give what C says of a path; None where Python is asked."""
+        room = ctypes.create_string_buffer(256)  # fusepy's structure ends before the kernel's
+        status = Stat.from_buffer(room)
+        said = self.describe(os.fsencode(path), ctypes.addressof(room))
+        assert said in (0, ASKED)
+        return None if said else status
+
+    def attribute(self, path: str, name: str, size: int = 100) -> Any:  # noqa: ANN401 - bytes or a number
+        room = ctypes.create_string_buffer(size)
+        said = self.value(os.fsencode(path), name.encode(), room if size else None, size)
+        return room.raw[:said] if said > 0 and size else said
+
+
+@pytest.fixture
+def compiled() -> Iterator[Callable[..., Callbacks]]:
+    """Give `Callbacks`, whose descriptors are closed afterwards."""
+    made: list[Callbacks] = []
+
+    def make(folder: Path, **options: Any) -> Callbacks:  # noqa: ANN401 - as above
+        made.append(Callbacks(folder, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        os.close(each.root)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    folder = tmp_path / "tree"
+    (folder / "a" / "b").mkdir(parents=True)
+    (folder / "a" / "b" / "file").write_bytes(b"content")
+    (folder / os.fsdecode(b"a/odd \xff\x1b")).write_bytes(b"")
+    (folder / "link").symlink_to("a")
+    (folder / "nowhere").symlink_to("/nowhere/at/all")
+    (folder / "kept.csv").write_bytes(b"mine")
+    (folder / ".fuse_hidden0123456789abcdef").write_bytes(b"")
+    os.mkfifo(folder / "pipe")
+    return folder
+
+
+def test_plain_names_are_described_as_the_kernel_does(tree: Path, compiled: Compiled) -> None:
+    callbacks = compiled(tree)
+    names = ["/", *(f"/{path.relative_to(tree)}" for path in tree.rglob("*") if "hidden" not in path.name)]
+    assert len(names) == 9
+    for name in names:
+        status, true = callbacks.stat(name), os.lstat(f"{tree}{name}")
+        fields = ("st_ino", "st_mode", "st_nlink", "st_uid", "st_gid", "st_size", "st_blksize")
+        assert [getattr(status, each) for each in fields] == [getattr(true, each) for each in fields]
+        nanoseconds = status.st_mtimespec.tv_sec * 10**9 + status.st_mtimespec.tv_nsec
+        assert nanoseconds == true.st_mtime_ns
+    assert callbacks.metadata.answered == len(names)
+
+
+def test_what_is_not_plain_is_left_to_python(tree: Path, compiled: Compiled) -> None:
+    callbacks = compiled(tree)
+    (tree.parent / "outside").write_bytes(b"")
+    odd = (
+        "/nothing",
+        "/a/nothing",
+        "/link/b",
+        "/link/b/file",
+        "/../outside",
+        "/a/../../outside",
+        "/.fuse_hidden0123456789abcdef",
+    )
+    for name in (*odd, "/a/b/file/x", f"/{'x' * 300}", f"/{'a/b/../../' * 500}a/b/file", "no path"):
+        assert callbacks.stat(name) is None, name
+        assert callbacks.attribute(name, "user.x") == ASKED, name
+    assert callbacks.attribute("/kept.csv", "user.x") == ASKED, "it may be the name of a report"
+    assert callbacks.attribute("/.fmrw/a", "user.x") == ASKED
+    assert callbacks.metadata.answered == 0
+
+
+def test_files_of_other_file_systems_are_left_to_python(compiled: Compiled) -> None:
+    callbacks = compiled(Path("/"))
+    assert callbacks.stat("/etc") is not None
+    assert callbacks.stat("/proc") is None, "its inode numbers are those of another device"
+
+
+def test_the_grain_is_that_of_regular_files(tree: Path, compiled: Compiled) -> None:
+    callbacks = compiled(tree, grain=16)
+    assert callbacks.stat("/a/b/file").st_blksize == 16
+    assert callbacks.stat("/a/b").st_blksize == (tree / "a" / "b").stat().st_blksize
+
+
+def test_attributes_are_those_of_the_file_itself(tree: Path, compiled: Compiled) -> None:
+    file = tree / "a" / "b" / "file"
+    os.setxattr(file, "user.some", b"value")
+    callbacks = compiled(tree)
+    assert callbacks.attribute("/a/b/file", "user.some") == b"value"
+    assert callbacks.attribute("/a/b/file", "user.some", 0) == 5
+    assert callbacks.attribute("/a/b/file", "user.none") == -errno.ENODATA
+    assert callbacks.attribute("/a/b/file", "user.some", 3) == ASKED, "Python says ERANGE"
+    assert callbacks.metadata.answered == 3
+
+
+def test_the_rights_of_others_are_left_to_python(tree: Path, compiled: Compiled) -> None:
+    os.setxattr(tree / "a", "user.some", b"value")
+    callbacks = compiled(tree, switches=True)
+    assert callbacks.attribute("/a", "user.some") == b"value"
+    callbacks.context.uid += 1
+    assert callbacks.attribute("/a", "user.some") == ASKED
+    assert callbacks.attribute("/a", "system.posix_acl_access") == -errno.ENODATA, "the kernel itself asks"
+
+
+def test_where_no_thread_is_left_python_begins(tree: Path, compiled: Compiled) -> None:
+    callbacks = compiled(tree)
+    assert callbacks.stat("/a") is not None
+    callbacks.free.pop()
+    assert callbacks.stat("/a") is None, "it would start a thread"
+    assert callbacks.attribute("/a", "user.x") == ASKED
+    callbacks.free.extend([None] * 100)
+    assert callbacks.stat("/a") is not None
+    callbacks.inside.value = len(callbacks.free) - 1
+    assert callbacks.stat("/a") is None
+    assert callbacks.inside.value == len(callbacks.free) - 1, "what is counted is taken back"
+
+
+def test_more_reports_than_it_can_know_are_left_to_python(tree: Path) -> None:
+    root = os.open(tree, os.O_PATH | os.O_DIRECTORY)
+    options = {"grain": 0, "switches": False}
+    assert Metadata.load(root, suffixes=[b".a", b".b", b".c", b".d", b".e"], **options) is None
+    assert Metadata.load(root, suffixes=[b"." + b"x" * 40], **options) is None
+    os.close(root)
+
+
+LISTED = """
+import os, sys
+for folder, folders, files in os.walk(sys.argv[1]):
+    for name in sorted(folders + files):
+        path = os.path.join(folder, name)
+        status = os.lstat(path)
+        told = status.st_mode, status.st_nlink, status.st_size, status.st_mtime_ns, status.st_ino
+        print(repr(name), told if sys.argv[2:] else told[:4], os.listxattr(path, follow_symlinks=False))
+"""
+
+
+@pytest.mark.mount
+@pytest.mark.parametrize("native", ["0", "1"])
+@pytest.mark.parametrize("reports", ["beside", "aside"])
+def test_a_mount_says_the_same_with_and_without_it(
+    tree: Path, native: str, reports: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tree / ".fuse_hidden0123456789abcdef").unlink()
+    monkeypatch.setenv("FMRW_NATIVE", native)
+
+    def listed() -> list[str]:
+        done = subprocess.run(
+            [sys.executable, "-c", LISTED, tree, "inodes"], capture_output=True, text=True, check=True
+        )
+        return [
+            line for line in done.stdout.splitlines() if "-heatmap.pdf" not in line and "file.csv" not in line
+        ]
+
+    def plain(lines: list[str]) -> list[str]:
+        return [line for line in lines if ".csv'" not in line or "kept.csv'" in line]
+
+    before = plain(listed())
+    with fmrw.mount(tree, reports=reports):  # type: ignore[arg-type]  # a parameter
+        assert plain(listed()) == before
+        assert (tree / "kept.csv").read_bytes() == b"mine"
+        shown = {path.name for path in tree.iterdir()}
+        assert ("kept.csv.csv" in shown) is (reports == "beside")
+        assert (tree / "kept.csv.csv").exists() is (reports == "beside")
+        with (tree / "a" / "b" / "file").open("rb") as file:
+            (tree / "a" / "b" / "file").unlink()
+            assert os.fstat(file.fileno()).st_nlink == 0
+            assert not (tree / "a" / "b" / "file").exists()
+            assert file.read() == b"content"
