@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import os
 import platform
+import re
+from pathlib import Path
 
 import pytest
 
+from fmrw.capture.recorder import syscalls
 from fmrw.capture.recorder.syscalls import (
     FAULT,
     OTHER,
@@ -59,6 +62,33 @@ def test_a_32_bit_program_has_numbers_of_its_own(kind: str) -> None:
     assert found.kind in {kind, "make", "remove"}
     assert makes_name(found) is (kind in {"openat", "mkdir"})
     assert removes_name(found) is (kind == "unlink")
+
+
+KINDS = {
+    "read": ["read", "pread64"], "write": ["write", "pwrite64"],
+    "readv": ["readv", "preadv", "preadv2"], "writev": ["writev", "pwritev", "pwritev2"],
+    "make": ["rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "mkdir", "mkdirat", "mknod", "mknodat"],
+    "remove": ["unlink", "unlinkat"],
+    **{name: [name] for name in ("io_submit", "io_uring_enter", "open", "openat", "openat2", "creat", "readahead", "madvise", "process_madvise")},
+}  # fmt: skip
+
+
+@pytest.mark.skipif(not X86, reason="another processor: its headers have one table")
+@pytest.mark.parametrize(
+    ("header", "table", "advice"),
+    [
+        ("unistd_64.h", syscalls._X86_64, {"fadvise64": "fadvise64"}),
+        ("unistd_32.h", syscalls._I386, {"fadvise64": "i386_fadvise64", "fadvise64_64": "fadvise64_64"}),
+    ],
+)
+def test_the_numbers_are_those_of_the_kernels_headers(
+    header: str, table: dict[int, str], advice: dict[str, str]
+) -> None:
+    """None is wrong, and none is missing."""
+    text = Path("/usr/include/x86_64-linux-gnu/asm", header).read_text(encoding="ascii")
+    numbers = {name: int(number) for name, number in re.findall(r"#define __NR_(\w+) (\d+)\n", text)}
+    kinds = {name: kind for kind, names in KINDS.items() for name in names} | advice
+    assert table == {numbers[name]: kind for name, kind in kinds.items() if name in numbers}
 
 
 def test_a_64_bit_program_may_lie_below_4_gib() -> None:

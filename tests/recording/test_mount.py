@@ -674,11 +674,15 @@ def test_a_session_is_not_recorded_into_a_mount_that_does_not_answer(directory: 
     other.mkdir()
     with fmrw.mount(other) as mount:
         os.kill(mount.worker_pid, signal.SIGSTOP)
+        # who asks it all the same waits beyond signals: then the test fails, and does not hang
+        freed = threading.Timer(_LIMIT_S, os.kill, (mount.worker_pid, signal.SIGCONT))
+        freed.start()
         try:
             with pytest.raises(MountError, match=f"fmrw unmount --abort {other}` frees who waits"):
                 fmrw.mount(directory, output=other / "session")
             with pytest.raises(MountError, match="does not answer"):
                 reports.write(mount.trace, other / "reports", ["csv"])
         finally:
+            freed.cancel()
             os.kill(mount.worker_pid, signal.SIGCONT)
     assert list(other.iterdir()) == []

@@ -421,6 +421,14 @@ def test_half_a_line_waits_for_its_other_half(recording: Recording) -> None:
     follower.close()
 
 
+@pytest.mark.parametrize("names", [[], ["shared_maps"], ["async_direct"], list(log.LACKS)])
+def test_what_the_kernel_lacks_comes_back(recording: Recording, names: list[str]) -> None:
+    recording.journal.tell_lacks(*names)
+    follower = recording.follower()
+    assert follower.head.lacks() == names
+    follower.close()
+
+
 # What is no journal of ours
 
 
