@@ -193,7 +193,8 @@ def the_shell_block(newcomer: Newcomer, activate: str) -> None:
     assert "libfuse 2" in done.stdout
     assert "nothing was touched" not in done.stdout
     assert re.search(r"only out\b", done.stdout)
-    pages = [newcomer.copy / "figures" / f"{name}-heatmap.pdf" for name in ("polyglot.pdf", "hidden-png.zip")]
+    made = ("figures/polyglot.pdf", "out/hidden-png.zip", "out-list/hidden-png.zip")
+    pages = [newcomer.copy / f"{name}-heatmap.pdf" for name in made]
     assert all(re.search(r"reads?, of [1-9][\d,]*\s+different\s+bytes", text_of(page)) for page in pages)
     assert {path.suffix for path in (newcomer.copy / "figures").iterdir()} == {".csv", ".pdf", ".html"}
 

@@ -102,5 +102,5 @@ def _table(found: pl.DataFrame) -> Table:
         for row in found.iter_rows(named=True)
     ]  # fmt: skip
     total = human_size(int(found["bytes"].sum()))
-    note = f"{found.height:,} sessions, {total}, in {kept.state_folder()}"
+    note = f"{found.height:,} session{'' if found.height == 1 else 's'}, {total}, in {kept.state_folder()}"
     return Table(columns, rows or [["no session is kept"]], notes=[note])

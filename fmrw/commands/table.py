@@ -130,8 +130,14 @@ class Table:
     def text(self, width: int) -> str:
         """Give the table as text, in at most so many columns."""
         told = io.StringIO()
+        # in a notebook rich would display it besides
         console = Console(
-            file=told, width=width, color_system=None, force_terminal=True, legacy_windows=False
+            file=told,
+            width=width,
+            color_system=None,
+            force_terminal=True,
+            legacy_windows=False,
+            force_jupyter=False,
         )
         for line in _Lines(self, width, with_bars=True).lines():
             console.print(line, soft_wrap=True)
@@ -152,10 +158,7 @@ class Table:
         heads = "".join(
             f"<th style='{_cell_style(column)}'>{_html_value(column.head)}</th>" for column in self.columns
         )
-        body = "".join(
-            "<tr>" + "".join(_html_cell(*each) for each in zip(self.columns, row, strict=False)) + "</tr>"
-            for row in self.rows
-        )
+        body = "".join(f"<tr>{self._html_row(row)}</tr>" for row in self.rows)
         above = (
             f"<div style='font-weight:600;margin:4px 0'>{_escaped(self.title)}</div>" if self.title else ""
         )
@@ -166,6 +169,11 @@ class Table:
             f"<div style='overflow-x:auto'>{above}<table style='margin:0;border-collapse:collapse'>"
             f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>{below}</div>"
         )
+
+    def _html_row(self, row: Sequence[Cell]) -> str:
+        if len(row) < len(self.columns):  # a remark in the place of a row
+            return f"<td colspan='{len(self.columns)}' style='text-align:left;padding:2px 8px'>{_html_value(row[0])}</td>"
+        return "".join(_html_cell(*each) for each in zip(self.columns, row, strict=True))
 
 
 def _escaped(text: str) -> str:
@@ -314,7 +322,7 @@ def _wrapped(cell: Text, width: int) -> list[Text]:
     """Cut a cell into lines, between words where that can be."""
     if cell.cell_len <= width:
         return [cell]
-    console = Console(width=max(width, 1), color_system=None, file=io.StringIO())
+    console = Console(width=max(width, 1), color_system=None, file=io.StringIO(), force_jupyter=False)
     lines = list(cell.wrap(console, max(width, 1), overflow="fold"))
     for line in lines:
         line.rstrip()

@@ -117,6 +117,8 @@ def _show(outcome: Outcome, *, as_json: bool) -> Any:  # noqa: ANN401 - the valu
         return outcome.data
     console = Console()
     for part in outcome.shown:
+        if part == "":  # what parts tables in a terminal
+            continue
         if _displays_itself(part):
             display(part)  # type: ignore[no-untyped-call]
         else:

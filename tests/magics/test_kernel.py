@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import select
+import shlex
 import shutil
 import signal
 import sys
@@ -150,6 +151,21 @@ def test_mount_program_gaps_unmount(kernel: Kernel, samples: Path) -> None:
     assert "unmounted" in kernel.run("t = %fmrw unmount")
     assert "[100]" in kernel.run("t.files['bytes_read'].to_list()")
     assert registry.mounted_at(samples) is None
+
+
+def test_a_table_is_shown_once_and_as_html(kernel: Kernel, samples: Path) -> None:
+    shown: list[dict[str, str]] = []
+
+    def hear(message: dict[str, Any]) -> None:
+        shown.append(message["content"].get("data", {"text/plain": message["content"].get("text", "")}))
+
+    file = shlex.quote(str(samples / "polyglot.pdf"))
+    cell = f"%%fmrw run {{where}}\nhead -c 9 {file} > /dev/null\ntail -c 9 {file} > /dev/null"
+    kernel.client.execute_interactive(cell, output_hook=hear, timeout=_WAIT_S)
+    tables = [data for data in shown if "program" in data.get("text/plain", "")]
+    assert [data for data in tables if "<table" not in data.get("text/html", "")] == []
+    assert len(tables) == 2, shown  # files by program, processes
+    assert "tail [" in tables[0]["text/html"]
 
 
 def test_output_comes_as_it_is_written(kernel: Kernel) -> None:
