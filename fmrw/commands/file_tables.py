@@ -75,7 +75,8 @@ def gaps_table(report: pl.DataFrame, found: Mapping[str, Any]) -> Table:
         [
             hex_offset(row["start"]), hex_offset(row["end"]), f"{row['length']:,}", Share(row["share"]),
             row["byte_class"] or "?", "?" if row["entropy"] is None else f"{row['entropy']:.2f}",
-            row["verdict"] + (f" ({row['note']})" if row["note"] else ""),
+            row["verdict"] + (f" ({row['note']})" if row["note"] else "")
+            + (f"; last read by {row['last_read_by']}" if row["last_read_by"] else ""),
         ]
         for row in report.head(_ROWS).iter_rows(named=True)
     ]  # fmt: skip

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -24,17 +25,23 @@ from fmrw.trace.schema import transfers
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 FILES_PID = 2**22 + 1
 """Id of the pretended process of the files; PID_MAX_LIMIT is 2^22."""
 
 _SLICE = 50_000
+_NOBODY: Mapping[int, str] = MappingProxyType({})
 _PLAIN = ("start", "end", "requested", "size", "fidelity", "handle", "errno")
 _ARGUMENTS = ("path", "process", "thread", *_PLAIN)
 
 
-def export_perfetto(events: pl.DataFrame, processes: pl.DataFrame, path: str | os.PathLike[str]) -> None:
+def export_perfetto(
+    events: pl.DataFrame,
+    processes: pl.DataFrame,
+    path: str | os.PathLike[str],
+    stacks: Mapping[int, str] = _NOBODY,
+) -> None:
     """Write a trace.
 
     Parameters
@@ -44,6 +51,8 @@ def export_perfetto(events: pl.DataFrame, processes: pl.DataFrame, path: str | o
         Names and command lines; threads that are missing are named after their events.
     path : path
         Where to; overwritten.
+    stacks : mapping, optional
+        What stands as the stack of each call site (`Trace.sites`).
 
     Raises
     ------
@@ -65,7 +74,7 @@ def export_perfetto(events: pl.DataFrame, processes: pl.DataFrame, path: str | o
             stream.write(f'{_json(head)[:-1]},"traceEvents":[\n')
             stream.write(",\n".join(map(_json, _tracks(events, processes, files, exact))))
             for piece in events.iter_slices(_SLICE):
-                stream.writelines(f",\n{line}" for line in _instants(piece, files, begun))
+                stream.writelines(f",\n{line}" for line in _instants(piece, files, begun, stacks))
             stream.write("\n]}\n")
     except OSError as error:
         raise FigureError(f"{visible(str(path))}: {error.strerror}; choose a file you may write.") from error
@@ -109,9 +118,13 @@ def _named(what: str, pid: int, tid: int, name: str) -> dict[str, Any]:
 # The events
 
 
-def _instants(piece: pl.DataFrame, files: dict[str, int], begun: object) -> Iterator[str]:
+def _instants(
+    piece: pl.DataFrame, files: dict[str, int], begun: object, stacks: Mapping[int, str]
+) -> Iterator[str]:
     """Give each event twice, on its thread's track and on its file's, as lines of JSON."""
     number = piece["path"].replace_strict(files, return_dtype=pl.Int64)
+    known = [stacks.get(site, "") if site is not None else "" for site in piece["site"]] if stacks else []
+    said = {"stack": pl.Series(known, dtype=pl.String)} if stacks else {}
     common = piece.select(
         _shown(piece["path"]),
         _shown(piece["process"]),
@@ -121,7 +134,8 @@ def _instants(piece: pl.DataFrame, files: dict[str, int], begun: object) -> Iter
         s=pl.lit("t"),
         name=pl.col("op").cast(pl.String),
         ts=(pl.col("time") - pl.lit(begun)).dt.total_microseconds(),
-    ).select("ph", "s", "name", "ts", args=pl.struct(_ARGUMENTS))
+        **said,
+    ).select("ph", "s", "name", "ts", args=pl.struct(*_ARGUMENTS, *said))
     of_threads = common.with_columns(piece["pid"], piece["tid"])
     of_files = common.with_columns(pid=pl.lit(FILES_PID), tid=number)
     for one, other in zip(_lines(of_threads), _lines(of_files), strict=True):

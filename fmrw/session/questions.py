@@ -63,9 +63,27 @@ def gap_report(
     with content_of(trace, name) as content:
         limit = {} if most is None else {"most": most}
         found = trace.gaps(name) if gaps is None else _as_ranges(gaps)
-        return analysis.report(
+        report = analysis.report(
             found, trace.size(name), content, recorded_mtime_ns=known.get("mtime_ns"), **limit
         )
+    return report.with_columns(last_read_by=_last_readers(trace, name, report))
+
+
+def _last_readers(trace: Recording, path: str, gaps: pl.DataFrame) -> pl.Series:
+    """Name the function that last read up to each gap, or behind one at the file's beginning; "" where no call sites were recorded."""
+    if not gaps.height or not (trace.facts.get("options") or {}).get("sites"):
+        return pl.Series([""] * gaps.height, dtype=pl.String)
+    from fmrw.analysis.sites import stacks  # noqa: PLC0415 - as above
+
+    called = stacks.names(stacks.chains(trace.sites))
+    read = trace.of(path).filter(pl.col("op") == "read", pl.col("site").is_not_null()).sort("seq")
+    before = dict(read.select("end", "site").rows())  # the last of each counts
+    behind = dict(read.select("start", "site").rows())
+    found = [
+        before.get(start) if start else behind.get(end)
+        for start, end in gaps.select("start", "end").iter_rows()
+    ]
+    return pl.Series([called.get(site, "") if site is not None else "" for site in found], dtype=pl.String)
 
 
 def _as_ranges(gaps: Iterable[tuple[int, int]]) -> pl.DataFrame:

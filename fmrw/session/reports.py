@@ -25,6 +25,7 @@ from fmrw.figures.theme import SCREEN, Look
 from fmrw.formats.csv.log import write_csv
 from fmrw.formats.perfetto import export_perfetto
 from fmrw.session import charts as drawing
+from fmrw.session import sites
 from fmrw.text import path_bytes, visible
 from fmrw.trace import store
 
@@ -122,7 +123,9 @@ def write(
             _Job(
                 "trace",
                 ".perfetto.json",
-                lambda target: export_perfetto(trace.events, trace.processes, target),
+                lambda target: export_perfetto(
+                    trace.events, trace.processes, target, sites.stack_texts(trace)
+                ),
             )
         )
     written = [

@@ -217,6 +217,22 @@ def test_parts_of_the_format_and_functions(
     assert "first entry" in capsys.readouterr().out
 
 
+def test_a_gap_says_who_read_last_before_it(trace: fmrw.Trace, capsys: pytest.CaptureFixture[str]) -> None:
+    gaps = {row["start"]: row["last_read_by"] for row in trace.gap_report(FILE).iter_rows(named=True)}
+    assert gaps == {32: "lines!read_header", 148: "lines!read_entry"}
+    assert main(["gaps", str(trace.folder), FILE]) == 0
+    assert "last read by lines!read_entry" in capsys.readouterr().out
+
+
+def test_a_perfetto_trace_has_the_stacks(trace: fmrw.Trace, tmp_path: Path) -> None:
+    assert main(["report", str(trace.folder), "-o", str(tmp_path / "figures"), "--format", "perfetto"]) == 0
+    written = next((tmp_path / "figures").glob("*"))
+    events = json.loads(written.read_text())["traceEvents"]
+    stacks = {event["args"]["stack"] for event in events if event.get("name") == "read"}
+    assert len(stacks) == 2
+    assert all("lines!fetch ← lines!read_" in stack for stack in stacks)
+
+
 def test_a_recording_without_sites_says_so(
     directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
