@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 from straced import compared
 
@@ -105,6 +107,7 @@ def test_stacks_deeper_than_anybody_shows_are_cut(
 
 _GDB = """
 import gdb
+gdb.execute("handle SIGURG nostop noprint pass")
 for setting in ("pagination off", "backtrace past-main on", "backtrace past-entry on"):
     gdb.execute(f"set {setting}")
 gdb.execute("catch syscall pread64")
@@ -133,10 +136,15 @@ print("stacks", stacks[:])
 def test_chains_of_programs_linked_statically(
     kind: str, options: tuple[str, ...], made: Callable[..., str], directory: Path, tmp_path: Path
 ) -> None:
+    trace = assert_as_gdb([made(*options), kind, str(directory / "polyglot.pdf")], directory, tmp_path)
+    assert set(trace.sites["quality"]) == {"cfi"}
+
+
+def assert_as_gdb(command: list[str], directory: Path, tmp_path: Path) -> fmrw.Trace:
+    """Run a program under gdb with its sites recorded, and compare the stacks of its pread64."""
     script = tmp_path / "script.py"
     script.write_text(_GDB)
     said = tmp_path / "said"
-    command = [made(*options), kind, str(directory / "polyglot.pdf")]
     gdb = ["gdb", "-nx", "-batch", "-x", str(script), "--args", *command]
     trace = fmrw.run(["sh", "-c", f'exec "$@" >{said}', "sh", *gdb], directory, sites=True).trace
     theirs = [
@@ -144,7 +152,35 @@ def test_chains_of_programs_linked_statically(
     ]
     stacks = json.loads(theirs[0])
     assert stacks
-    rows = trace.events.filter(op="read", process=Path(command[0]).name[:15])
+    rows = trace.events.filter(op="read", process=Path(command[0]).name[:15]).filter(
+        pl.col("requested") < 4096
+    )
     ours = [[*trace.sites.filter(site=site).sort("depth")["offset"]] for site in rows["site"]]
     assert ours == stacks
-    assert set(trace.sites["quality"]) == {"cfi"}
+    return trace
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("options", [[], ["-ldflags", "-w"]], ids=["as usual", "without debug information"])
+def test_chains_of_go(options: list[str], directory: Path, tmp_path: Path) -> None:
+    """By the table that Go's own runtime uses, which stripped programs have, too."""
+    source, program = HERE / "reading.go", tmp_path / "reading"
+    go = {
+        "GO111MODULE": "off",
+        "GOCACHE": str(tmp_path / "cache"),
+        "HOME": str(tmp_path),
+        "PATH": os.environ["PATH"],
+    }
+    subprocess.run(["go", "build", *options, "-o", program, source], check=True, env=go)
+    command = [str(program), str(directory / "polyglot.pdf")]
+    trace = (
+        assert_as_gdb(command, directory, tmp_path)
+        if not options
+        else fmrw.run(command, directory, sites=True).trace
+    )
+    assert set(trace.sites["quality"]) <= {"gopclntab", "cfi"}
+    names = {
+        tuple(trace.sites.filter(site=site, depth=depth)["function"][0] for depth in (6, 7))
+        for site in trace.events.filter(op="read", requested=16)["site"]
+    }
+    assert names == {("main.(*parser).entry", "main.(*parser).directory")}

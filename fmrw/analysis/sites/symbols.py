@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fmrw.capture.sites import elf
 from fmrw.capture.sites.cfi import Pieces, Tables
+from fmrw.capture.sites.golang import Functions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +60,7 @@ class Symbols:
     def __init__(self, fd: int, debug: int = -1) -> None:
         self.elf = elf.read(fd)
         self.tables = Tables(Pieces(fd), self.elf)
+        self._go = Functions(Pieces(fd), self.elf)
         best: dict[int, tuple[tuple[bool, int, int, str], int]] = {}
         for each in (fd, debug) if debug >= 0 else (fd,):
             for rank, begin, size in _functions(each):
@@ -75,6 +77,9 @@ class Symbols:
             name, end = self._found[place]
             if address < end:
                 return Function(name, self._begins[place])
+        found = self._go.function(address)
+        if found is not None and found[0]:
+            return Function(*found)
         bounds = self.tables.description_at(address)
         return None if bounds is None else Function(f"fn@0x{bounds[0] - self.elf.base:x}", bounds[0])
 

@@ -69,6 +69,20 @@ class Pieces:
             raise Damaged("it is cut short")
         return found
 
+    def read_most(self, offset: int, size: int) -> bytes:
+        """Give bytes of the file, fewer where it ends.
+
+        Raises
+        ------
+        Damaged
+            There are none.
+        """
+        number, within = divmod(offset, _PIECE)
+        if offset < 0 or size > _PIECE:
+            raise Damaged("a place that no file has")
+        data = self._piece(number)[within : within + size]
+        return data if len(data) == size else data + self._piece(number + 1)[: size - len(data)]
+
     def _piece(self, number: int) -> bytes:
         piece = self._pieces.get(number)
         if piece is None:

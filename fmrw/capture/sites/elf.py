@@ -71,6 +71,8 @@ class Elf:
         Its own name as a library.
     base : int
         The address that the file's beginning has when it is linked: 0 in nearly all but programs at fixed addresses.
+    go : tuple of int
+        Offset, address and size of the table of functions of a Go program; zeros where it is none.
     """
 
     fixed: bool
@@ -81,6 +83,7 @@ class Elf:
     soname: str
     frames: tuple[int, int, int]
     base: int
+    go: tuple[int, int, int] = (0, 0, 0)
 
     def address_of(self, offset: int) -> int | None:
         """Give the address that a place in the file has when it is linked."""
@@ -134,7 +137,17 @@ def _read(fd: int) -> Elf:
     table = (0, 0, 0) if elf.unwinding[2] else _section(fd, b".eh_frame", head)
     first = min(segments, key=lambda segment: segment.address, default=None)
     base = 0 if first is None else first.address - first.offset & ~0xFFF
-    return Elf(elf.fixed, segments, elf.unwinding, build_id, needed, soname, table, base)
+    return Elf(
+        elf.fixed,
+        segments,
+        elf.unwinding,
+        build_id,
+        needed,
+        soname,
+        table,
+        base,
+        _section(fd, b".gopclntab", head),
+    )
 
 
 def _section(fd: int, name: bytes, head: bytes) -> tuple[int, int, int]:

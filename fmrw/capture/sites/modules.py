@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fmrw.capture.sites import elf
 from fmrw.capture.sites.cfi import Pieces, Tables
+from fmrw.capture.sites.golang import Functions
 from fmrw.capture.sites.interpreter import interpreter
 from fmrw.capture.system.proc import local_devices, open_mapped, open_within
 
@@ -52,6 +53,8 @@ class Module:
         Its headers; None where it cannot be read, or is no program.
     tables : Tables or None
     file : Pieces or None
+    go : Functions or None
+        The functions of a Go program.
     interpreter : Interpreter or None
         That of Python, where the module holds one.
     """
@@ -63,6 +66,7 @@ class Module:
         self.tables: Tables | None = None
         self.file: Pieces | None = None
         self.identity: tuple[int, ...] = ()
+        self.go: Functions | None = None
         self.interpreter: Interpreter | None = None
         if fd == _NOT_THERE:
             return
@@ -71,6 +75,7 @@ class Module:
             self.elf = elf.read(fd)
             self.file = Pieces(fd)
             self.tables = Tables(self.file, self.elf)
+            self.go = Functions(self.file, self.elf) if self.elf.go[2] else None
             self.interpreter = interpreter(fd, self.elf, path)
 
     @property

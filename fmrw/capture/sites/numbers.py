@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fmrw.capture.sites.faults import Faults
 from fmrw.capture.sites.frames import CFI
+from fmrw.capture.sites.golang import GO
 from fmrw.capture.sites.modules import Modules
 from fmrw.capture.sites.python import PYTHON, functions
 from fmrw.capture.sites.space import Space
@@ -236,7 +237,7 @@ class Sites:
             space.read_list()
         walk = unwind(space, top, place, buffer)
         codes = _passing(space, walk.frames)
-        sure = walk.whole and all(frame.quality == CFI for frame in walk.frames)
+        sure = walk.whole and all(frame.quality in (CFI, GO) for frame in walk.frames)
         if not (sure and all(space.holds(code) for code in codes)) and space.read_list():
             walk = unwind(space, top, place, buffer)
             codes = _passing(space, walk.frames)

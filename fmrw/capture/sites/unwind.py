@@ -14,6 +14,7 @@ from fmrw.capture.sites import scan
 from fmrw.capture.sites.elf import Damaged
 from fmrw.capture.sites.expressions import WORD, evaluate
 from fmrw.capture.sites.frames import CFI, SCAN, Frame, Met
+from fmrw.capture.sites.golang import GO
 from fmrw.capture.sites.rules import (
     EXPRESSION,
     OFFSET,
@@ -129,10 +130,19 @@ def _met(space: Space, pc: int, *, exact: bool) -> Met:
     """Look up what lies at a place in the code, and keep it."""
     frame = _frame(space, pc, CFI, exact=exact)
     rule = rule_of(frame)
+    if rule is not None and frame.code is not None and _is_go(frame):
+        frame = frame._replace(quality=GO)
     if len(space.places) >= _MOST_PLACES:
         space.places.clear()
     found = space.places[pc << 1 | exact] = Met(frame, rule, None if rule is None else rule.step())
     return found
+
+
+def _is_go(frame: Frame) -> bool:
+    """Tell whether only a table of Go tells of a frame."""
+    module = frame.code.module if frame.code is not None else None
+    place = frame.place if frame.exact else frame.place - 1
+    return bool(module and module.go and module.tables and module.tables.rule(place) is None)
 
 
 def _frame(space: Space, pc: int, quality: str, *, exact: bool) -> Frame:
@@ -145,7 +155,9 @@ def rule_of(frame: Frame) -> Rule | None:
     code = frame.code
     if code is None or code.module.tables is None:
         return None
-    return code.module.tables.rule(frame.place if frame.exact else frame.place - 1)
+    place = frame.place if frame.exact else frame.place - 1
+    rule = code.module.tables.rule(place)
+    return code.module.go.rule(place) if rule is None and code.module.go is not None else rule
 
 
 def _ends(rule: Rule) -> bool:
