@@ -120,8 +120,10 @@ stacks = []
 while gdb.selected_inferior().pid:
     frame, stack = gdb.newest_frame(), []
     while frame is not None and len(stack) < 64:
-        stack.append(frame.pc() - base)
-        frame = frame.older()
+        if frame.type() != gdb.INLINE_FRAME:
+            stack.append(frame.pc() - base)
+        outermost = (frame.name() or "").startswith("runtime.goexit")
+        frame = None if outermost else frame.older()
     stacks.append(stack)
     gdb.execute("continue")  # it stops where the call ends
     gdb.execute("continue")
