@@ -118,7 +118,8 @@ def _rank(stack: Stack, address: int, sought: _Sought) -> int:
         target = place + int.from_bytes(before[-4:], "little", signed=True)
         if module is sought.module and (target == sought.begin or _jumps(module, target, sought.begin)):
             return _CALLED
-        return _UNKNOWN if _STUB.match(_bytes(module, target, _LONGEST)) else _ELSEWHERE
+        anybody = sought.begin is None or _STUB.match(_bytes(module, target, _LONGEST))
+        return _UNKNOWN if anybody else _ELSEWHERE
     return _UNKNOWN if _is_indirect(before) else _NO_CALL
 
 
