@@ -186,3 +186,23 @@ def test_chains_of_go(options: list[str], directory: Path, tmp_path: Path) -> No
         for site in trace.events.filter(op="read", requested=16)["site"]
     }
     assert names == {("main.(*parser).entry", "main.(*parser).directory")}
+
+
+@pytest.mark.parametrize("options", [["-static"], []], ids=["static", "dynamic"])
+def test_chains_through_musl_are_guessed_and_say_so(
+    options: list[str], directory: Path, tmp_path: Path
+) -> None:
+    """Its library has no tables; the program has. Every frame behind one without is marked."""
+    program = tmp_path / "reading"
+    subprocess.run(["musl-gcc", "-O1", *options, "-o", program, HERE / "readers.c"], check=True)
+    trace = fmrw.run([program, directory / "polyglot.pdf"], directory, sites=True).trace
+    chains = []
+    for site in trace.events.filter(op="read", requested=16)["site"]:
+        frames = trace.sites.filter(site=site, module=str(program)).sort("depth")
+        chains.append(dict(frames.select("function", "quality").rows()))
+    assert len(chains) == 3
+    for chain in chains:
+        names = [name for name in chain if name in ("fetch", "read_entry", "read_directory", "main")]
+        assert names == ["fetch", "read_entry", "read_directory", "main"]
+        assert chain["fetch"] == "scan"  # found behind a frame without a table
+        assert chain["read_entry"] == "cfi"

@@ -26,6 +26,7 @@ _MAGIC = b"\x7fELF\x02\x01"  # 64 bits, little-endian
 X86_64 = 62
 _LOAD, _DYNAMIC, _NOTES, _UNWINDING = 1, 2, 4, 0x6474E550
 _EXECUTABLE = 1
+_FIXED = 2  # ET_EXEC
 _BUILD_ID = 3
 _NEEDED, _STRINGS, _SONAME = 1, 5, 14
 _MOST_SEGMENTS, _MOST_SECTIONS = 128, 4096
@@ -71,6 +72,8 @@ class Elf:
         Its own name as a library.
     base : int
         The address that the file's beginning has when it is linked: 0 in nearly all but programs at fixed addresses.
+    entry : int
+        The address where a program begins.
     go : tuple of int
         Offset, address and size of the table of functions of a Go program; zeros where it is none.
     """
@@ -83,6 +86,7 @@ class Elf:
     soname: str
     frames: tuple[int, int, int]
     base: int
+    entry: int
     go: tuple[int, int, int] = (0, 0, 0)
 
     def address_of(self, offset: int) -> int | None:
@@ -118,7 +122,7 @@ def read(fd: int) -> Elf:
 
 def _read(fd: int) -> Elf:
     head = os.pread(fd, _HEADER.size, 0)
-    ident, kind, machine, _version, _entry, at, _sections, _flags, _size, width, count, *_rest = (
+    ident, kind, machine, _version, entry, at, _sections, _flags, _size, width, count, *_rest = (
         _HEADER.unpack(head)
     )
     if not ident.startswith(_MAGIC) or machine != X86_64 or width != _SEGMENT.size or count > _MOST_SEGMENTS:
@@ -132,7 +136,9 @@ def _read(fd: int) -> Elf:
     parts = {type_: (offset, address, size) for type_, _flags, offset, address, _p, size, *_ in headers}
     notes = ((offset, size) for type_, _flags, offset, _address, _p, size, *_ in headers if type_ == _NOTES)
     build_id = next((found for place in notes if (found := _build_id(fd, *place))), "")
-    elf = Elf(kind == 2, segments, parts.get(_UNWINDING, (0, 0, 0)), build_id, frozenset(), "", (0, 0, 0), 0)  # noqa: PLR2004 - ET_EXEC
+    elf = Elf(
+        kind == _FIXED, segments, parts.get(_UNWINDING, (0, 0, 0)), build_id, frozenset(), "", (0, 0, 0), 0, 0
+    )
     needed, soname = _linked(fd, elf, parts.get(_DYNAMIC, (0, 0, 0)))
     table = (0, 0, 0) if elf.unwinding[2] else _section(fd, b".eh_frame", head)
     first = min(segments, key=lambda segment: segment.address, default=None)
@@ -146,6 +152,7 @@ def _read(fd: int) -> Elf:
         soname,
         table,
         base,
+        entry,
         _section(fd, b".gopclntab", head),
     )
 

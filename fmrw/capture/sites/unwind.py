@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 MOST_FRAMES = 64
 _MOST_PLACES = 1 << 14
+_ENTRY = 64  # bytes of code at a program's entry
 
 
 class Registers:
@@ -114,6 +115,8 @@ def unwind(space: Space, top: int, pc: int, skipped: tuple[int, int] = (0, 0)) -
             except (Unreadable, Damaged):
                 found = None
             ended, quality = rule is not None and _ends(rule), CFI
+            if found is None and not ended and _begins_here(frame):
+                return Walk(frames, stack, whole=True)
             if found is None and not ended:
                 found, quality = _guessed(registers, frame, rule), SCAN
             if found is None:
@@ -136,6 +139,12 @@ def _met(space: Space, pc: int, *, exact: bool) -> Met:
         space.places.clear()
     found = space.places[pc << 1 | exact] = Met(frame, rule, None if rule is None else rule.step())
     return found
+
+
+def _begins_here(frame: Frame) -> bool:
+    """Tell whether a program begins with a frame's function: nobody has called it, though no table says so."""
+    found = frame.code.module.elf if frame.code is not None else None
+    return found is not None and found.entry <= frame.place < found.entry + _ENTRY
 
 
 def _is_go(frame: Frame) -> bool:
