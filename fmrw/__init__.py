@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fmrw.experiments.runs import Runs as Runs
     from fmrw.experiments.survey.driver import survey as survey
     from fmrw.experiments.survey.results import Survey as Survey
+    from fmrw.experiments.versus import probe_both as probe_both
     from fmrw.figures.theme import preset as preset
     from fmrw.formats.perfetto import export_perfetto as export_perfetto
     from fmrw.recording.doctor import doctor as doctor
@@ -62,6 +63,7 @@ _HOMES = {
     "mount": "fmrw.recording.mount",
     "preset": "fmrw.figures.theme",
     "probe": "fmrw.experiments.probe",
+    "probe_both": "fmrw.experiments.versus",
     "reduce": "fmrw.experiments.reduce",
     "report": "fmrw.session.verbs",
     "run": "fmrw.recording.run",

@@ -32,6 +32,7 @@ NAMES = [
     "mount",
     "preset",
     "probe",
+    "probe_both",
     "reduce",
     "report",
     "run",
