@@ -229,8 +229,7 @@ def search_select_and_scroll(view: Explored, book: lab.Notebook) -> None:
     view.box.locator(".fmrw-hex-offset", has_text="00000000").wait_for()
     rows.press("Home")
     rows.press("p")  # other keys are the explorer's
-    view.box.get_by_text("gap 1 of ").wait_for()
-    rows.press("Backspace")
+    view.box.get_by_text("no previous gap: 1 in all").wait_for()
 
 
 def filter_and_export(view: Explored, book: lab.Notebook, work: Path) -> None:

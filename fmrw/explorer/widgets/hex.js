@@ -89,8 +89,11 @@ function render({ model, el }) {
   const size = () => BigInt(model.get("size"));
   const total = () => Number((size() + BigInt(width) - 1n) / BigInt(width));
   const fit = () => Math.max(1, Math.floor(scroller.clientHeight / ROW));
-  const height = () => Math.min(Math.max(total() * ROW, scroller.clientHeight), TALLEST);
-  const furthest = () => Math.max(0, total() - fit() + 1);
+  // Rows with names are higher: so many are in sight even if all have some, and the last one can be scrolled to
+  const sure = () => Math.max(1, Math.floor(fit() * 0.58));
+  const furthest = () => Math.max(0, total() - sure());
+  const exact = () => furthest() * ROW <= TALLEST;
+  const height = () => Math.min(furthest() * ROW, TALLEST) + scroller.clientHeight;
   const top = () => BigInt(row) * BigInt(width);
   const ask = (what, more) => model.send({ ask: what, number: ++number, ...more });
 
@@ -98,7 +101,7 @@ function render({ model, el }) {
     row = Math.min(Math.max(to, 0), furthest());
     const range = height() - scroller.clientHeight;
     expected = Math.round(furthest() ? (row / furthest()) * range : 0);
-    if (total() * ROW <= TALLEST) expected = Math.min(row * ROW, range);
+    if (exact()) expected = Math.min(row * ROW, range);
     scroller.scrollTop = expected;
     fetch();
   };
@@ -106,12 +109,12 @@ function render({ model, el }) {
     if (Math.abs(scroller.scrollTop - expected) < 2) return; // our own doing
     expected = scroller.scrollTop;
     const range = height() - scroller.clientHeight;
-    row = total() * ROW <= TALLEST ? Math.min(Math.round(scroller.scrollTop / ROW), furthest())
+    row = exact() ? Math.min(Math.round(scroller.scrollTop / ROW), furthest())
       : Math.round((scroller.scrollTop / Math.max(range, 1)) * furthest());
     fetch();
   });
   on(scroller, "wheel", (event) => {
-    if (event.ctrlKey || total() * ROW <= TALLEST) return;
+    if (event.ctrlKey || exact()) return;
     event.preventDefault(); // a pixel would be thousands of rows
     scrollTo(row + Math.sign(event.deltaY) * 3);
   }, { passive: false });
@@ -229,7 +232,7 @@ function render({ model, el }) {
     if (!extend) selection.anchor = selection.cursor;
     const at = Number(selection.cursor / BigInt(width));
     if (at < row) scrollTo(at);
-    else if (at >= row + fit() - 2) scrollTo(at - fit() + 3);
+    else if (at >= row + sure()) scrollTo(at - sure() + 1);
     chosen();
   };
   on(rows, "pointerdown", (event) => {
@@ -265,8 +268,8 @@ function render({ model, el }) {
     const known = [...offers.children].find((each) => each.value === part.value);
     if (known) {
       const { start, end } = known.dataset;
-      selection.anchor = BigInt(start);
-      selection.cursor = BigInt(end) - 1n;
+      selection.cursor = BigInt(start);
+      selection.anchor = BigInt(end) - 1n;
       scrollTo(Number(BigInt(start) / BigInt(width)));
       chosen();
       part.value = "";
@@ -290,8 +293,8 @@ function render({ model, el }) {
     } else if (answer.ask === "inspect") inspected(answer);
     else if (answer.ask === "copy") toClipboard(answer.text);
     else if (answer.ask === "select") {
-      selection.anchor = BigInt(answer.start);
-      selection.cursor = BigInt(answer.end) - 1n;
+      selection.cursor = BigInt(answer.start);
+      selection.anchor = BigInt(answer.end) - 1n;
       scrollTo(Math.max(Number(BigInt(answer.start) / BigInt(width)) - 2, 0));
       chosen();
     } else if (answer.ask === "parts")
