@@ -121,13 +121,17 @@ def play(film: Film) -> dict[str, Image.Image]:
     film.changes(lambda: film.press("next gap"))
     gap = film.shot("next gap: nobody reads this", 2400)
     film.changes(lambda: film.go("0x21c0+0x80"))
-    film.page.wait_for_selector(".fmrw-hex pre")
+    film.page.wait_for_selector(".fmrw-hex-row")
     film.point(0.1, 200)
     bytes_ = film.shot("down to the bytes: a PNG is hidden here", 3200)
     film.changes(lambda: film.press("whole"))
     film.press("filter")
-    film.box.get_by_label("processes").select_option(index=1)
-    film.shot("one program alone", 2600)
+    film.box.locator(".fmrw-checks label", has_text="python").first.click()
+    film.shot("one program alone", 2200)
+    film.press("show everything")
+    film.press("compare")
+    film.box.locator(".fmrw-menu button", has_text="compare").click()
+    film.shot("who alone reads what, and what nobody", 2600)
     return {"explorer-whole": whole, "explorer-gap": gap, "explorer-bytes": bytes_}
 
 
