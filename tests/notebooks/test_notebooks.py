@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from nbconvert import HTMLExporter
 
 import fmrw
 from fmrw.capture.mounts import registry
@@ -75,6 +76,8 @@ def test_runs_from_top_to_bottom(path: Path, tmp_path: Path, own_folders: Path) 
     assert not [each for each in outputs(notebook) if each.output_type == "error"]  # while it was shown
     shown = [data for each in outputs(notebook) if (data := each.get("data", {}))]
     assert [data for data in shown if "image/png" in data]
+    plain, _ = HTMLExporter().from_notebook_node(notebook)  # `jupyter nbconvert --to html`, as it comes
+    assert re.search(r'src="data:image/(png|svg\+xml);base64,[\w+/\s]{1000}', plain)
     followed = [later for data, later in pairwise(shown) if WIDGET in data]
     assert all({"image/png", "text/html"} & later.keys() for later in followed)  # what stays of a widget
     assert not [point for point in registry.mounts() if point.root.is_relative_to(own_folders)]
