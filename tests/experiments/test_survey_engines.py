@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -88,24 +91,31 @@ def dask_answers(out: Path) -> Answers:
     return tuple(sorted(frame.itertuples(index=False, name=None)) for frame in frames)
 
 
-def spark_answers(out: Path) -> Answers:
-    from pyspark.sql import SparkSession  # noqa: PLC0415 - installed for long tests only
+SPARK = """
+import json, sys
+from pyspark.sql import SparkSession
 
-    quiet = {
-        "spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1",
-        "spark.sql.shuffle.partitions": "2", "spark.sql.warehouse.dir": str(out.parent / "warehouse"),
-    }  # fmt: skip
-    builder = SparkSession.builder.master("local[1]")
-    for name, value in quiet.items():
-        builder = builder.config(name, value)
-    session = builder.getOrCreate()
-    try:
-        for table in ("runs", "extents"):
-            session.read.parquet(f"{out}/{table}").createOrReplaceTempView(table)
-        found = [session.sql(question.replace('"end"', "`end`")).collect() for question in QUESTIONS]
-        return tuple(sorted(tuple(row) for row in rows) for rows in found)
-    finally:
-        session.stop()
+out, warehouse, *questions = sys.argv[1:]
+builder = SparkSession.builder.master("local[1]").config("spark.sql.warehouse.dir", warehouse)
+for name, value in {"ui.enabled": "false", "driver.host": "127.0.0.1", "driver.bindAddress": "127.0.0.1", "sql.shuffle.partitions": "2"}.items():
+    builder = builder.config(f"spark.{name}", value)
+session = builder.getOrCreate()
+for table in ("runs", "extents"):
+    session.read.parquet(f"{out}/{table}").createOrReplaceTempView(table)
+found = [[list(row) for row in session.sql(question).collect()] for question in questions]
+session.stop()
+print("answers", json.dumps(found))
+"""
+
+
+def spark_answers(out: Path) -> Answers:
+    """Ask in a process of its own, with which the Java virtual machine ends."""
+    questions = [question.replace('"end"', "`end`") for question in QUESTIONS]
+    command = [sys.executable, "-c", SPARK, str(out), str(out.parent / "warehouse"), *questions]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.rpartition("answers ")[2])
+    return tuple(sorted(tuple(row) for row in rows) for rows in found)
 
 
 def test_polars_gives_the_answers(done: Survey) -> None:

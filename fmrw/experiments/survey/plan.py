@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 _NAME = "survey.json"
-_PARTS, _SMALLEST, _LARGEST = 128, 16, 4096
+_PARTS, _SMALLEST, _LARGEST = 128, 32, 4096
 _ASKED = ("corpus", "files", "sample", "parsers", "seconds", "memory", "grain")
 
 
