@@ -34,11 +34,11 @@ MOST = 1_500_000  # bytes of the film
 
 CELLS = (
     f"""
-import subprocess, sys
+import subprocess
 import ipywidgets
 import fmrw
 mounted = fmrw.mount("samples", reports="off")
-for command in (["unzip", "-qt", {NAME!r}], [sys.executable, "-m", "zipfile", "-t", {NAME!r}]):
+for command in (["unzip", "-qt", {NAME!r}], ["python3", "-m", "zipfile", "-t", {NAME!r}]):
     subprocess.run(command, cwd=mounted.root, capture_output=True)
 view = mounted.trace.explore({NAME!r})
 seen = ipywidgets.Label()

@@ -206,8 +206,10 @@ class _Painter:
         self.canvas.frame(type(box)(x, box.top - 2, x2 - x, box.height + 4), "a", 1.5)
         if self.canvas.look.portrait:
             return
-        self.canvas.line(x, box.bottom + 3, stack.left, stack.top - 4, "a", width=0.6)
-        self.canvas.line(x2, box.bottom + 3, stack.right, stack.top - 4, "a", width=0.6)
+        below = box.bottom + self.text * 1.7  # the offsets, which no line is to cross
+        for at, end in ((x, stack.left), (x2, stack.right)):
+            self.canvas.line(at, box.bottom + 3, at, below, "a", width=0.6)
+            self.canvas.line(at, below, end, stack.top - 4, "a", width=0.6)
 
     def grid(self) -> None:
         """Draw the window as a square of cells; the lower half of a written cell shows writes."""

@@ -134,7 +134,8 @@ def test_of_writes_writes_are_compared_and_of_nobody_nothing(trace: Callable[...
 
 def test_the_panel_leads_and_follows(trace: Callable[..., LiveTrace]) -> None:
     view = explore(trace(*frames(3, 1)[0]), "sample.bin")
-    tools, names = compare_panel(view).children
+    tools, lists = compare_panel(view).children
+    (names,) = lists.children
     assert [each["label"] for each in names.options] == ["p0", "p1", "p2"]
     names.chosen = ["p0"]
     assert view.colour == "count"

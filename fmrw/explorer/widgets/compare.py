@@ -47,4 +47,5 @@ def compare_panel(view: View) -> w.Widget:
     on.value = view.colour == "compare"
     on.observe(turned, "value")
     view.observe(lambda change: setattr(on, "value", change["new"] == "compare"), "colour")
-    return w.VBox([w.HBox([on, w.HTML(_HINT)], layout=w.Layout(flex_flow="row wrap")), names])
+    rows = w.Layout(flex_flow="row wrap")
+    return w.VBox([w.HBox([on, w.HTML(_HINT)], layout=rows), w.HBox([names], layout=rows)])
