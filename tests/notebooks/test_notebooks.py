@@ -86,7 +86,7 @@ def test_runs_from_top_to_bottom(path: Path, tmp_path: Path, own_folders: Path) 
 def test_the_gallery_shows_every_chart_there_is() -> None:
     notebook = nbformat.read(FOLDER / "04-gallery.ipynb", as_version=4)
     heads = [cell.source.split(":")[0] for cell in notebook.cells if cell.source.startswith("## ")]
-    assert {head.removeprefix("## ") for head in heads} == set(CHARTS) - {"effects"}  # which needs a probe
+    assert {head.removeprefix("## ") for head in heads} == set(CHARTS)
 
 
 def test_a_page_shows_pictures_that_move() -> None:
