@@ -246,11 +246,10 @@ class Search:
         self.findings.quiet = merged([*self.findings.quiet, *((byte, byte + 1) for byte in quiet)])
 
     def _may_steer(self, byte: int) -> bool:
-        """Tell whether a byte makes for other accesses, and it is not known in which proportion."""
+        """Tell whether a byte makes for several courses of accesses, and it is not known in which proportion."""
         tried = self.findings.values[byte]
-        return any(effect.kind == "course" for effect in tried.values()) and not move_of(
-            self._read(byte, byte + 1)[0], tried
-        )
+        courses = {effect.course for effect in tried.values() if effect.kind == "course"}
+        return len(courses) > 1 and not move_of(self._read(byte, byte + 1)[0], tried)
 
     def _close_values(self, byte: int) -> list[int]:
         """Choose three more values near the present one: large ones lead a program out of its file."""
