@@ -563,6 +563,19 @@ def test_a_line_without_an_id_among_several_is_nobodys_of_them(tmp_path: Path) -
     assert read_strace(log(tmp_path, *lines), "/w")["pid"].to_list() == [1, 5, 0]
 
 
+def test_a_line_without_an_id_is_the_firsts_once_that_has_one(tmp_path: Path) -> None:
+    """strace leaves the id out where it believes that one thread is left; the end of the other may be told later."""
+    lines = (
+        'openat(AT_FDCWD, "/w/f", O_RDONLY) = 3</w/f>',
+        "clone(child_stack=NULL, flags=SIGCHLD <unfinished ...>",
+        '[pid    21] read(3</w/f>, "ab", 2) = 2',
+        "[pid    20] <... clone resumed>) = 21",
+        'read(3</w/f>, "c", 1) = 1',
+    )
+    reads = read_strace(log(tmp_path, *lines), "/w").filter(op="read")
+    assert reads.select("pid", "start", "end").rows() == [(21, 0, 2), (20, 2, 3)]
+
+
 def test_relative_times_are_added_up_from_nothing(tmp_path: Path) -> None:
     path = log(
         tmp_path, *(f'7 {since} read(3</w/f>, "a", 1) = 1' for since in ("0.000000", "0.000100", "1.000001"))
