@@ -16,6 +16,7 @@ import pytest
 
 import fmrw
 from fmrw.analysis.sites import naming, stacks
+from fmrw.capture.sites import elf
 from fmrw.cli.main import main
 from fmrw.errors import BadInput
 from fmrw.trace import schema, store
@@ -276,6 +277,9 @@ def test_damaged_debug_information_gives_no_line_and_no_error(programs: Path, tm
 
     noise = random.Random(4)  # noqa: S311 - the same every time
     whole = bytearray((programs / "lines").read_bytes())
+    fd = os.open(programs / "lines", os.O_RDONLY)
+    build_id = elf.read(fd).build_id
+    os.close(fd)
     frames = [{"site": 1, "depth": 1, "module": "", "build_id": "", "offset": 0x1180 + n, "function": "", "quality": "cfi", "line": ""} for n in range(40)]  # fmt: skip
     for _case in range(25):
         data = bytearray(whole)
@@ -283,11 +287,6 @@ def test_damaged_debug_information_gives_no_line_and_no_error(programs: Path, tm
             data[noise.randrange(0x2000, len(data))] = noise.randrange(256)
         path = tmp_path / "damaged"
         path.write_bytes(data)
-        fd = os.open(path, os.O_RDONLY)
-        from fmrw.capture.sites import elf  # noqa: PLC0415
-
-        build_id = elf.read(fd).build_id
-        os.close(fd)
         rows = [{**frame, "module": str(path), "build_id": build_id} for frame in frames]
         named = naming.named(pl.DataFrame(rows, schema=schema.SITES))
         assert named.height == len(rows)

@@ -7,6 +7,7 @@ Source: System V ABI, gABI chapter 5; Linux Standard Base Core 5.0, chapter 10 (
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from struct import Struct
@@ -139,7 +140,9 @@ def _read(fd: int) -> Elf:
     elf = Elf(
         kind == _FIXED, segments, parts.get(_UNWINDING, (0, 0, 0)), build_id, frozenset(), "", (0, 0, 0), 0, 0
     )
-    needed, soname = _linked(fd, elf, parts.get(_DYNAMIC, (0, 0, 0)))
+    needed, soname = frozenset[str](), ""
+    with contextlib.suppress(struct_error, OverflowError):  # a stack is walked without them, too
+        needed, soname = _linked(fd, elf, parts.get(_DYNAMIC, (0, 0, 0)))
     table = (0, 0, 0) if elf.unwinding[2] else _section(fd, b".eh_frame", head)
     first = min(segments, key=lambda segment: segment.address, default=None)
     base = 0 if first is None else first.address - first.offset & ~0xFFF
