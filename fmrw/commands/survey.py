@@ -113,7 +113,7 @@ def _run(corpus: Path, options: dict[str, Any]) -> Outcome:
     chosen = {name: options[name] for name in ("files", "sample", "jobs", "timeout", "grain", "scheduler")}
     try:
         with _watching() as watch:
-            found = driver.survey(corpus, out, named, watch=watch, **chosen)
+            found = driver.survey(corpus, out, named, watch=_saying(watch), **chosen)
     except KeyboardInterrupt:
         click.echo(f"fmrw: interrupted; the same command goes on with {visible(str(out))}.", err=True)
         raise
@@ -123,6 +123,20 @@ def _run(corpus: Path, options: dict[str, Any]) -> Outcome:
 def _notes(found: Survey) -> list[str]:
     skipped = ", ".join(f"{count:,} {visible(why)}" for why, count in found.plan.skipped.items())
     return [f"left out of the corpus: {skipped}."] if skipped else []
+
+
+def _saying(watch: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """Also say on standard error, once, what there is to be said, such as which workers take no part."""
+    said: set[str] = set()
+
+    def told(progress: Progress) -> None:
+        for note in progress.notes:
+            if note not in said:
+                said.add(note)
+                click.echo(f"fmrw: {visible(note)}", err=True)
+        watch(progress)
+
+    return told
 
 
 @contextlib.contextmanager

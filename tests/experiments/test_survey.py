@@ -170,9 +170,16 @@ SLOW = {"slow": "sh -c 'sleep 0.05; head -c 3 \"$0\"' {}"}
 def _spooled(out: Path, least: int) -> dict[str, float]:
     """Wait until so many runs of unfinished parts are kept; give their times by file."""
     while True:
-        lines = [line for path in out.glob("spool/*.jsonl") for line in path.read_bytes().split(b"\n")[:-1]]
+        lines = [line for path in out.glob("spool/*.jsonl") for line in _whole_lines(path)]
         if len(lines) >= least or list(out.glob("runs/*/*.parquet")):
             return {row["file"]: row["seconds"] for row in map(json.loads, lines)}
+
+
+def _whole_lines(path: Path) -> list[bytes]:
+    try:
+        return path.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:  # its part is done
+        return []
 
 
 def test_after_a_kill_what_is_done_is_not_done_again(corpus: Path) -> None:
