@@ -45,6 +45,7 @@ def test_a_shell_opens_and_its_child_reads(directory: Path) -> None:
     assert len({opened["pid"], first["pid"], second["pid"]}) == 3
     assert {row["handle"] for row in (opened, first, second)} == {opened["handle"]}
     assert (first["start"], first["end"]) == (0, 100)
+    assert set(events["errno"]) == {0}
 
 
 def test_exec_changes_the_name_and_not_the_process(directory: Path) -> None:
