@@ -88,7 +88,8 @@ def gap_report() -> pl.DataFrame:
         "rank": 1, "start": 0, "end": 40_960, "length": 40_960, "share": 40_960 / SIZE, "byte_class": "mixed", "entropy": 6.754,
         "verdict": SENTENCE,
     }  # fmt: skip
-    return pl.DataFrame([row, {**row, "rank": 2, "verdict": "zeros, padding"}], schema=gaps.REPORT)
+    report = pl.DataFrame([row, {**row, "rank": 2, "verdict": "zeros, padding"}], schema=gaps.REPORT)
+    return report.with_columns(last_read_by=pl.lit(None, pl.String()))
 
 
 def status() -> list[dict[str, Any]]:
