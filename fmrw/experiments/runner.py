@@ -240,7 +240,7 @@ def _enter(settings: dict[str, Any]) -> None:
         namespaces.unshare(wanted | namespaces.CLONE_NEWNET)
     except OSError:  # a kernel without them
         namespaces.unshare(wanted)
-    namespaces.mount("", "/", flags=namespaces.MS_REC | namespaces.MS_PRIVATE)
+    namespaces.mount("", "/", flags=namespaces.MS_REC | namespaces.MS_SLAVE)
 
 
 def _look(settings: dict[str, Any]) -> View:

@@ -9,6 +9,7 @@ Who is not root gets a user namespace, in which he keeps his user and group.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fmrw.capture.mounts.registry import TYPE
 from fmrw.capture.system import libc, namespaces, proc
 from fmrw.experiments.shared import Slot
 
@@ -63,12 +65,27 @@ def _isolate(settings: Settings) -> None:
         namespaces.unshare(namespaces.CLONE_NEWUSER)
         proc.keep_own_ids(uid, gid)
     namespaces.unshare(namespaces.CLONE_NEWNS)
-    namespaces.mount("", "/", flags=namespaces.MS_REC | namespaces.MS_PRIVATE)
+    _part_mounts(own_user=settings.own_user)
     namespaces.mount(
         "fmrw", settings.stage, "tmpfs", namespaces.MS_NOSUID | namespaces.MS_NODEV, "size=1m,mode=755"
     )
     for folder in (mount_of(settings.stage), scratch_of(settings.stage)):
         Path(folder).mkdir()
+
+
+def _part_mounts(*, own_user: bool) -> None:
+    """Keep mounts of ours from spreading, and other directories' monitored mounts from being held.
+
+    A new namespace has a copy of every mount, and the server of a FUSE mount ends with the last copy (mount_namespaces(7)). A user
+    namespace may not take its copies away; it follows where the machine's own are taken away, if those are shared, as systemd has them.
+    """
+    if own_user:
+        namespaces.mount("", "/", flags=namespaces.MS_REC | namespaces.MS_SLAVE)
+        return
+    namespaces.mount("", "/", flags=namespaces.MS_REC | namespaces.MS_PRIVATE)
+    for point in proc.mount_points(f"{TYPE} "):
+        with contextlib.suppress(OSError):  # below another one, and gone with it
+            namespaces.unmount(point)
 
 
 def _say(**message: Any) -> None:  # noqa: ANN401 - what JSON takes

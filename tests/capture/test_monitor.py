@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
+from namespaces import apart
 from watching import one, python, shell, watch
 
 import fmrw
@@ -213,7 +214,7 @@ def test_a_reader_outside_of_the_pid_namespace_is_unknown(directory: Path, tmp_p
             print("mounted", flush=True); sys.stdin.readline()
         """
     worker = subprocess.Popen(
-        ["unshare", "-p", "-m", "-f", "--mount-proc", sys.executable, "-c", textwrap.dedent(program), directory, tmp_path / "out"],
+        [*apart("-pf", "--mount-proc"), sys.executable, "-c", textwrap.dedent(program), directory, tmp_path / "out"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     assert worker.stdin is not None

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from namespaces import apart
 
 import fmrw
 from fmrw.errors import AlreadyMounted, MountError
@@ -69,6 +70,16 @@ def test_every_slot_shows_the_directory_at_its_real_path(runs: Runs, file: Path)
     )
     seen = [observation.stdout.text for _job, observation in runs.map([Job(command)] * 6)]
     assert seen == [plain.stdout] * 6
+
+
+def test_experiments_hold_no_other_directory_that_is_monitored(file: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    with fmrw.mount(other) as mount, Runs(file.parent, slots=1, folder=file.parent) as runs:
+        assert runs.run(["ls", other]).ending == "status 0"
+        mount.unmount()
+        assert not psutil.pid_exists(mount.worker_pid)
+        assert runs.run(["xxd", "-l", "1", str(file)]).stdout.text.startswith("00000000: 00")
 
 
 def test_bytes_are_altered_as_they_are_read_and_the_file_is_not(runs: Runs, file: Path) -> None:
@@ -427,7 +438,7 @@ def _as_nobody(place: Path, packages: tuple[Path, ...]) -> subprocess.CompletedP
     device.chmod(0o666)
     who = f"setpriv --reuid 65534 --regid 65534 --clear-groups {SYSTEM_PYTHON} {script}"
     return subprocess.run(
-        ["unshare", "-m", "sh", "-c", f"mount --bind {device} /dev/fuse && exec {who}"], capture_output=True, text=True,
+        [*apart(), "sh", "-c", f"mount --bind {device} /dev/fuse && exec {who}"], capture_output=True, text=True,
         check=False, cwd="/",
         env={"PATH": os.environ["PATH"], "PYTHONPATH": ":".join(map(str, packages)), "TMPDIR": os.environ["TMPDIR"]},
     )  # fmt: skip

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
+from namespaces import apart
 
 import fmrw
 from fmrw.errors import BadInput, MountError, SessionError
@@ -129,8 +130,7 @@ def test_a_worker_killed_in_the_middle_costs_nothing(cluster: Cluster, corpus: P
 
 def test_a_worker_without_fuse_says_so_and_takes_no_work(cluster: Cluster, corpus: Path) -> None:
     without = [
-        "unshare",
-        "-m",
+        *apart(),
         "sh",
         "-c",
         'mount -t tmpfs none /dev && touch /dev/null && chmod 666 /dev/null && exec "$@"',

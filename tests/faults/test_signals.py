@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
+from namespaces import apart
 from processes import FMRW, Cast, Owner, Program, eventually, gone, kill, mounted, needs_root
 from test_kills import check_events, check_file
 
@@ -152,7 +153,7 @@ os._exit(7)
 def test_a_worker_in_a_namespace_of_processes(folder: Path, tmp_path: Path) -> None:
     script = f'cat "{folder}/file" >/dev/null; exec head -c 5 "{folder}/file"'
     done = subprocess.run(
-        ["unshare", "-pf", "--mount-proc", *FMRW, "run", folder, "-o", tmp_path / "session", "--no-reports",
+        [*apart("-pf", "--mount-proc"), *FMRW, "run", folder, "-o", tmp_path / "session", "--no-reports",
          "--", "sh", "-c", script],
         capture_output=True, timeout=600, check=False,
     )  # fmt: skip
@@ -168,9 +169,7 @@ def test_a_worker_in_a_namespace_of_processes(folder: Path, tmp_path: Path) -> N
 
 @needs_root
 def test_a_namespace_that_is_destroyed_leaves_nothing(cast: Cast, folder: Path, tmp_path: Path) -> None:
-    owner = Owner(
-        folder, prefix=("unshare", "-pf", "--kill-child", "--mount-proc"), output=tmp_path / "session"
-    )
+    owner = Owner(folder, prefix=apart("-pf", "--kill-child", "--mount-proc"), output=tmp_path / "session")
     cast.stack.callback(owner.program.end)
     assert not mounted(folder)  # it is seen in there only
     kill(owner.pid)

@@ -21,7 +21,7 @@ CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
-MS_BIND, MS_REC, MS_PRIVATE = 1 << 12, 1 << 14, 1 << 18
+MS_BIND, MS_REC, MS_PRIVATE, MS_SLAVE = 1 << 12, 1 << 14, 1 << 18, 1 << 19
 MNT_DETACH = 2
 
 _SYS_MOUNT_SETATTR = 442  # the same number on every architecture (introduced in Linux 5.12)
@@ -73,7 +73,7 @@ def enter(fd: int) -> None:
 def mount(
     source: str | bytes, target: str | bytes, kind: str = "", flags: int = 0, options: str = ""
 ) -> None:
-    """Mount, bind (`MS_BIND`) or set how mounts spread (`MS_PRIVATE`)."""
+    """Mount, bind (`MS_BIND`) or set how mounts spread (`MS_PRIVATE`, `MS_SLAVE`)."""
     _checked(
         _mount(
             os.fsencode(source), os.fsencode(target), kind.encode() or None, flags, options.encode() or None

@@ -293,10 +293,14 @@ def mount_table() -> list[str]:
         return table.readlines()
 
 
-def mount_points() -> list[str]:
-    """Give where something is mounted, as this process sees it."""
+def mount_points(kind: str = "") -> list[str]:
+    """Give where something is mounted, or a file system of one kind, as this process sees it."""
     escaped = re.compile(r"\\([0-7]{3})")
-    return [escaped.sub(lambda found: chr(int(found[1], 8)), line.split(" ")[4]) for line in mount_table()]
+    return [
+        escaped.sub(lambda found: chr(int(found[1], 8)), line.split(" ")[4])
+        for line in mount_table()
+        if f" - {kind}" in line
+    ]
 
 
 def namespace_path(pid: int, kind: str) -> str:
