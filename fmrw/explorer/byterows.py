@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fmrw.explorer.palette import ink_on
 from fmrw.text import visible
 
 if TYPE_CHECKING:
@@ -90,11 +91,3 @@ def look(view: View, palette: Palette) -> dict[str, object]:
         "write": [colours[key] for key in keys["write"]],
         "legend": [[colours[key] if key else "", label] for key, label in scene.colouring.entries()],
     }  # fmt: skip
-
-
-def ink_on(colour: str) -> str:
-    """Choose black or white on a colour `#rrggbb`, whichever has more contrast (WCAG 2: relative luminance)."""
-    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    linear = [each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in channels]  # noqa: PLR2004 - sRGB
-    luminance = sum(weight * each for weight, each in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-    return "#000000" if (luminance + 0.05) ** 2 > 1.05 * 0.05 else "#ffffff"

@@ -3,8 +3,9 @@
     by count     how often the byte of a bin that was touched most often was touched
     by program   who touched it, where that was one program; a colour of its own where there were several
     by compare   who alone of those compared touched it, or all of them, or nobody (`comparison`)
+    by class     what altering it does to a program, where the file was probed (`probed`)
 
-**Another one** (by class of a probe, by call site) is a class with the three methods of `Colouring`, added to `COLOURINGS` under the name that
+**Another one** (by call site) is a class with the three methods of `Colouring`, added to `COLOURINGS` under the name that
 `State.colour` and the toolbar's "look" offer (`state.COLOURS`). It gets a `Question`, asks the recorded file for what it needs in any
 bins, and numbers them; its keys are those of `palette.colours`. The hex view asks the same class, with bins of one byte.
 """
@@ -17,6 +18,7 @@ import numpy as np
 
 from fmrw.explorer.comparison import classes, largest, sides
 from fmrw.explorer.palette import SEVERAL, keys_of
+from fmrw.explorer.probed import KEYS
 from fmrw.figures.classes import Classes, times_text
 from fmrw.text import visible
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fmrw.explorer.filters import Choice
+    from fmrw.explorer.probed import Probed
     from fmrw.explorer.recorded_file import RecordedFile
     from fmrw.explorer.state import State
     from fmrw.figures.classes import Scale
@@ -143,9 +146,36 @@ class ByComparison:
         return [("", f"{past} by"), *((each.key, each.label) for each in self._classes)]
 
 
-COLOURINGS: Mapping[str, type[ByCount | ByProgram | ByComparison]] = {
+class ByClass:
+    """What altering a bin's bytes does to the programs that were probed: the class that matters most."""
+
+    def __init__(self, question: Question) -> None:
+        self._probed = question.recorded.probed
+
+    def numbers(self, edges: NDArray[np.int64], op: str) -> NDArray[np.int64]:
+        """Give the place of the class among all; writes have none."""
+        return self._probed.numbers(edges) if op == "read" else np.zeros(len(edges) - 1, np.int64)
+
+    def keys(self, op: str) -> list[str]:
+        """Give the colour of each class."""
+        del op
+        return list(KEYS)
+
+    def entries(self) -> list[Entry]:
+        """Name the classes that the file has."""
+        return class_entries(self._probed)
+
+
+def class_entries(probed: Probed) -> list[Entry]:
+    """Name the classes that a file has, for a legend; none where it was not probed."""
+    whom = visible(probed.commands[0]) if len(probed.commands) == 1 else f"{len(probed.commands)} programs"
+    return [("", f"what altering does to {whom}"), *probed.present] if probed.commands else []
+
+
+COLOURINGS: Mapping[str, type[ByCount | ByProgram | ByComparison | ByClass]] = {
     "count": ByCount,
     "program": ByProgram,
     "compare": ByComparison,
+    "class": ByClass,
 }
 """Name, one of `state.COLOURS` → class."""

@@ -11,7 +11,7 @@ from fmrw.figures.programs import program_numbers
 from fmrw.figures.theme import DARK, LIGHT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -44,13 +44,14 @@ _DARK = {
 
 
 def colours(palette: Palette) -> dict[str, str]:
-    """Give the colour of each key: veil, unread and partly unread, two tints for parts, ramps, processes."""
+    """Give the colour of each key: veil, ignored, unread and partly unread, two tints for parts, ramps, processes."""
     named = {"paper": palette.paper, "ink": palette.ink, "faint": palette.faint}
     named |= {
         UNREAD: palette.unread,
         SEVERAL: palette.several,
         "g": palette.untouched,
         "a": palette.accent,
+        "i": palette.several,
         **(_DARK if palette == DARK else _LIGHT),
     }
     for op in ("read", "write"):
@@ -73,3 +74,17 @@ def spans(numbers: NDArray[np.int64]) -> list[tuple[int, int, int]]:
     """Join neighbours of the same number: first, after the last, number; zero is left out."""
     cuts = np.r_[0, np.flatnonzero(np.diff(numbers)) + 1, len(numbers)].tolist()
     return [(a, b, int(numbers[a])) for a, b in pairwise(cuts) if b > a and numbers[a]]
+
+
+def ink_on(colour: str) -> str:
+    """Choose black or white on a colour `#rrggbb`, whichever has more contrast (WCAG 2: relative luminance)."""
+    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in channels]  # noqa: PLR2004 - sRGB
+    luminance = sum(weight * each for weight, each in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return "#000000" if (luminance + 0.05) ** 2 > 1.05 * 0.05 else "#ffffff"
+
+
+def ink_key(named: Mapping[str, str], key: str) -> str:
+    """Choose ink or paper for text on the colour of a key, whichever has more contrast."""
+    wanted = ink_on(named[key])
+    return next((each for each in ("ink", "paper") if ink_on(named[each]) != wanted), "ink")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import polars as pl
@@ -24,6 +25,7 @@ from fmrw.explorer.content import Content
 from fmrw.explorer.counts import Counts
 from fmrw.explorer.filters import OPS, Choice
 from fmrw.explorer.palette import program_keys
+from fmrw.explorer.probed import Probed
 from fmrw.figures.page import About
 from fmrw.text import path_bytes, visible
 from fmrw.trace import exactness
@@ -173,6 +175,11 @@ class RecordedFile:
         """The command line of each process, by its pid; where it changed, the last."""
         known = self.trace.processes.select("pid", "cmdline").drop_nulls()
         return {pid: visible(command) for pid, command in known.iter_rows()}
+
+    @cached_property
+    def probed(self) -> Probed:
+        """What a probe found of the file."""
+        return Probed.of(self.trace, self.path)
 
     def time_axis(self, name: str) -> TimeAxis:
         """Give the way from the first to the last access, by one of `timeaxis.AXES`; remembered."""

@@ -15,7 +15,7 @@ import numpy as np
 from fmrw.analysis.index.tiles import window_edges
 from fmrw.explorer.axis import axis
 from fmrw.explorer.canvas import Canvas
-from fmrw.explorer.colouring import COLOURINGS, Question
+from fmrw.explorer.colouring import COLOURINGS, Question, class_entries
 from fmrw.explorer.context import DrawingContext
 from fmrw.explorer.filters import OPS, Choice
 from fmrw.explorer.layout import PanelLayout
@@ -287,9 +287,11 @@ class _Painter:
         text, look = self.text, self.canvas.look
         left, room = self.layout.overview.left, self.layout.overview.width
         entries = [*self.colouring.entries(), ("g", "not touched")]
+        if "classes" in self.state.overlays and self.state.colour != "class":
+            entries += class_entries(self.recorded.probed)
         entries = [(key, shorten(label, room / 3, text * 0.9)) for key, label in entries]
         wide = [
-            text * (2.2 * bool(key) + 0.9) + text_width(label, text * 0.9 * _WIDER) for key, label in entries
+            text * (3.1 if key else 1.5) + text_width(label, text * 0.9 * _WIDER) for key, label in entries
         ]
         lines: list[list[tuple[float, str, str]]] = [[]]
         x = 0.0

@@ -28,11 +28,11 @@ _PAST = 200  # windows remembered
 _AROUND = 0.25  # of a gap, shown on either side of it
 _LEAST_AROUND = 16
 _HERE = 256  # bytes shown after "go to"
-OVERLAYS = ("structure", "entropy", "annotations", "borders")
-"""What may be shown beside the counts; `borders` are the places where calls begin and end."""
+OVERLAYS = ("structure", "entropy", "annotations", "borders", "classes")
+"""What may be shown beside the counts; `borders` are the places where calls begin and end, `classes` what a probe found."""
 
 
-COLOURS = ("count", "program", "compare")
+COLOURS = ("count", "program", "compare", "class")
 """By what bytes may be coloured; `colouring.COLOURINGS` says how."""
 
 
@@ -68,7 +68,7 @@ class State(traitlets.HasTraits):
     compare : tuple or None
         Who is compared, see `comparison`; None: all programs, where bytes are coloured by "compare". Setting it colours them so.
     colour : str
-        By what bytes are coloured, one of `COLOURS`.
+        By what bytes are coloured, one of `COLOURS`; "class" where the file was probed.
     theme : str
         "light" or "dark".
     overlays : tuple of str
@@ -95,7 +95,7 @@ class State(traitlets.HasTraits):
     compare = traitlets.Any(None)
     colour = traitlets.Enum(COLOURS, "count")
     time_axis = traitlets.Enum(AXES, "order")
-    overlays = traitlets.Any(("structure", "annotations"))
+    overlays = traitlets.Any(("structure", "annotations", "classes"))
     annotations = traitlets.Any(())
 
     def __init__(self, **values: Any) -> None:  # noqa: ANN401 - traits

@@ -31,7 +31,7 @@ _SAMPLE = 20_000  # accesses looked at for who they were
 
 
 def tell(recorded: RecordedFile, choice: Choice, start: int, end: int) -> str:
-    """Say in one line what happened to the bytes [start, end): how often, who, when, and what they are."""
+    """Say in one line what happened to the bytes [start, end): how often, who, when, what they are, and what altering them does."""
     rows, total = recorded.sample(choice, (start, end), _SAMPLE)
     parts = [range_text(start, end), f"{end - start:,} byte{'s' if end - start > 1 else ''}"]
     edges = np.array((start, end), np.int64)
@@ -45,6 +45,7 @@ def tell(recorded: RecordedFile, choice: Choice, start: int, end: int) -> str:
     named = recorded.file.parts(start, end).sort("depth", "start")
     if named.height:
         parts.append(" › ".join(visible(name) for name in named["name"].head(_NAMED)))  # noqa: RUF001 - a pointer
+    parts += recorded.probed.told(start, end)
     return " · ".join(parts)
 
 

@@ -43,6 +43,10 @@ class Recording(Protocol):
     def facts(self) -> Mapping[str, Any]:
         """What is known of the session."""
 
+    @property
+    def effects(self) -> pl.DataFrame:
+        """What a probe found: `fmrw.trace.effects.EFFECTS`; no rows without one."""
+
     def resolve(self, path: str | os.PathLike[str]) -> str:
         """Give the name under which a file stands in the events."""
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import traitlets
 
 from fmrw.errors import FmrwError
-from fmrw.explorer import export, summary
+from fmrw.explorer import export, offered, summary
 from fmrw.explorer.comparison import Side, sides
 from fmrw.explorer.filters import Choice
 from fmrw.explorer.gestures import Gestures
@@ -135,7 +135,7 @@ class View(State):
         height = min(max(self.width * 0.62, 480), 640) if self.width >= _UPRIGHT else self.width * 1.1 + 300
         lanes = min(len(self.recorded.programs), 7)
         classes = min(len(self.compare or self.recorded.programs), 12) + 3 if self.colour == "compare" else 0
-        height += TEXT * _ROW * max(lanes + classes - _ROWS, 0)
+        height += TEXT * _ROW * max(lanes + classes + len(self.recorded.probed.commands) - _ROWS, 0)
         return Look(width=self.width, height=round(height), text=TEXT, palette=PALETTES[self.theme])
 
     def _drawn(self, look: Look) -> Scene:
@@ -243,6 +243,10 @@ class View(State):
         chosen = None if value is None else several(value)
         self.recorded.pairs(chosen)  # raises where nobody is meant
         return chosen
+
+    @traitlets.validate("colour")
+    def _check_colour(self, proposal: Any) -> str:  # noqa: ANN401 - as above
+        return offered.colour(self.recorded, proposal["value"])
 
     @traitlets.validate("compare")
     def _check_compare(self, proposal: Any) -> tuple[Side, ...] | None:  # noqa: ANN401 - traitlets' Bunch

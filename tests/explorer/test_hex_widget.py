@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from recordings import events
 
-from fmrw.explorer.byterows import MOST, ink_on
+from fmrw.explorer.byterows import MOST
 from fmrw.explorer.explorer import Explorer, explore
+from fmrw.explorer.palette import ink_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fmrw.explorer.tracks.compared import compared
 from fmrw.explorer.tracks.content import borders, entropy, marked, structure
 from fmrw.explorer.tracks.counts import offsets, strips
+from fmrw.explorer.tracks.effects import classes
 from fmrw.explorer.tracks.lanes import lanes
 from fmrw.explorer.tracks.plane import plane
 from fmrw.explorer.tracks.stack import NoRoomError, Stack
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 TRACKS: tuple[tuple[str, Callable[[Stack], None]], ...] = (
     ("annotations", marked),
     ("structure", structure),
+    ("classes", classes),
     ("entropy", entropy),
     ("", strips),
     ("", offsets),

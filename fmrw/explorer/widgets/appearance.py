@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w  # type: ignore[import-untyped] # ships no types
 
-from fmrw.explorer.state import COLOURS, OVERLAYS
+from fmrw.explorer import offered
+from fmrw.explorer.state import OVERLAYS
 from fmrw.explorer.timeaxis import AXES
 from fmrw.explorer.widgets.controls import bind
 from fmrw.figures.grid import LAYOUTS
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from fmrw.explorer.view import View
 
 _CHOICES = (  # trait, label, values
-    ("colour", "colour by", COLOURS),
     ("time_axis", "time by", AXES),
     ("layout", "grid", LAYOUTS),
     ("side", "cells", (16, 32, 64, 128)),
@@ -27,7 +27,8 @@ _CHOICES = (  # trait, label, values
 def appearance_panel(view: View) -> w.Widget:
     """Make what changes the picture and not what it shows."""
     rows = w.Layout(flex_flow="row wrap")
-    choices = [_choice(view, *each) for each in _CHOICES]
+    colours = ("colour", "colour by", offered.colours(view.recorded))
+    choices = [_choice(view, *each) for each in (colours, *_CHOICES)]
     return w.VBox([w.HBox(choices, layout=rows), w.HBox([w.Label("tracks"), *_overlays(view)], layout=rows)])
 
 
@@ -43,7 +44,7 @@ def _choice(view: View, trait: str, label: str, values: Any) -> w.Dropdown:  # n
 
 
 def _overlays(view: View) -> list[w.Checkbox]:
-    return [_overlay(view, name) for name in OVERLAYS]
+    return [_overlay(view, name) for name in offered.overlays(view.recorded)]
 
 
 def _overlay(view: View, name: str) -> w.Checkbox:
