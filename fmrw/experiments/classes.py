@@ -19,15 +19,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fmrw.experiments.search import merged, without
+from fmrw.experiments.spans import merged, without
 from fmrw.experiments.steering import Field, fields, move_of
 from fmrw.offsets import range_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from fmrw.experiments.search import Findings, Span
+    from fmrw.experiments.search import Findings
     from fmrw.experiments.signature import Effect, Reference
+    from fmrw.experiments.spans import Span
 
 CLASSES = (
     "unread", "ignored", "redundant", "conditional", "content", "checked", "decides", "steers", "crash", "hang",

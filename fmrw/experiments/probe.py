@@ -22,8 +22,9 @@ from fmrw.errors import BadInput, SessionExists, UnknownPath
 from fmrw.experiments.bench import Bench, Budget
 from fmrw.experiments.classes import Range, ranges
 from fmrw.experiments.runs import Runs
-from fmrw.experiments.search import Search, merged
+from fmrw.experiments.search import Search
 from fmrw.experiments.session import save
+from fmrw.experiments.spans import merged
 from fmrw.text import path_text, visible
 from fmrw.trace import effects
 from fmrw.trace.facts import read_facts

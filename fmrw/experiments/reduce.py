@@ -18,7 +18,8 @@ from fmrw.experiments import patches
 from fmrw.experiments.bench import Bench, Budget, OutOfBudget, Unsteady
 from fmrw.experiments.probe import FILE, baseline_of, notes_of, the_file
 from fmrw.experiments.runs import Runs
-from fmrw.experiments.search import Search, Span, merged, pieces
+from fmrw.experiments.search import Search
+from fmrw.experiments.spans import Span, merged, pieces
 from fmrw.text import visible
 
 if TYPE_CHECKING:

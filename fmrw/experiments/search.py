@@ -11,18 +11,17 @@
 
 from __future__ import annotations
 
-import itertools
-from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fmrw.experiments import patches
 from fmrw.experiments.bench import OutOfBudget, Unsteady
 from fmrw.experiments.patches import pattern
+from fmrw.experiments.spans import Span, halves, in_pieces, in_two, merged, pieces, without
 from fmrw.experiments.steering import move_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from fmrw.experiments.bench import Bench
     from fmrw.experiments.shared import Patch
@@ -35,8 +34,6 @@ _CLOSE = (1, -1, 0x80, 2, -2, 3, -3, 4)
 _CLOSER = (2, 3, -2, -3, 4)
 _ENOUGH, _MORE = 5, 3
 _MOST_GROUPS = 8
-
-Span = tuple[int, int]
 
 
 @dataclass
@@ -67,46 +64,6 @@ class Findings:
     untried: list[Span] = field(default_factory=list)
     stage: str = "pieces"
     complete: bool = False
-
-
-def merged(spans: Iterable[Span]) -> list[Span]:
-    """Join spans that touch or overlap."""
-    found: list[Span] = []
-    for start, end in sorted(spans):
-        if found and start <= found[-1][1]:
-            found[-1] = found[-1][0], max(found[-1][1], end)
-        else:
-            found.append((start, end))
-    return found
-
-
-def without(spans: Sequence[Span], taken: Iterable[int]) -> list[Span]:
-    """Take single bytes out of spans."""
-    out = sorted(set(taken))
-    found = []
-    for start, end in spans:
-        at = start
-        for byte in out[bisect_left(out, start) : bisect_left(out, end)]:
-            if at < byte:
-                found.append((at, byte))
-            at = byte + 1
-        if at < end:
-            found.append((at, end))
-    return found
-
-
-def pieces(requests: Iterable[tuple[int, int, int]]) -> list[Span]:
-    """Cut what was read at the borders of accesses."""
-    spans = {(start, end) for start, end, _ in requests if end > start}
-    borders = sorted({border for span in spans for border in span})
-    read = merged(spans)
-    found, at = [], 0
-    for start, end in itertools.pairwise(borders):
-        while at < len(read) and read[at][1] <= start:
-            at += 1
-        if at < len(read) and read[at][0] <= start:
-            found.append((start, end))
-    return found
 
 
 class Search:
@@ -181,9 +138,9 @@ class Search:
                     continue
                 self.findings.blocks[span] = effect
                 if size > least and dense:
-                    singles += _singles(*span, least)
+                    singles += in_pieces(*span, least)
                 elif size > least:
-                    left, right = _halves(*span)
+                    left, right = halves(*span)
                     pairs.append((left, right, effect))
             found = [*self._matter(singles), *self._matter_of_pairs(pairs)]
 
@@ -314,7 +271,7 @@ class Search:
             return list(spans), []
         kept: list[Span] = []
         culprits: list[Span] = []
-        waiting = list(reversed(_in_two(spans)))
+        waiting = list(reversed(in_two(spans)))
         while waiting:
             group = waiting.pop()
             if not self._effect([*fixed, *kept, *group], make):
@@ -322,7 +279,7 @@ class Search:
             elif len(group) == 1 and group[0][1] - group[0][0] == 1:
                 culprits.append(group[0])
             else:
-                waiting += reversed(_in_two(group))
+                waiting += reversed(in_two(group))
         return kept, culprits
 
     # 4. Conditional
@@ -377,28 +334,6 @@ class Search:
                     for _ in range(_ENOUGH):
                         self._bench.check_baseline()
                     self.findings.values[byte][value] = effect
-
-
-def _singles(start: int, end: int, least: int) -> list[Span]:
-    return [(at, min(at + least, end)) for at in range(start, end, least)]
-
-
-def _halves(start: int, end: int) -> list[Span]:
-    middle = (start + end) // 2
-    return [(start, middle), (middle, end)]
-
-
-def _in_two(spans: Sequence[Span]) -> list[list[Span]]:
-    """Divide spans into two groups of about as many bytes; one group where there is a single byte."""
-    left = sum(end - start for start, end in spans) // 2
-    first: list[Span] = []
-    second: list[Span] = []
-    for start, end in spans:
-        cut = min(end, start + left)
-        left -= cut - start
-        first += [(start, cut)] if cut > start else []
-        second += [(cut, end)] if end > cut else []
-    return [group for group in (first, second) if group]
 
 
 def _keyed_maker(key: int) -> Callable[[Span], Patch]:
