@@ -1,4 +1,4 @@
-"""Site numbers: each stack that asked for bytes has one, and is known again by the words its walk has looked at.
+"""Site numbers: each stack that asked for bytes has one; `fmrw.capture.sites.known` knows it again.
 
 A thread is only looked at while it waits in a read or write of its own: its request carries the owner of its locks, and the line of its
 system call names one of `CALLS`. In a page fault a thread may hold the lock of its address space until we answer; reading its memory would wait for that
@@ -16,13 +16,12 @@ import itertools
 import os
 import threading
 from collections import OrderedDict
-from struct import Struct
-from struct import error as struct_error
 from typing import TYPE_CHECKING, NamedTuple
 
 from fmrw.capture.sites.faults import Faults
 from fmrw.capture.sites.frames import CFI
 from fmrw.capture.sites.golang import GO
+from fmrw.capture.sites.known import KnownStacks, Walked
 from fmrw.capture.sites.modules import Modules
 from fmrw.capture.sites.python import PYTHON, functions
 from fmrw.capture.sites.space import Space
@@ -47,11 +46,7 @@ _LONGEST = len(b"0xffffffff")
 _LOOKING = 64
 _KEPT_THREADS = 512
 _KEPT_SPACES = 64
-_KEPT_STACKS = 4096
 _TRIES = 4
-_WORD = Struct("<Q")
-_STACK = 1 << 16
-_APART = 2048  # bytes between words that are read in one piece
 Entry = tuple[int, int, str] | tuple[int, int, str, str, str]
 """A frame of a site: a module's number, the distance from its beginning, how it was found; of Python also function and line."""
 DENIED, NARROW, FULL = "denied", "32-bit", "too many"
@@ -59,26 +54,9 @@ DENIED, NARROW, FULL = "denied", "32-bit", "too many"
 
 
 class _Thread(NamedTuple):
+    tid: int
     line: int
     pid: int
-
-
-class _Known(NamedTuple):
-    """A stack that was walked: pieces of memory (address, size, words by offset), what must still be mapped, its site."""
-
-    pieces: tuple[tuple[int, int, tuple[tuple[int, int], ...]], ...]
-    codes: tuple[Code, ...]
-    site: int
-    lean: bool  # whether the compiled code can know it
-
-
-class _Walked(NamedTuple):
-    """A stack: where the thread waits, its stack pointer, the words by address, its site."""
-
-    place: int
-    top: int
-    words: dict[int, int]
-    site: int
 
 
 class Notes(NamedTuple):
@@ -120,7 +98,7 @@ class Sites:
         self._modules = Modules(notes.module, own_device, open_beneath)
         self._threads: OrderedDict[int, _Thread] = OrderedDict()
         self._spaces: OrderedDict[int, Space] = OrderedDict()
-        self._stacks: OrderedDict[tuple[int, int, int], _Known] = OrderedDict()
+        self._stacks = KnownStacks(native)
         self._numbers: dict[tuple[Entry, ...], int] = {}
         self._count = itertools.count(1)
         self._told: set[tuple[int, str]] = set()
@@ -174,7 +152,7 @@ class Sites:
     def _meet(self, tid: int) -> _Thread:
         while len(self._threads) >= _KEPT_THREADS:
             self._forget(next(iter(self._threads)))
-        thread = self._threads[tid] = _Thread(open_entry(tid, "syscall"), family_of(tid)[0])
+        thread = self._threads[tid] = _Thread(tid, open_entry(tid, "syscall"), family_of(tid)[0])
         return thread
 
     def _waiting(self, tid: int, thread: _Thread, words: list[bytes]) -> int:
@@ -188,10 +166,10 @@ class Sites:
         top, place = int(words[7], 16), int(words[8], 16)
         space, kept = self._space(tid, thread.pid)
         try:
-            found = self._known(tid, space, place, top)
+            found = self._stacks.site(tid, thread.line, space, place, top)
             if found is None:
                 buffer = (int(words[2], 16), int(words[3], 16)) if words[0] in _BUFFERED else (0, 0)
-                found = self._walked(tid, space, place, top, buffer, kept=kept)
+                found = self._walked(thread, space, place, top, buffer, kept=kept)
         finally:
             if not kept:
                 space.close()
@@ -210,25 +188,8 @@ class Sites:
         self._spaces[pid] = space
         return space, True
 
-    # Stacks that are known
-
-    def _known(self, tid: int, space: Space, place: int, top: int) -> int | None:
-        known = self._stacks.get((space.number, place, top))
-        if known is None:
-            return None
-        try:
-            same = all(_same(space.memory, *piece) for piece in known.pieces)
-        except (OSError, struct_error):
-            same = False
-        if not same or not all(space.holds(code) for code in known.codes):
-            return None  # walked, which notices when the program has gone on to another one
-        if self._native is not None and known.lean:
-            words = {address + at: value for address, _size, words in known.pieces for at, value in words}
-            self._teach(self._native, tid, space, _Walked(place, top, words, known.site))
-        return known.site
-
     def _walked(
-        self, tid: int, space: Space, place: int, top: int, buffer: tuple[int, int], *, kept: bool
+        self, thread: _Thread, space: Space, place: int, top: int, buffer: tuple[int, int], *, kept: bool
     ) -> int:
         """Walk a stack, and know it again where its address space is kept."""
         if not os.pread(space.memory, 8, top):
@@ -241,26 +202,12 @@ class Sites:
         if not (sure and all(space.holds(code) for code in codes)) and space.read_list():
             walk = unwind(space, top, place, buffer)
             codes = _passing(space, walk.frames)
-        site = self._number(self._entries(walk, tid), space)
+        site = self._number(self._entries(walk, thread.tid), space)
         if kept:
-            self._learn(tid, space, _Walked(place, top, walk.stack.words, site), codes)
+            self._stacks.learn(
+                thread.tid, thread.line, space, Walked(place, top, walk.stack.words, site), codes
+            )
         return site
-
-    def _learn(self, tid: int, space: Space, walked: _Walked, codes: tuple[Code, ...]) -> None:
-        place, top, words, site = walked
-        lean = not codes and all(top <= address < top + _STACK for address in words)
-        while len(self._stacks) >= _KEPT_STACKS:
-            self._stacks.popitem(last=False)
-        self._stacks[space.number, place, top] = _Known(_pieces(words), codes, site, lean)
-        if self._native is not None and lean:
-            self._native.forget_stack(space.number, place, top)
-            self._teach(self._native, tid, space, walked)
-
-    def _teach(self, native: Stacks, tid: int, space: Space, walked: _Walked) -> None:
-        """Let the compiled code know a stack and its thread."""
-        if not native.knows_stack(space.number, walked.place, walked.top):
-            native.learn_stack(space.number, *walked)
-        native.learn_thread(tid, self._threads[tid].line, space.memory, space.number)
 
     def _entries(self, walk: Walk, tid: int) -> tuple[Entry, ...]:
         """Give what a site is made of, functions of Python in front of the frame of the loop that runs them."""
@@ -341,29 +288,6 @@ class Sites:
             while self._unused:
                 os.close(self._unused.pop())
             self._modules.close()
-
-
-def _pieces(words: dict[int, int]) -> tuple[tuple[int, int, tuple[tuple[int, int], ...]], ...]:
-    """Group words that lie near each other: address, size, and the words by their offsets."""
-    groups: list[list[int]] = []
-    for address in sorted(words):
-        if not groups or address - groups[-1][-1] > _APART:
-            groups.append([])
-        groups[-1].append(address)
-    return tuple(
-        (
-            group[0],
-            group[-1] + _WORD.size - group[0],
-            tuple((address - group[0], words[address]) for address in group),
-        )
-        for group in groups
-    )
-
-
-def _same(memory: int, address: int, size: int, words: tuple[tuple[int, int], ...]) -> bool:
-    """Tell whether a piece of memory holds the words that it held before."""
-    data = os.pread(memory, size, address)
-    return all(_WORD.unpack_from(data, at)[0] == value for at, value in words)
 
 
 def _settled(line: int) -> list[bytes]:

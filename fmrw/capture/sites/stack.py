@@ -1,6 +1,6 @@
 """Stack memory: words of a stack that holds still, read in a few large pieces, and remembered.
 
-The words that were looked at are what a stack is known again by (`fmrw.capture.sites.numbers`).
+The words that were looked at are what a stack is known again by (`fmrw.capture.sites.known`).
 """
 
 from __future__ import annotations
