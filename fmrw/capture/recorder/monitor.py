@@ -21,6 +21,7 @@ from fmrw.capture.recorder import journal as log
 from fmrw.capture.recorder.calls import SYNCHRONOUS, Calls
 from fmrw.capture.recorder.direct import DirectIo
 from fmrw.capture.recorder.joining import Joiner
+from fmrw.capture.recorder.paths import Paths
 from fmrw.capture.recorder.process import IGNORED, WRITEBACK, Identity, Processes
 from fmrw.capture.recorder.sites import call_sites
 from fmrw.capture.system.libc import pread_into
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from fmrw.capture.sites.numbers import Sites
 
 _log = logging.getLogger(__name__)
-_I64 = (1 << 63) - 1
 
 
 class Monitor(Passthrough):
@@ -72,9 +72,7 @@ class Monitor(Passthrough):
         self._waits_for_pages = capture in SYNCHRONOUS
         self._processes = Processes(self._note_process, ignored, own)
         self._callers = Calls()
-        self._paths: dict[bytes, int] = {}
-        self._path_numbers = itertools.count()
-        self._facts: dict[int, int] = {}  # their hashes: a third of the memory, for every file ever opened
+        self._paths = Paths(journal)
         self._calls: Iterator[int] = itertools.count(1)
         self.native = Native.load() if capture == "exact" else None
         if self.native is not None:
@@ -256,7 +254,7 @@ class Monitor(Passthrough):
         site = self._site(tid, exact=exact) if self.sites is not None and not flags & log.CONTINUES else 0
         self.journal.append(
             time.time_ns(), start, os.lseek(handle.fd, 0, os.SEEK_END), call, done, requested, handle.number,
-            self._path_number(handle.path), process, tid, code, op, flags, site=site,
+            self._paths.number(handle.path), process, tid, code, op, flags, site=site,
         )  # fmt: skip
         if self.native is not None and exact and size < self._joiner.suspect and not flags:
             self._learn(self.native, handle, tid, process)
@@ -281,7 +279,7 @@ class Monitor(Passthrough):
         others = WRITES_FOR_OTHERS if self._serves_others else WRITES
         writes = NO_WRITES if handle.append else others
         if names:
-            path = self._path_number(handle.path)
+            path = self._paths.number(handle.path)
             native.learn(User(handle.number, tid, handle.fd, path, process, writes), names)
 
     def _behind(self, op: int, tid: int) -> int:
@@ -310,12 +308,12 @@ class Monitor(Passthrough):
         """Record an event without a range; a truncation keeps its new size where others keep their start."""
         self.journal.append(
             time.time_ns(), end if op == log.TRUNCATE else 0, size, next(self._calls), 0, 0, handle,
-            self._path_number(path), process, tid, code, op, 0,
+            self._paths.number(path), process, tid, code, op, 0,
         )  # fmt: skip
 
     def _note_open(self, handle: Handle, flags: int) -> None:
         status = os.fstat(handle.fd)
-        self._note_file(handle.path, status)
+        self._paths.note_file(handle.path, status)
         self._event(log.OPEN, handle.path, 0, status.st_size, handle.number, 0)
         if flags & os.O_TRUNC:
             self._event(log.TRUNCATE, handle.path, 0, 0, handle.number, 0)
@@ -327,20 +325,12 @@ class Monitor(Passthrough):
 
     def _note_close(self, handle: Handle) -> None:
         status = os.fstat(handle.fd)
-        self._note_file(handle.path, status)
+        self._paths.note_file(handle.path, status)
         tid, process = handle.closer
         if process is None:  # nobody waits any more
             process = self._processes.glimpse(tid)
         if process != IGNORED:
             self._append(log.CLOSE, handle.path, 0, status.st_size, handle.number, process, 0, tid)
-
-    def _note_file(self, path: bytes, status: os.stat_result) -> None:
-        """Keep size and time of a file's last change, so that later readers know whether it is still the same."""
-        facts = (status.st_size, max(-_I64, min(status.st_mtime_ns, _I64)))  # readers keep 64 bits: to 2262
-        number = self._path_number(path)
-        if self._facts.get(number) != hash(facts):
-            self._facts[number] = hash(facts)
-            self.journal.note("file", path=number, size=facts[0], mtime_ns=facts[1])
 
     def _note_rename(self, old: bytes, new: bytes) -> None:
         self.journal.note("rename", time_ns=time.time_ns(), old=path_text(old[1:]), new=path_text(new[1:]))
@@ -348,10 +338,3 @@ class Monitor(Passthrough):
     def _note_process(self, number: int, who: Identity) -> None:
         self.journal.note_process(number, time.time_ns(), who)
         self.direct_io.meet_thread(who.tid, who.thread)
-
-    def _path_number(self, path: bytes) -> int:
-        number = self._paths.get(path)
-        if number is None:
-            number = self._paths.setdefault(path, next(self._path_numbers))
-            self.journal.note("path", id=number, text=path_text(path[1:]))
-        return number
