@@ -8,24 +8,22 @@ events and a CSV file are used alike. Questions about one file are answered in `
 from __future__ import annotations
 
 import os
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from fmrw.analysis import ranges, summary
-from fmrw.errors import UnknownPath
 from fmrw.offsets import Annotation
 from fmrw.session import annotations as notes
-from fmrw.session import paths, programs, questions, saving
+from fmrw.session import programs, questions, saving
 from fmrw.session.only import Only
-from fmrw.session.sources import merged_ranges, rows
-from fmrw.text import path_bytes, visible
+from fmrw.session.recorded import Recorded
+from fmrw.session.sources import merged_ranges
+from fmrw.text import visible
 from fmrw.trace import effects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from altair import LayerChart
 
@@ -34,10 +32,8 @@ if TYPE_CHECKING:
     from fmrw.explorer.explorer import Explorer
     from fmrw.session.sources import Source
 
-_NAMED = 3  # files a message names
 
-
-class Trace:
+class Trace(Recorded):
     """The recording of a session.
 
     Parameters
@@ -47,10 +43,9 @@ class Trace:
     """
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        super().__init__(source)
         self._marked: dict[str, tuple[Annotation, ...]] = {}
         self._sites: pl.DataFrame | None = None
-        self._whole: Trace | None = None  # that this is a part of
 
     def only(self, *processes: str) -> Trace:
         """Give the part of the recording that one program did, or some: all processes and threads of these names.
@@ -67,32 +62,6 @@ class Trace:
             programs.require(self._source, Only(self._source, process), process, self._name)
         part._whole = self
         return part
-
-    @property
-    def lazy(self) -> pl.LazyFrame:
-        """All events up to now as a lazy frame, for sessions that do not fit in memory."""
-        return self._source.lazy()
-
-    @property
-    def events(self) -> pl.DataFrame:
-        """All events up to now, one row each, in the order of the calls (columns: `fmrw.trace.schema.EVENTS`)."""
-        frame = rows(self._source)
-        return frame if frame["seq"].is_sorted() else frame.sort("seq")
-
-    @property
-    def processes(self) -> pl.DataFrame:
-        """The processes seen: one row for each thread and name it has carried."""
-        return self._source.processes()
-
-    @property
-    def programs(self) -> tuple[str, ...]:
-        """Names of all programs of the recording, sorted; a part of it has those of the whole, so that colours stay."""
-        if self._whole is not None:
-            return self._whole.programs
-        known = self.processes["name"].drop_nulls().unique()
-        if known.is_empty():  # a CSV or a log has no table of processes
-            known = merged_ranges(self._source)["process"].drop_nulls().unique()
-        return tuple(sorted(set(known) - {""}))
 
     @property
     def sites(self) -> pl.DataFrame:
@@ -148,11 +117,6 @@ class Trace:
 
         return sites.by_part(self, self.resolve(path), described)
 
-    @property
-    def files(self) -> pl.DataFrame:
-        """One row for each file: size, bytes read, share covered, reads, writes, largest gap, processes."""
-        return summary.of_merged(merged_ranges(self._source))
-
     def by_program(self, path: str | os.PathLike[str] | None = None) -> pl.DataFrame:
         """Give what each program did with each file, or with one: size, bytes read, share covered, reads, writes, largest gap.
 
@@ -162,78 +126,6 @@ class Trace:
             One row for each file and program, files by name, programs in the order in which they were done.
         """
         return programs.by_program(self._source, None if path is None else self.resolve(path))
-
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        """What is known of the session: root, command, options, host, versions, times, counts."""
-        return self._source.facts()
-
-    @property
-    def live(self) -> bool:
-        """Whether events may still come: somebody monitors, and its worker is there."""
-        return self._source.active
-
-    @property
-    def folder(self) -> Path | None:
-        """The session's folder; None where there is none, or only until the end of its mount."""
-        return None if self.facts.get("ephemeral") else self._source.session
-
-    @cached_property
-    def root(self) -> Path | None:
-        """The directory that was monitored."""
-        root = self.facts.get("root")
-        return Path(root) if root else None
-
-    def resolve(self, path: str | os.PathLike[str]) -> str:
-        """Give the name under which a file stands in the events.
-
-        Parameters
-        ----------
-        path
-            Relative to the monitored directory, as `Trace.files` shows it or as the file is called, or absolute below it.
-
-        Raises
-        ------
-        UnknownPath
-            Nothing is recorded under that name; the message lists the nearest ones. While a directory is monitored, files that
-            nobody has touched yet have names as well.
-        """
-        return paths.resolve(self._source, self.root, path)
-
-    def of(self, path: str | os.PathLike[str]) -> pl.DataFrame:
-        """Give the events of one file."""
-        name = self.resolve(path)
-        return rows(self._source, pl.col("path") == name).sort("seq")
-
-    def size(self, path: str | os.PathLike[str]) -> int:
-        """Give the size of a file after its last event, in bytes; where there is none yet, as it is now."""
-        if self._whole is not None:
-            return self._whole.size(path)
-        name = self.resolve(path)
-        found = self.ranges(name)
-        return (
-            int(summary.of_merged(found)["size"][0])
-            if found.height
-            else paths.size_now(self._source, name) or 0
-        )
-
-    def coverage(self, path: str | os.PathLike[str]) -> pl.DataFrame:
-        """Give the ranges of a file that were read: `start`, `end`, sorted, not touching each other."""
-        return ranges.merge(_reads(self.ranges(path)))
-
-    def gaps(self, path: str | os.PathLike[str]) -> pl.DataFrame:
-        """Give the ranges of a file that were never read: `start`, `end`."""
-        return ranges.complement(_reads(self.ranges(path)), self.size(path))
-
-    def ranges(self, path: str | os.PathLike[str]) -> pl.DataFrame:
-        """Give what was read and written of one file, merged, by operation and, where these are few, by process.
-
-        Returns
-        -------
-        frame of `fmrw.trace.merged.MERGED`
-            Asked of a sealed session of any length in a moment, unlike `of`, which gives every event.
-        """
-        return merged_ranges(self._source, self.resolve(path))
 
     def coverage_report(self, path: str | os.PathLike[str]) -> dict[str, Any]:
         """Say which ranges of a file were read, written and never read, in plain values.
@@ -322,27 +214,6 @@ class Trace:
         """
         return questions.violations(self, self.resolve(path), reads=reads, never=never, fail_under=fail_under)
 
-    def only_file(self) -> str:
-        """Give the file that a recording is about.
-
-        Raises
-        ------
-        UnknownPath
-            It is about several, or none.
-        """
-        read = [str(row["path"]) for row in self.files.iter_rows(named=True) if row["reads"]]
-        if len(read) != 1:
-            shown = ", ".join(visible(path) for path in read[:_NAMED]) + (" …" if len(read) > _NAMED else "")
-            raise UnknownPath(
-                f"{self._name} read {len(read)} files; name one{f': {shown}' if shown else ''}."
-            )
-        return read[0]
-
-    @property
-    def _name(self) -> str:
-        """What a message calls this recording."""
-        return visible(str(self.folder or self.root or "this recording"))
-
     def runs(self, path: str | os.PathLike[str]) -> dict[str, Run]:
         """Give what each process read of a file, as sets: `runs["unzip"] - runs["pdftotext"]`."""
         from fmrw.analysis import compare  # noqa: PLC0415 - numpy, for a question that few ask
@@ -382,14 +253,6 @@ class Trace:
         path = programs.only_file(self._source, process)
         events = self.of(path).filter(pl.col("process") == process)
         return compare.Run.of(events, process, self.size(path))
-
-    def content(self, path: str | os.PathLike[str]) -> int | None:
-        """Open the content of a file without adding events; the caller closes the descriptor."""
-        try:
-            name = self.resolve(path)
-        except UnknownPath:  # nothing touched it yet
-            name = paths.relative(os.fspath(path), self.root)
-        return self._source.open(path_bytes(name))
 
     def chart(self, path: str | os.PathLike[str], name: str = "heatmap", **options: Any) -> LayerChart:  # noqa: ANN401 - the chart's own
         """Draw a chart of one file: heatmap, strip, timeline, lanes, access-order, entropy, crosstab, differential or effects.
@@ -465,7 +328,3 @@ class Trace:
         count, paths = known["events"].sum(), known["path"].n_unique()
         where = f" of {visible(str(self.root))}" if self.root else ""
         return f"<fmrw.Trace{where}: {count:,} events on {paths:,} files>"
-
-
-def _reads(found: pl.DataFrame) -> pl.DataFrame:
-    return found.filter(pl.col("op") == "read")
