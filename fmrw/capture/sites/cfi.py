@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+from bisect import bisect_right
 from struct import Struct
 from struct import error as struct_error
 from typing import TYPE_CHECKING
 
 from fmrw.capture.sites.elf import Damaged
 from fmrw.capture.sites.expressions import sleb, uleb
-from fmrw.capture.sites.rules import Description, Program, Rule
+from fmrw.capture.sites.rules import Description, KeptRules, Program, Rule
 
 if TYPE_CHECKING:
     from fmrw.capture.sites.elf import Elf
 
 _PIECE = 1 << 14
 _MOST_PIECES = 64
-_MOST_RULES = 1 << 14
 _MOST_DESCRIPTION = 1 << 16
 _MOST_TABLES, _MOST_ROWS = 32 << 20, 1 << 18
 _HEAD = 4  # bytes of a length
@@ -95,7 +95,7 @@ class Pieces:
         return piece
 
 
-class Tables:
+class Tables(KeptRules):
     """The rules of one file.
 
     Parameters
@@ -107,8 +107,8 @@ class Tables:
     """
 
     def __init__(self, pieces: Pieces, elf: Elf) -> None:
+        super().__init__()
         self._file, self._elf = pieces, elf
-        self._rules: dict[int, Rule | None] = {}
         self._commons: dict[int, Description] = {}
         self._index = self._rows = 0
         self._made: list[tuple[int, int]] = []
@@ -154,21 +154,9 @@ class Tables:
         self._table = offset + at
         self._rows = min(count, (size - at) // _ROW.size)
 
-    def rule(self, place: int) -> Rule | None:
-        """Give the rule at an address of the file's code; None where no table tells."""
-        try:
-            return self._rules[place]
-        except KeyError:
-            pass
-        try:
-            described = self.description(place)
-            rule = None if described is None else Program(described, place).rule()
-        except (Damaged, struct_error, IndexError, OverflowError):
-            rule = None
-        if len(self._rules) >= _MOST_RULES:
-            self._rules.clear()
-        self._rules[place] = rule
-        return rule
+    def _rule(self, place: int) -> Rule | None:
+        described = self.description(place)
+        return None if described is None else Program(described, place).rule()
 
     def description_at(self, place: int) -> tuple[int, int] | None:
         """Give the bounds of the function at an address, as the tables have it; None where they do not tell."""
@@ -186,16 +174,10 @@ class Tables:
         Damaged
             The tables cannot be followed.
         """
-        low, high = 0, self._rows
-        while low < high:
-            middle = (low + high) // 2
-            if self._row(middle)[0] <= place:
-                low = middle + 1
-            else:
-                high = middle
-        if not low:
+        behind = bisect_right(range(self._rows), place, key=lambda number: self._row(number)[0])
+        if not behind:
             return None
-        described = self._described(self._row(low - 1)[1])
+        described = self._described(self._row(behind - 1)[1])
         return described if described.begin <= place < described.end else None
 
     def _row(self, number: int) -> tuple[int, int]:

@@ -8,12 +8,13 @@ Source: debug/gosym and runtime/symtab.go of Go 1.18 to 1.25 (magic numbers 0xff
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from struct import Struct
 from struct import error as struct_error
 from typing import TYPE_CHECKING, NamedTuple
 
 from fmrw.capture.sites.elf import Damaged
-from fmrw.capture.sites.rules import OFFSET, RETURN, RSP, UNDEFINED, Rule
+from fmrw.capture.sites.rules import OFFSET, RETURN, RSP, UNDEFINED, KeptRules, Rule
 
 if TYPE_CHECKING:
     from fmrw.capture.sites.cfi import Pieces
@@ -38,7 +39,7 @@ class _Function(NamedTuple):
     outermost: bool
 
 
-class Functions:
+class Functions(KeptRules):
     """The functions of one program.
 
     Parameters
@@ -50,9 +51,9 @@ class Functions:
     """
 
     def __init__(self, pieces: Pieces, elf: Elf) -> None:
+        super().__init__()
         self._file = pieces
         self._count = 0
-        self._rules: dict[int, Rule | None] = {}
         offset, _address, size = elf.go
         if size < _HEADER.size:
             return
@@ -72,17 +73,6 @@ class Functions:
             offset + table,
         )
         self._count = min(count, size // _ENTRY.size)
-
-    def rule(self, place: int) -> Rule | None:
-        """Give the rule at an address of the code; None where the table does not tell."""
-        if place not in self._rules:
-            if len(self._rules) > _MOST_FRAME >> 6:
-                self._rules.clear()
-            try:
-                self._rules[place] = self._rule(place)
-            except (Damaged, struct_error, IndexError, OverflowError):
-                self._rules[place] = None
-        return self._rules[place]
 
     def function(self, place: int) -> tuple[str, int] | None:
         """Give the name and the first address of the function at an address."""
@@ -113,14 +103,8 @@ class Functions:
     def _find(self, place: int) -> _Function | None:
         if not self._count or not self._entry(0)[0] <= place < self._entry(self._count)[0]:
             return None
-        low, high = 0, self._count
-        while low < high:
-            middle = (low + high) // 2
-            if self._entry(middle)[0] <= place:
-                low = middle + 1
-            else:
-                high = middle
-        begin, at = self._entry(low - 1)
+        behind = bisect_right(range(self._count), place, key=lambda number: self._entry(number)[0])
+        begin, at = self._entry(behind - 1)
         data = self._file.read(at, self._flags + 1)
         _begin, name, _arguments, _deferred, sizes, _files = _FUNCTION.unpack_from(data)
         return _Function(begin, name, sizes, bool(data[self._flags] & _OUTERMOST))

@@ -5,6 +5,8 @@ Source: DWARF 5, section 6.4.2; Linux Standard Base Core 5.0, chapter 10, for wh
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from struct import error as struct_error
 from typing import NamedTuple
 
 from fmrw.capture.sites.elf import Damaged
@@ -14,6 +16,7 @@ OFFSET, VALUE_OFFSET, EXPRESSION, VALUE_EXPRESSION, REGISTER, UNDEFINED = range(
 """How a register of the caller is found: stored at, or equal to, the frame's address plus an offset; stored at, or equal to, what an
 expression gives; in another register; nowhere."""
 RSP, RBP, RETURN = 7, 6, 16
+_MOST_RULES = 1 << 14
 _MOST_STEPS = 20_000
 _MOST_STATES = 64
 _ADVANCE, _OFFSET, _RESTORE = 1, 2, 3  # upper two bits
@@ -65,6 +68,32 @@ class Step(NamedTuple):
     offset: int
     back: int
     saved: tuple[tuple[int, int], ...]
+
+
+class KeptRules(ABC):
+    """The rules that tables of one file give, each worked out once."""
+
+    def __init__(self) -> None:
+        self._rules: dict[int, Rule | None] = {}
+
+    def rule(self, place: int) -> Rule | None:
+        """Give the rule at an address of the file's code; None where no table tells, or what it tells cannot be followed."""
+        try:
+            return self._rules[place]
+        except KeyError:
+            pass
+        try:
+            rule = self._rule(place)
+        except (Damaged, struct_error, IndexError, OverflowError):
+            rule = None
+        if len(self._rules) >= _MOST_RULES:
+            self._rules.clear()
+        self._rules[place] = rule
+        return rule
+
+    @abstractmethod
+    def _rule(self, place: int) -> Rule | None:
+        """Work out the rule at an address."""
 
 
 class Description(NamedTuple):
