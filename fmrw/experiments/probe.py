@@ -166,15 +166,13 @@ def probe(
     file = the_file(path, command)
     folder = None if output is None else Path(output)
     identity = _identity(file, command)
-    words = [word.replace(FILE, os.fspath(path)) for word in command]
+    words = filled(path, command)
     if folder is not None:
         _require_folder(folder, identity, resume=resume)
     begun = time.monotonic()
     bench: Bench | None = None
     with Runs(file.parent, slots=slots, grain=grain) as runs, file.open("rb") as content:
-
-        def read(start: int, end: int) -> bytes:
-            return os.pread(content.fileno(), end - start, start)
+        read = reader(content.fileno())
 
         def found(findings: Findings, bench: Bench) -> Probe:
             present = {byte: read(byte, byte + 1)[0] for byte in findings.values}
@@ -236,6 +234,16 @@ def the_file(path: str | os.PathLike[str], command: Sequence[str]) -> Path:
             "the command does not say where the file goes; write {} in its place: `-- unzip -l {}`."
         )
     return file
+
+
+def filled(path: str | os.PathLike[str], command: Sequence[str]) -> list[str]:
+    """Give a command with the file's path where it belongs."""
+    return [word.replace(FILE, os.fspath(path)) for word in command]
+
+
+def reader(fd: int) -> Callable[[int, int], bytes]:
+    """Give a function that reads the bytes [start, end) of an open file."""
+    return lambda start, end: os.pread(fd, end - start, start)
 
 
 def _identity(file: Path, command: Sequence[str]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from fmrw.errors import BadInput
 from fmrw.experiments import patches
 from fmrw.experiments.bench import Bench, Budget, OutOfBudget, Unsteady
-from fmrw.experiments.probe import FILE, baseline_of, notes_of, the_file
+from fmrw.experiments.probe import baseline_of, filled, notes_of, reader, the_file
 from fmrw.experiments.runs import Runs
 from fmrw.experiments.search import Search
 from fmrw.experiments.spans import Span, merged, pieces
@@ -167,13 +167,10 @@ def reduce(
     file, target, begun = the_file(path, command), Path(output), time.monotonic()
     if os.path.lexists(target):
         raise BadInput(f"{visible(str(target))} is there already; choose another name.")
-    words = [word.replace(FILE, os.fspath(path)) for word in command]
+    words = filled(path, command)
     with Runs(file.parent, slots=slots, grain=grain) as runs, file.open("rb") as content:
         size = os.fstat(content.fileno()).st_size
-
-        def read(start: int, end: int) -> bytes:
-            return os.pread(content.fileno(), end - start, start)
-
+        read = reader(content.fileno())
         bench = Bench(
             runs,
             file,
