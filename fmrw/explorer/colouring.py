@@ -3,9 +3,10 @@
     by count     how often the byte of a bin that was touched most often was touched
     by program   who touched it, where that was one program; a colour of its own where there were several
     by compare   who alone of those compared touched it, or all of them, or nobody (`comparison`)
+    by function  which code asked, where call sites were recorded (`callsites`)
     by class     what altering it does to a program, where the file was probed (`probed`)
 
-**Another one** (by call site) is a class with the three methods of `Colouring`, added to `COLOURINGS` under the name that
+**Another one** is a class with the three methods of `Colouring`, added to `COLOURINGS` under the name that
 `State.colour` and the toolbar's "look" offer (`state.COLOURS`). It gets a `Question`, asks the recorded file for what it needs in any
 bins, and numbers them; its keys are those of `palette.colours`. The hex view asks the same class, with bins of one byte.
 """
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import numpy as np
 
+from fmrw.explorer.callsites import NONE, OTHERS, numbers
 from fmrw.explorer.comparison import classes, largest, sides
 from fmrw.explorer.palette import SEVERAL, keys_of
 from fmrw.explorer.probed import KEYS
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from fmrw.analysis.index.cover import Cover
     from fmrw.explorer.filters import Choice
     from fmrw.explorer.probed import Probed
     from fmrw.explorer.recorded_file import RecordedFile
@@ -166,16 +169,51 @@ class ByClass:
         return class_entries(self._probed)
 
 
+class ByFunction:
+    """Which function asked for a bin: one of those that moved most bytes, another, or several."""
+
+    def __init__(self, question: Question) -> None:
+        self._question = question
+        self._sites = question.recorded.call_sites
+        self._order = [*dict.fromkeys([*self._sites.keys.values(), OTHERS]), NONE, SEVERAL]
+        self._covers = {op: self._covered(op) for op in question.ops}
+
+    def _covered(self, op: str) -> Mapping[str, Cover]:
+        recorded, choice = self._question.recorded, self._question.choice._replace(ops=op)
+        found: Mapping[str, Cover] = recorded.remembered(
+            ("functions", choice), lambda: self._sites.covers(recorded.chosen(choice))
+        )
+        return found
+
+    def numbers(self, edges: NDArray[np.int64], op: str) -> NDArray[np.int64]:
+        """Give the place of the function's colour; the last means several."""
+        return numbers(self._covers[op], self._order, edges)
+
+    def keys(self, op: str) -> list[str]:
+        """Give the colour of each function, the same for reads and writes."""
+        del op
+        return self._order
+
+    def entries(self) -> list[Entry]:
+        """Name the functions whose bytes are shown."""
+        used = {key for covers in self._covers.values() for key in covers}
+        names = [(key, visible(name)) for name, key in self._sites.keys.items() if key in used - {OTHERS}]
+        more = [(OTHERS, "other functions"), (NONE, "call site not known")]
+        several = [(SEVERAL, "several")] if len(used) > 1 else []
+        return [("", "asked by"), *several, *names, *(each for each in more if each[0] in used)]
+
+
 def class_entries(probed: Probed) -> list[Entry]:
     """Name the classes that a file has, for a legend; none where it was not probed."""
     whom = visible(probed.commands[0]) if len(probed.commands) == 1 else f"{len(probed.commands)} programs"
     return [("", f"what altering does to {whom}"), *probed.present] if probed.commands else []
 
 
-COLOURINGS: Mapping[str, type[ByCount | ByProgram | ByComparison | ByClass]] = {
+COLOURINGS: Mapping[str, type[ByCount | ByProgram | ByComparison | ByClass | ByFunction]] = {
     "count": ByCount,
     "program": ByProgram,
     "compare": ByComparison,
     "class": ByClass,
+    "function": ByFunction,
 }
 """Name, one of `state.COLOURS` → class."""

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 def colours(recorded: RecordedFile) -> tuple[str, ...]:
     """Give those of `COLOURS` that say something about this file."""
-    return tuple(name for name in COLOURS if name != "class" or recorded.probed.commands)
+    there = {"class": bool(recorded.probed.commands), "function": recorded.has_sites}
+    return tuple(name for name in COLOURS if there.get(name, True))
 
 
 def overlays(recorded: RecordedFile) -> tuple[str, ...]:
@@ -31,4 +32,6 @@ def colour(recorded: RecordedFile, wanted: str) -> str:
     """
     if wanted in colours(recorded):
         return wanted
+    if wanted == "function":
+        raise BadInput("no call sites were recorded of this file: record with `--sites`")
     raise BadInput(recorded.probed.reason or "this file was not probed: `fmrw probe FILE -o OUT -- COMMAND {}` finds classes, and keeps them in OUT")  # fmt: skip

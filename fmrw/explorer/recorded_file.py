@@ -21,6 +21,7 @@ from fmrw.analysis.index.filter import Filter
 from fmrw.analysis.index.tiles import window_edges
 from fmrw.errors import UnknownPath
 from fmrw.explorer import timeaxis
+from fmrw.explorer.callsites import CallSites, recorded_in
 from fmrw.explorer.content import Content
 from fmrw.explorer.counts import Counts
 from fmrw.explorer.filters import OPS, Choice
@@ -84,13 +85,15 @@ class RecordedFile:
         self.file = Content(self)
         self._seen = 0
         self._lock = threading.Lock()  # one thread follows while another asks
-        self._rows = [pl.DataFrame(schema={name: EVENTS[name] for name in COLUMNS})]
+        self._columns = (*COLUMNS, "site") if recorded_in(trace) else COLUMNS
+        self._rows = [pl.DataFrame(schema={name: EVENTS[name] for name in self._columns})]
         self._counts = {op: Counts(op) for op in OPS["both"]}
         self._sets: dict[tuple[Choice, int, int, str], pl.DataFrame] = {}
         self._bins: dict[tuple[str, Choice, int, bytes], pl.DataFrame] = {}
         self._keys: tuple[object, dict[str, str]] = ((), {})
         self._axes: dict[tuple[str, int], TimeAxis] = {}
         self._answers: dict[Any, Any] = {}
+        self._sites: dict[int, CallSites] = {}
         self._masks: dict[tuple[Choice, int], pl.Series | None] = {}
         if not self.update() and trace.live:
             self.size = _size(trace, self.path) or 0
@@ -106,7 +109,7 @@ class RecordedFile:
         own = (
             lazy.slice(self._seen, total - self._seen)
             .filter(pl.col("path") == self.path)
-            .select(*COLUMNS, "requested")
+            .select(*self._columns, "requested")
             .collect()
         )
         self._seen = total
@@ -180,6 +183,18 @@ class RecordedFile:
     def probed(self) -> Probed:
         """What a probe found of the file."""
         return Probed.of(self.trace, self.path)
+
+    @property
+    def has_sites(self) -> bool:
+        """Whether it is known, or may come to be known, which code asked for bytes."""
+        known = "site" in self._columns
+        return known and (self.live or self.rows["site"].null_count() < self.rows.height)
+
+    @property
+    def call_sites(self) -> CallSites:
+        """Which functions asked for bytes; looked up anew when events have come."""
+        rows = self.rows
+        return _remembered(self._sites, self.version, lambda: CallSites(self.trace.sites, rows), 1)
 
     def time_axis(self, name: str) -> TimeAxis:
         """Give the way from the first to the last access, by one of `timeaxis.AXES`; remembered."""

@@ -32,7 +32,7 @@ OVERLAYS = ("structure", "entropy", "annotations", "borders", "classes")
 """What may be shown beside the counts; `borders` are the places where calls begin and end, `classes` what a probe found."""
 
 
-COLOURS = ("count", "program", "compare", "class")
+COLOURS = ("count", "program", "compare", "class", "function")
 """By what bytes may be coloured; `colouring.COLOURINGS` says how."""
 
 
@@ -68,7 +68,7 @@ class State(traitlets.HasTraits):
     compare : tuple or None
         Who is compared, see `comparison`; None: all programs, where bytes are coloured by "compare". Setting it colours them so.
     colour : str
-        By what bytes are coloured, one of `COLOURS`; "class" where the file was probed.
+        By what bytes are coloured, one of `COLOURS`; "class" where the file was probed, "function" where call sites were recorded.
     theme : str
         "light" or "dark".
     overlays : tuple of str

@@ -31,7 +31,7 @@ _SAMPLE = 20_000  # accesses looked at for who they were
 
 
 def tell(recorded: RecordedFile, choice: Choice, start: int, end: int) -> str:
-    """Say in one line what happened to the bytes [start, end): how often, who, when, what they are, and what altering them does."""
+    """Say in one line what happened to the bytes [start, end): how often, who, when, what they are, what altering them does, and which code asked."""
     rows, total = recorded.sample(choice, (start, end), _SAMPLE)
     parts = [range_text(start, end), f"{end - start:,} byte{'s' if end - start > 1 else ''}"]
     edges = np.array((start, end), np.int64)
@@ -46,6 +46,9 @@ def tell(recorded: RecordedFile, choice: Choice, start: int, end: int) -> str:
     if named.height:
         parts.append(" › ".join(visible(name) for name in named["name"].head(_NAMED)))  # noqa: RUF001 - a pointer
     parts += recorded.probed.told(start, end)
+    if "site" in rows.columns:
+        asked = recorded.call_sites.told(rows["site"].unique(maintain_order=True))
+        parts += [f"asked by {asked}"] if asked else []
     return " · ".join(parts)
 
 

@@ -47,6 +47,10 @@ class Recording(Protocol):
     def effects(self) -> pl.DataFrame:
         """What a probe found: `fmrw.trace.effects.EFFECTS`; no rows without one."""
 
+    @property
+    def sites(self) -> pl.DataFrame:
+        """The code that asked, a row for each frame of each call site; no rows where that was not recorded."""
+
     def resolve(self, path: str | os.PathLike[str]) -> str:
         """Give the name under which a file stands in the events."""
 

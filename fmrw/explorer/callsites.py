@@ -1,0 +1,99 @@
+"""Call sites: which function asked for the bytes of the file, where a recording has that (`Trace.sites`).
+
+A site is called by the function in which the stacks of its program part (`fmrw.analysis.sites.stacks.names`). The functions that moved most bytes have
+colours of their own, which do not change with window and filters. Names are looked up when they are first needed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from fmrw.analysis import ranges
+from fmrw.analysis.index.cover import Cover
+from fmrw.analysis.sites import stacks
+from fmrw.explorer.palette import SEVERAL
+from fmrw.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+    from fmrw.explorer.trace_protocol import Recording
+
+COLOURS = tuple(f"p{number}" for number in range(12))
+"""The palette's keys of functions, of that with most bytes first."""
+
+OTHERS, NONE = "faint", "h"
+"""The keys of further functions, and of calls without a site."""
+
+_TOLD, _FRAMES = 3, 12  # further functions, and frames of a chain, said at once
+
+
+def recorded_in(trace: Recording) -> bool:
+    """Tell whether a recording numbers its call sites."""
+    return bool((trace.facts.get("options") or {}).get("sites"))
+
+
+class CallSites:
+    """The functions that asked for bytes of one file.
+
+    Attributes
+    ----------
+    keys : dict
+        The palette's key by `module!function`, the one that moved most bytes first; `OTHERS` behind the first twelve.
+    """
+
+    def __init__(self, sites: pl.DataFrame, rows: pl.DataFrame) -> None:
+        several = "session" in sites.columns  # sets of recordings, which number the same sites differently
+        self._chains: Mapping[int, stacks.Chain] = {} if several else stacks.chains(sites)
+        self._names = stacks.names(self._chains)
+        size = (pl.col("end") - pl.col("start")).sum().alias("bytes")
+        moved = dict(rows.filter(pl.col("site").is_not_null()).group_by("site").agg(size).iter_rows())
+        asked: dict[str, int] = {}
+        for site, count in moved.items():
+            if site in self._names:
+                asked[self._names[site]] = asked.get(self._names[site], 0) + int(count)
+        order = sorted(asked, key=lambda name: (-asked[name], name))
+        self.keys = {name: COLOURS[at] if at < len(COLOURS) else OTHERS for at, name in enumerate(order)}
+
+    def covers(self, rows: pl.DataFrame) -> dict[str, Cover]:
+        """Give the bytes that some reads or writes touched, by the key of the function that asked."""
+        of_site = {site: self.keys.get(name, OTHERS) for site, name in self._names.items()}
+        keys = pl.Series("key", [of_site.get(site, NONE) for site in rows["site"].unique()], pl.String())
+        known = pl.DataFrame({"site": rows["site"].unique(), "key": keys})
+        marked = rows.select("start", "end", "site").join(known, on="site", nulls_equal=True)
+        found = {}
+        for (key,), own in marked.group_by("key"):
+            merged = ranges.merge(own.select("start", "end"))
+            found[str(key)] = Cover.of(merged["start"].to_numpy(), merged["end"].to_numpy())
+        return found
+
+    def told(self, sites: Iterable[int | None]) -> str:
+        """Say which code asked: the chain of the first site, the innermost frame first, and further functions; "" where nobody knows."""
+        known = [site for site in sites if site is not None and site in self._chains]
+        if not known:
+            return ""
+        names = dict.fromkeys(self._names[site] for site in known)
+        further = [visible(name) for name in names if name != self._names[known[0]]]
+        more = [f"{len(further) - _TOLD} more"] if len(further) > _TOLD else []
+        said = [_chain(self._chains[known[0]]), *([", ".join(further[:_TOLD] + more)] if further else [])]
+        return "; and by ".join(said)
+
+
+def numbers(covers: Mapping[str, Cover], order: list[str], edges: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give the place in an order of keys of who touched each bin; that of `SEVERAL`, which is the last, for more than one."""
+    found = np.zeros(len(edges) - 1, np.int64)
+    last = order.index(SEVERAL) + 1
+    for key, cover in covers.items():
+        touched = np.diff(cover.below(edges)) > 0
+        found = np.where(touched, np.where(found > 0, last, order.index(key) + 1), found)
+    return found
+
+
+def _chain(chain: stacks.Chain) -> str:
+    frames = [visible(frame.label) for frame in stacks.shown(chain)]
+    return " ← ".join(frames[:_FRAMES]) + (" ← …" if len(frames) > _FRAMES else "")

@@ -1,0 +1,136 @@
+"""Functions in the explorer: each byte in the colour of the function that asked for it, against brute force; offered only where sites were recorded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pytest
+from recordings import events
+
+from fmrw.errors import BadInput
+from fmrw.explorer import offered
+from fmrw.explorer.byterows import block, look
+from fmrw.explorer.explorer import explore
+from fmrw.explorer.palette import PALETTES, SEVERAL
+from fmrw.session.trace import Trace
+from fmrw.trace import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from recordings import LiveTrace
+
+    from fmrw.explorer.explorer import Explorer
+
+SIZE = 400
+HOSTILE = "<img src=x>\x1b[31m"
+
+
+def sites(*functions: str) -> pl.DataFrame:
+    """Make call sites, numbered from 1 on, each a function called by `main`."""
+    frames = [
+        {"site": site, "depth": depth, "module": "/bin/parser", "build_id": "", "offset": 0, "function": name, "quality": "cfi", "line": ""}
+        for site, function in enumerate(functions, 1)
+        for depth, name in enumerate((function, "main"))
+    ]  # fmt: skip
+    return pl.DataFrame(frames, schema=schema.SITES)
+
+
+def reads(*extents: tuple[int, int, int | None], first: int = 0, **columns: object) -> list[pl.DataFrame]:
+    return [
+        events(("read", start, end), size=SIZE, first=number, site=site, **columns)
+        for number, (start, end, site) in enumerate(extents, first)
+    ]
+
+
+@pytest.fixture
+def asked(trace: Callable[..., LiveTrace], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Explorer]:
+    """Make a view of a recording with call sites."""
+
+    def make(known: pl.DataFrame, *frames: pl.DataFrame, **state: object) -> Explorer:
+        made = trace(*frames, options={"sites": True})
+        monkeypatch.setattr(Trace, "sites", property(lambda _: known))
+        return explore(made, "sample.bin", **state)
+
+    return make
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_each_byte_has_the_colour_of_the_function_that_asked(
+    asked: Callable[..., Explorer], seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    functions = [f"f{number % 16}" for number in range(20)]  # some sites have one name
+    starts = random.integers(0, SIZE - 30, 25).tolist()
+    extents = [(start, start + int(random.integers(1, 30)), [None, *range(1, 21)][int(random.integers(0, 21))]) for start in starts]  # fmt: skip
+    view = asked(sites(*functions), *reads(*extents), colour="function")
+    size: dict[str, int] = {}
+    for start, end, site in extents:
+        if site is not None:
+            name = f"parser!{functions[site - 1]}"
+            size[name] = size.get(name, 0) + end - start
+    order = sorted(size, key=lambda name: (-size[name], name))
+    key = {name: f"p{at}" if at < 12 else "faint" for at, name in enumerate(order)}
+    keys = view.scene.colouring.keys("read")
+    for byte, number in enumerate(block(view, 0, SIZE).reads):
+        whose = {"h" if site is None else key[f"parser!{functions[site - 1]}"] for start, end, site in extents if start <= byte < end}  # fmt: skip
+        expected = SEVERAL if len(whose) > 1 else whose.pop() if whose else None
+        assert (keys[number - 1] if number else None) == expected
+
+
+def test_filters_leave_colours_as_they_are(asked: Callable[..., Explorer]) -> None:
+    mine, others = reads((0, 10, 2)), reads((0, 100, 1), first=1, pid=43, process="other")
+    view = asked(sites("large", "small"), *mine, *others, colour="function")
+    keys = view.scene.colouring.keys("read")
+    assert keys[block(view, 0, 1).reads[0] - 1] == SEVERAL
+    view.processes = ("parser",)
+    shown = block(view, 0, 20).reads
+    assert view.scene.colouring.keys("read")[shown[0] - 1] == "p1"
+    assert not any(shown[10:])
+    assert [label for _, label in view.scene.colouring.entries()] == ["asked by", "parser!small"]
+
+
+def test_the_pointer_says_the_chain_and_hostile_names_are_made_visible(
+    asked: Callable[..., Explorer],
+) -> None:
+    view = asked(sites("inner", HOSTILE), *reads((0, 10, 1), (5, 20, 2)), colour="function")
+    assert view.tell_range(0, 1).endswith("asked by parser!inner ← parser!main")
+    said = view.tell_range(5, 6)
+    assert "asked by parser!inner ← parser!main; and by parser!<img" in said
+    legend = [label for _, label in look(view, PALETTES["light"])["legend"]]
+    texts = [said, *legend, *(row["t"] for row in view.scene.canvas.texts)]
+    assert any("<img" in text for text in legend)
+    assert not any("\x1b" in text for text in texts)
+    assert "asked by" not in view.tell_range(100, 101)
+
+
+def test_functions_are_offered_only_where_sites_were_recorded(
+    asked: Callable[..., Explorer], view: Explorer
+) -> None:
+    assert "function" not in offered.colours(view.recorded)
+    with pytest.raises(BadInput, match="no call sites"):
+        view.colour = "function"
+    assert view.colour == "count"
+    assert "site" not in view.recorded.rows.columns
+    assert "function" not in offered.colours(asked(sites(), *reads((0, 10, None))).recorded)
+    assert "function" in offered.colours(asked(sites("f"), *reads((0, 10, 1), (10, 20, None))).recorded)
+
+
+def test_names_are_looked_up_when_they_are_needed(
+    trace: Callable[..., LiveTrace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+    monkeypatch.setattr(Trace, "sites", property(lambda _: looked.append(1) or sites("f")))
+    shown = explore(trace(*reads((0, 10, 1)), options={"sites": True}), "sample.bin")
+    assert not looked
+    shown.colour = "function"
+    assert looked
+
+
+def test_sites_of_several_sessions_are_not_mixed_up(asked: Callable[..., Explorer]) -> None:
+    known = sites("f").with_columns(session=pl.lit("one"))
+    view = asked(known, *reads((0, 10, 1)), colour="function")
+    assert view.scene.colouring.keys("read")[block(view, 0, 1).reads[0] - 1] == "h"
+    assert "asked by" not in view.tell_range(0, 1)
