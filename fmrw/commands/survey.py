@@ -30,6 +30,7 @@ _FEW = 20
     epilog=example(
         "fmrw survey corpus -o out-survey -p unzip='unzip -l {}' -p bsdtar='bsdtar tf {}' --files '*.zip'",
         "fmrw survey report out-survey",
+        "fmrw survey corpus -o out-effects -p unzip='unzip -l {}' --grain 1 --sample 20 --probe",
         "fmrw survey corpus -o out-cluster -p unzip='unzip -l {}' --scheduler tcp://10.0.0.1:8786",
     )
 )
@@ -76,6 +77,19 @@ _FEW = 20
     help="Block size to report, as in `fmrw run`.",
 )
 @click.option(
+    "--probe",
+    is_flag=True,
+    help="Also find what each byte does to each parser, as `fmrw probe` does. Costs up to --probe-runs runs for each file and parser: take a --sample.",
+)
+@click.option(
+    "--probe-runs",
+    type=click.IntRange(16),
+    default=1000,
+    show_default=True,
+    metavar="N",
+    help="Most runs of --probe for each file and parser; what they do not suffice for is left untried.",
+)
+@click.option(
     "--scheduler",
     metavar="ADDRESS",
     help="Let the workers of this Dask scheduler do it. Needs `pip install 'fmrw[cluster]'`.",
@@ -111,6 +125,7 @@ def _run(corpus: Path, options: dict[str, Any]) -> Outcome:
     out: Path = options["output"]
     named = parsers.named(options["parsers"])
     chosen = {name: options[name] for name in ("files", "sample", "jobs", "timeout", "grain", "scheduler")}
+    chosen["probe"] = options["probe_runs"] if options["probe"] else 0
     try:
         with _watching() as watch:
             found = driver.survey(corpus, out, named, watch=_saying(watch), **chosen)
@@ -183,12 +198,12 @@ def _report(folder: Path, html: Path | None, most: int) -> Outcome:
     divided, clusters, tails = found.disagreements(most), found.clusters(most), found.tails(most)
     data = {
         **_parsers_data(found), "matrix": found.matrix.to_dicts(), "disagreements": divided.to_dicts(), "clusters": clusters.to_dicts(),
-        "tails": tails.to_dicts(), "page": str(page),
+        "tails": tails.to_dicts(), "effects": found.effects_by_class.to_dicts(), "maps": found.maps.to_dicts(), "page": str(page),
     }  # fmt: skip
     from fmrw.commands import survey_tables as tables  # noqa: PLC0415
 
     shown = [
-        _parsers_table(found), "", tables.disagreements(divided.head(_FEW)), "", tables.matrix(found.matrix, found.parsers), "",
+        _parsers_table(found), "", *([tables.effects(found.effects_by_class, found.maps), ""] if found.plan.probe else []), tables.disagreements(divided.head(_FEW)), "", tables.matrix(found.matrix, found.parsers), "",
         tables.clusters(clusters.head(_FEW)), "", tables.tails(tails.head(_FEW)),
     ]  # fmt: skip
     return Outcome(shown, data, value=found, notes=[f"page written: {visible(str(page))}"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fmrw.analysis.effects import CLASSES, UNTRIED
 from fmrw.commands.table import Coloured, Column, Share, Table
 from fmrw.figures.programs import program_colours
 from fmrw.offsets import hex_offset, human_size
@@ -35,6 +36,22 @@ def parsers(summary: pl.DataFrame) -> Table:
     changed = sum(filter(None, summary["changed"]))
     told = f"{changed:,} runs on files that vanished or changed since they were listed: column `changed`"
     return Table(columns, rows, notes=[told] if changed else [])
+
+
+def effects(found: pl.DataFrame, maps: pl.DataFrame) -> Table:
+    """Show what the bytes do to each parser: a row for each class, a column for each parser."""
+    shares = {(row["parser"], row["class"]): row["share"] for row in found.iter_rows(named=True)}
+    present, names = found["class"].to_list(), maps["parser"].to_list()
+    rows: list[Sequence[Cell]] = [
+        [UNTRIED if each is None else each, *(Share(shares.get((name, each), 0.0)) for name in names)]
+        for each in (*CLASSES, None) if each in present
+    ]  # fmt: skip
+    if rows:
+        rows.append(["complete maps", *(f"{row['complete']:,} of {row['files']:,}" for row in maps.iter_rows(named=True))])  # fmt: skip
+        rows.append(["runs", *(f"{runs:,}" for runs in maps["runs"])])
+    columns = [Column(""), *(Column(name, right=True) for name in names)]
+    told = "share of the bytes of all files that were probed"
+    return Table(columns, rows or [["none"]], title="What altering bytes does", notes=[told])
 
 
 def disagreements(found: pl.DataFrame) -> Table:

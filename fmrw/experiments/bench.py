@@ -11,6 +11,7 @@ import hashlib
 import json
 import statistics
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from fmrw.errors import BadInput
@@ -73,6 +74,8 @@ class Bench:
         Called after each batch of runs with this object.
     any_status : bool
         Whether a command may fail on the unaltered file.
+    unaltered : Limits
+        Of each run on the unaltered file; runs on altered ones get the same memory and output, and less time.
 
     Raises
     ------
@@ -89,6 +92,7 @@ class Bench:
         budget: Budget = Budget(),  # noqa: B008 - a constant
         progress: Callable[[Bench], None] = lambda _bench: None,
         any_status: bool = False,
+        unaltered: Limits = Limits(),  # noqa: B008 - a constant
     ) -> None:
         self._runs = runs
         self.path = path
@@ -102,7 +106,7 @@ class Bench:
         self.count = 0
         self.replayed = 0
         self._next_baseline = _AGAIN
-        self.limits = Limits()
+        self.limits = self._unaltered = unaltered
         self.baseline = self._observe_baselines(any_status=any_status)
         self.reference = Reference(
             self.baseline, str(path.relative_to(runs.directory)).encode(errors="surrogateescape")
@@ -114,7 +118,10 @@ class Bench:
 
     def _observe_baselines(self, *, any_status: bool) -> list[Observation]:
         found = [
-            observation for _job, observation in self._runs.map([Job(self.command, self.path)] * _BASELINES)
+            observation
+            for _job, observation in self._runs.map(
+                [Job(self.command, self.path, limits=self._unaltered)] * _BASELINES
+            )
         ]
         self.count += len(found)
         first = found[0]
@@ -123,7 +130,9 @@ class Bench:
                 f"the command was not started: {visible(first.error)}. Is it installed, and on PATH?"
             )
         if first.timeout:
-            raise BadInput("the command does not end on the unaltered file within 60 s; probe one that does.")
+            raise BadInput(
+                f"the command does not end on the unaltered file within {self._unaltered.seconds:g} s; probe one that does."
+            )
         if not first.ok and not any_status:
             said = first.stderr.text.strip().splitlines()
             why = f": {visible(said[-1])}" if said else ""
@@ -141,7 +150,11 @@ class Bench:
     def _tight(self) -> Limits:
         cpu = statistics.median(each.cpu for each in self.baseline)
         wall = statistics.median(each.seconds for each in self.baseline)
-        return Limits(seconds=max(_LEAST_S, _TIMES_S * wall), cpu=max(_LEAST_CPU_S, _TIMES_CPU * cpu))
+        return replace(
+            self._unaltered,
+            seconds=max(_LEAST_S, _TIMES_S * wall),
+            cpu=max(_LEAST_CPU_S, _TIMES_CPU * cpu),
+        )
 
     def check_baseline(self) -> None:
         """Run the unaltered file again.
@@ -158,7 +171,7 @@ class Bench:
             raise BadInput(
                 f"{visible(str(self.path))} has changed meanwhile; what was seen is of no use. Probe it again."
             )
-        observation = self._runs.run(self.command, file=self.path, limits=Limits())
+        observation = self._runs.run(self.command, file=self.path, limits=self._unaltered)
         self.count += 1
         if self.reference.add(self.reference.raw(observation)):
             self._require_steady()
@@ -225,7 +238,7 @@ class Bench:
         """Run what took too long once more, with more patience: a busy machine is no hang."""
         if not observation.timeout:
             return self.reference.raw(observation)
-        limits = Limits(seconds=_PATIENCE + 1, cpu=_PATIENCE * self.limits.cpu + 1)
+        limits = replace(self.limits, seconds=_PATIENCE + 1, cpu=_PATIENCE * self.limits.cpu + 1)
         return self.reference.raw(self._run_one(Job(job.command, job.file, job.patches, job.cut, limits)))
 
     @property

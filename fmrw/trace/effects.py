@@ -38,7 +38,7 @@ EFFECTS = pl.Schema(
 )
 """Columns of `Trace.effects`: half-open ranges of each file, in order, that cover it; `class` is null where a byte was not tried."""
 
-_OF_FIELD = {
+OF_FIELD = {
     "field_start": "start",
     "field_end": "end",
     "field": "kind",
@@ -46,6 +46,7 @@ _OF_FIELD = {
     "byteorder": "byteorder",
     "scale": "scale",
 }
+"""Column → name in JSON, of a number that steers."""
 
 
 def frame(path: str, command: str, ranges: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
@@ -56,7 +57,7 @@ def frame(path: str, command: str, ranges: Iterable[Mapping[str, Any]]) -> pl.Da
         rows.append(
             {
                 **{name: each[name] for name in ("start", "end", "class", "values", "effect")},
-                **{column: field.get(name) for column, name in _OF_FIELD.items()},
+                **{column: field.get(name) for column, name in OF_FIELD.items()},
                 "path": path,
                 "command": command,
             }

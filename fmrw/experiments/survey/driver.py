@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from fmrw.errors import BadInput, MountError, SessionError
 from fmrw.experiments.survey.corpus import Listing
+from fmrw.experiments.survey.mapping import LEAST
 from fmrw.experiments.survey.parsers import checked
 from fmrw.experiments.survey.part import Done, release, run_part
 from fmrw.experiments.survey.plan import Folder, Plan
@@ -39,7 +40,7 @@ class Progress:
     Attributes
     ----------
     total, before : int
-        Runs altogether, and those that were there at the start.
+        Runs and maps altogether, and those that were there at the start.
     verdicts : Counter
         Of the parts that are done now.
     notes : list of str
@@ -56,12 +57,12 @@ class Progress:
 
     @property
     def done(self) -> int:
-        """Runs that are there."""
+        """Runs and maps that are there."""
         return min(self.total, self.before + self._finished + sum(self._running.copy().values()))
 
     @property
     def rate(self) -> float:
-        """Runs per second since the start."""
+        """Runs and maps per second since the start."""
         return (self.done - self.before) / max(1e-9, time.monotonic() - self.begun)
 
     @property
@@ -76,7 +77,7 @@ class Progress:
     def finished(self, done: Done) -> None:
         """Take up that a part is done."""
         self._running.pop(done.number, None)
-        self._finished += sum(done.verdicts.values())
+        self._finished += sum(done.verdicts.values()) + done.maps
         self.verdicts.update(done.verdicts)
 
 
@@ -91,6 +92,7 @@ def survey(
     timeout: float = 60.0,
     memory: int = 2 << 30,
     grain: int = 0,
+    probe: int = 0,
     executor: Executor | None = None,
     scheduler: str | None = None,
     watch: Callable[[Progress], None] | None = None,
@@ -120,6 +122,9 @@ def survey(
         Bytes of data of each process of a run.
     grain : int
         Block size to report, so that programs with buffers of stdio ask in small pieces; 0: the true one.
+    probe : int
+        Also find what the bytes of each file do to each parser, as `fmrw.probe` does, with at most so many runs for each file and parser (16 or more); 0: no. That is so many
+        times the runs of the survey: take a `sample`. Files are probed whatever the parser's verdict, except where it hung; bytes that the runs do not suffice for have no class.
     executor : concurrent.futures.Executor, optional
         Who runs the parts, instead of processes of this machine. Its workers see corpus and out under the same paths and have FUSE; functions reach them by pickle, or as they are in
         threads. It is not shut down. Mounts of other processes than this one end with those.
@@ -147,7 +152,7 @@ def survey(
 
     folder, plan = _begun(corpus, out, Plan(
         os.path.realpath(corpus), {name: list(words) for name, words in checked(parsers).items()}, files, sample, float(timeout), memory,
-        grain, str(Path.cwd()),
+        grain, probe, str(Path.cwd()),
     ))  # fmt: skip
     if executor is not None and scheduler is not None:
         raise BadInput("a survey runs on an executor or on a scheduler's workers; give one of them.")
@@ -160,6 +165,10 @@ def _begun(corpus: str | os.PathLike[str], out: str | os.PathLike[str], wanted: 
         raise BadInput(f"{visible(os.fsdecode(corpus))} is no directory; name the one that holds the files.")
     if min(wanted.sample, wanted.grain) < 0 or min(wanted.seconds, wanted.memory) <= 0:
         raise BadInput("sample and grain are 0 or more, timeout and memory more than 0.")
+    if wanted.probe and wanted.probe < LEAST:
+        raise BadInput(
+            f"a map takes at least {LEAST} runs, of which five are on the unaltered file; give probe more, or 0."
+        )
     folder = Folder(out)
 
     def listing() -> Listing:
@@ -182,8 +191,8 @@ def _run(folder: Folder, plan: Plan, where: Where, watch: Callable[[Progress], N
     finished = folder.finished(plan)
     if len(finished) == plan.parts:
         return
-    before = sum(_files_in(plan, number) for number in finished) * len(plan.parsers)
-    progress = Progress(plan.runs, before)
+    before = sum(_files_in(plan, number) for number in finished) * plan.steps // max(1, plan.count)
+    progress = Progress(plan.steps, before)
     waiting = (number for number in range(plan.parts) if number not in finished)
     with _executor(folder, where, progress) as (chosen, most, options):
         failed = _through(_Parts(chosen, str(folder.path), options), waiting, most, progress, watch)

@@ -34,6 +34,14 @@ class Findings(Protocol):
         """A row for each parser."""
 
     @property
+    def effects_by_class(self) -> pl.DataFrame:
+        """A row for each parser and class of bytes."""
+
+    @property
+    def maps(self) -> pl.DataFrame:
+        """A row for each parser with which files were probed."""
+
+    @property
     def matrix(self) -> pl.DataFrame:
         """A row for each pair of parsers."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from fmrw.analysis.effects import CLASSES, UNTRIED
 from fmrw.experiments.survey.lanes import lanes, strip
 from fmrw.offsets import hex_offset, human_size
 from fmrw.text import visible
@@ -73,6 +74,7 @@ def page(survey: Findings, most: int) -> str:
     parts = [
         head,
         _parsers(survey),
+        _effects(survey),
         _disagreements(survey, most),
         _matrix(survey),
         _clusters(survey, most),
@@ -155,6 +157,28 @@ def _parsers(survey: Findings) -> str:
 
 def _typed(words: Sequence[str]) -> str:
     return " ".join(word if word == "{}" else shlex.quote(word) for word in words)
+
+
+def _effects(survey: Findings) -> str:
+    """Show what the bytes do to each parser; nothing where none was probed."""
+    if not survey.plan.probe:
+        return ""
+    found = survey.effects_by_class
+    shares = {(row["parser"], row["class"]): row["share"] for row in found.iter_rows(named=True)}
+    present = [name for name in (*CLASSES, None) if name in found["class"].to_list()]
+    rows = [
+        [
+            Cell(_text(row["parser"])), _number(row["files"]), _number(row["complete"]), _number(row["runs"]), _size(row["bytes"]),
+            *(_percent(shares.get((row["parser"], name), 0.0)) for name in present),
+        ]
+        for row in survey.maps.iter_rows(named=True)
+    ]  # fmt: skip
+    told = (
+        f"Share of the bytes of all files by what altering them does to the parser, found with at most {survey.plan.probe:,} runs for each file and parser. "
+        "Where those did not suffice, the map is not complete: ranges are coarse, and some bytes not tried."
+    )
+    columns = ["parser", "files>", "complete>", "runs>", "bytes>", *(f"{UNTRIED if name is None else name}>" for name in present)]  # fmt: skip
+    return f"<h2>What the bytes do</h2><p>{told}</p>" + _table(columns, rows, "no file has any bytes")
 
 
 def _disagreements(survey: Findings, most: int) -> str:

@@ -1,29 +1,26 @@
 """Part: some files by all parsers, in whichever process; each run is kept as soon as it ends.
 
-`run_part` is what executors are given. A thread that runs parts keeps its mount from one part to the next (`release` ends them). Runs of an unfinished part
-stand in the spool, a line each, in a file of every process that has tried; whoever takes the part up again runs only what
-no file has. When all runs are there, the part's Parquet files are put in place, the runs of the last parser last, and the spool's go.
+`run_part` is what executors are given. A thread that runs parts keeps its mount from one part to the next (`release` ends them). Runs and maps of an unfinished part
+stand in the `spool`; whoever takes the part up again runs only what is not there. When all are there, the part's Parquet files are put in place, the runs of the last parser last, and the spool's go.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import platform
 import stat
 import threading
-import uuid
 from collections import deque
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fmrw.errors import MountError
 from fmrw.experiments.jobs import Job, Limits
 from fmrw.experiments.runs import Runs
 from fmrw.experiments.survey import rows
+from fmrw.experiments.survey.mapping import Map, mapped, not_mapped, why_not
 from fmrw.experiments.survey.parsers import command_for
 from fmrw.experiments.survey.plan import Folder
+from fmrw.experiments.survey.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,15 +29,15 @@ if TYPE_CHECKING:
     from fmrw.experiments.survey.plan import Plan
 
 _ATTEMPTS = 3
-Key = tuple[str, str]  # file, parser
 
 
 class Done(NamedTuple):
-    """What is told of a part: its number, the runs made now, and how many there are of each verdict."""
+    """What is told of a part: its number, the runs and maps made now, how many runs there are of each verdict, and how many maps."""
 
     number: int
     made: int
     verdicts: Mapping[str, int]
+    maps: int = 0
 
 
 class _Task(NamedTuple):
@@ -113,54 +110,98 @@ def run_part(out: str, number: int, tell: Callable[[int], None] | None = None) -
     folder = Folder(out)
     plan = folder.plan()
     files = list(folder.files_of(number))
-    with _Spool(folder, number) as spool:
-        before = len(spool.rows)
+    with Spool(folder, number) as spool:
+        before = spool.steps
         for attempt in range(_ATTEMPTS):
             try:
-                _run_missing(_engines.get(out, plan), plan, files, spool, tell)
+                _do_missing(_engines.get(out, plan), plan, files, spool, tell)
                 break
             except _MountLost:
                 _engines.drop()
                 if attempt == _ATTEMPTS - 1:
                     raise
-        _write(folder, plan, number, files, spool.rows)
-        made = len(spool.rows) - before
+        _write(folder, plan, number, files, spool)
+        made = spool.steps - before
         verdicts: dict[str, int] = {}
         for row in spool.rows.values():
             verdicts[row["verdict"]] = verdicts.get(row["verdict"], 0) + 1
     spool.remove()
-    return Done(number, made, verdicts)
+    return Done(number, made, verdicts, len(spool.maps))
 
 
 class _MountLost(MountError):
     """The process that mounts ended while programs ran; what they did then says nothing."""
 
 
+def _do_missing(
+    runs: Runs, plan: Plan, files: list[File], spool: Spool, tell: Callable[[int], None] | None
+) -> None:
+    _run_missing(runs, plan, files, spool, tell)
+    if plan.probe:
+        _map_missing(runs, plan, files, spool, tell)
+
+
+def _require_mount(runs: Runs, plan: Plan) -> None:
+    if not runs.alive:
+        raise _MountLost(f"the mount over {plan.corpus} ended; `fmrw doctor` tells what this machine lacks.")
+
+
 def _run_missing(
-    runs: Runs, plan: Plan, files: list[File], spool: _Spool, tell: Callable[[int], None] | None
+    runs: Runs, plan: Plan, files: list[File], spool: Spool, tell: Callable[[int], None] | None
 ) -> None:
     jobs = _Jobs(plan, files, spool)
     for job, seen in runs.map(jobs):
-        if not runs.alive:
-            raise _MountLost(
-                f"the mount over {plan.corpus} ended; `fmrw doctor` tells what this machine lacks."
-            )
+        _require_mount(runs, plan)
         task: _Task = job.tag
         path = task.file.path
         row, ranges = rows.of_run(seen, path, task.before.st_size)
         row["changed"] = _changed(task, jobs.stat(path))
         spool.add(task.file.file, task.parser, row, ranges)
         if tell is not None:
-            tell(len(spool.rows))
+            tell(spool.steps)
+
+
+def _map_missing(
+    runs: Runs, plan: Plan, files: list[File], spool: Spool, tell: Callable[[int], None] | None
+) -> None:
+    for file in files:
+        for parser in plan.parsers:
+            if (file.file, parser) in spool.maps:
+                continue
+            found = _mapped(runs, plan, file, parser, spool.rows[file.file, parser])
+            _require_mount(runs, plan)
+            spool.add_map(file.file, parser, found.json())
+            if tell is not None:
+                tell(spool.steps)
+
+
+def _mapped(runs: Runs, plan: Plan, file: File, parser: str, run: Mapping[str, Any]) -> Map:
+    why = why_not(run)
+    if why is not None:
+        return not_mapped(why, run["size"])
+    path = os.fsencode(plan.corpus) + b"/" + file.path
+    command = command_for(plan.parsers[parser], os.fsdecode(path))
+    found = mapped(runs, path, command, most=plan.probe, limits=_limits(plan))
+    try:
+        after = os.lstat(path)
+    except OSError:
+        return not_mapped("the file is gone", run["size"])
+    if (after.st_size, after.st_mtime_ns) != (file.size, file.mtime_ns):
+        return not_mapped("the file has changed", run["size"])
+    return found
+
+
+def _limits(plan: Plan) -> Limits:
+    return Limits(seconds=plan.seconds, cpu=plan.seconds, memory=plan.memory)
 
 
 class _Jobs:
     """The runs of a part that are not there yet, as jobs; files that cannot be run on get their rows at once."""
 
-    def __init__(self, plan: Plan, files: list[File], spool: _Spool) -> None:
+    def __init__(self, plan: Plan, files: list[File], spool: Spool) -> None:
         self._plan = plan
         self._root = os.fsencode(plan.corpus)
-        self._limits = Limits(seconds=plan.seconds, cpu=plan.seconds, memory=plan.memory)
+        self._limits = _limits(plan)
         self._waiting = deque(
             (file, parser)
             for file in files
@@ -195,56 +236,20 @@ def _changed(task: _Task, after: os.stat_result | None) -> bool:
     return (after.st_size, after.st_mtime_ns) != (task.file.size, task.file.mtime_ns)
 
 
-class _Spool:
-    """The runs of a part that are there: those of former attempts, and those that are added."""
-
-    def __init__(self, folder: Folder, number: int) -> None:
-        self._folder = folder
-        self._stem = f"part-{number:06d}"
-        self.rows: dict[Key, dict[str, Any]] = {}
-        self._host = platform.node()
-        for path in self._there():
-            for line in path.read_bytes().split(b"\n")[:-1]:  # a torn line has no end
-                self._take(line)
-        self._file: IO[bytes] | None = None
-
-    def _there(self) -> list[Path]:
-        return sorted(self._folder.spool.glob(f"{self._stem}-*.jsonl"))
-
-    def _take(self, line: bytes) -> None:
-        with contextlib.suppress(ValueError, KeyError):  # written by a machine that crashed
-            row = json.loads(line)
-            self.rows[row["file"], row["parser"]] = row
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def add(self, file: str, parser: str, row: dict[str, Any], ranges: rows.Ranges) -> None:
-        """Keep a run; it is there when this returns, whatever happens to this process then."""
-        row |= {"file": file, "parser": parser, "host": self._host, "extents": ranges}
-        if self._file is None:
-            name = self._folder.spool / f"{self._stem}-{uuid.uuid4().hex}.jsonl"
-            self._file = name.open("ab", buffering=0)
-        self._file.write(json.dumps(row, separators=(",", ":")).encode() + b"\n")
-        self.rows[file, parser] = row
-
-    def remove(self) -> None:
-        """Remove what the part's Parquet files hold now."""
-        for path in self._there():
-            path.unlink(missing_ok=True)
-
-
-def _write(
-    folder: Folder, plan: Plan, number: int, files: list[File], known: dict[Key, dict[str, Any]]
-) -> None:
+def _write(folder: Folder, plan: Plan, number: int, files: list[File], spool: Spool) -> None:
     """Put the part's Parquet files in place; the runs of the last parser say that all are there."""
-    found = {parser: [known[file.file, parser] for file in files] for parser in plan.parsers}
+    if plan.probe:
+        _write_maps(folder, plan, number, files, spool)
+    found = {parser: [spool.rows[file.file, parser] for file in files] for parser in plan.parsers}
     for parser, each in found.items():
         extents = rows.extents_frame([(row["file"], row["size"], row["extents"]) for row in each])
         folder.write(extents, folder.part("extents", number, parser))
     for parser, each in found.items():
         folder.write(rows.runs_frame(each), folder.part("runs", number, parser))
+
+
+def _write_maps(folder: Folder, plan: Plan, number: int, files: list[File], spool: Spool) -> None:
+    for parser in plan.parsers:
+        keys = [(file.file, parser) for file in files]
+        each = [(key[0], spool.rows[key]["size"], spool.maps[key]) for key in keys]
+        folder.write(rows.effects_frame(each), folder.part("effects", number, parser))

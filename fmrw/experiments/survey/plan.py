@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-SCHEMA = 1
+SCHEMA = 2  # 1: without `probe`
 _NAME = "survey.json"
 _PARTS, _SMALLEST, _LARGEST = 128, 32, 4096
-_ASKED = ("corpus", "files", "sample", "parsers", "seconds", "memory", "grain")
+_LARGEST_PROBED = 64  # maps have many rows, and take long
+_ASKED = ("corpus", "files", "sample", "parsers", "seconds", "memory", "grain", "probe")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Plan:
         Files chosen at random; 0: all.
     seconds, memory, grain
         As in `fmrw.experiments.jobs.Limits` and `fmrw.experiments.runs.Runs`.
+    probe : int
+        Most runs for the map of a file and parser; 0: no maps.
     folder : str
         Where commands are run, if it is there.
     count, batch : int
@@ -58,6 +61,7 @@ class Plan:
     seconds: float = 60.0
     memory: int = 2 << 30
     grain: int = 0
+    probe: int = 0
     folder: str = "/"
     count: int = 0
     batch: int = 0
@@ -74,6 +78,16 @@ class Plan:
     def runs(self) -> int:
         """How many runs there are."""
         return self.count * len(self.parsers)
+
+    @property
+    def steps(self) -> int:
+        """How many runs and maps there are."""
+        return self.runs * (2 if self.probe else 1)
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables that have files for each parser."""
+        return ("runs", "extents", "effects") if self.probe else ("runs", "extents")
 
 
 class Folder:
@@ -117,7 +131,7 @@ class Folder:
         return visible(str(self.path))
 
     def part(self, table: str, number: int, parser: str | None = None) -> Path:
-        """Name the file of a part: of `files`, or of `runs` or `extents` of a parser."""
+        """Name the file of a part: of `files`, or of `runs`, `extents` or `effects` of a parser."""
         folder = self.path / table if parser is None else self.path / table / f"parser={parser}"
         return folder / f"part-{number:06d}.parquet"
 
@@ -164,7 +178,7 @@ class Folder:
             raise SessionExists(f"{self._shown} holds something that is no survey; name a folder of its own.")
         for folder in ("spool", "files"):
             (self.path / folder).mkdir(parents=True, exist_ok=True)
-        for table in ("runs", "extents"):
+        for table in wanted.tables:
             for parser in wanted.parsers:
                 (self.path / table / f"parser={parser}").mkdir(parents=True, exist_ok=True)
         plan = self._list(wanted, listing())
@@ -175,7 +189,7 @@ class Folder:
         """Tell a folder that is empty, or in which a listing was interrupted, from others."""
         if not self.path.is_dir():
             return False
-        return {each.name for each in self.path.iterdir()} <= {"spool", "files", "runs", "extents"}
+        return {each.name for each in self.path.iterdir()} <= {"spool", "files", "runs", "extents", "effects"}
 
     def _require_same(self, known: Plan, wanted: Plan) -> None:
         asked, there = (
@@ -197,7 +211,8 @@ class Folder:
                 )
             lines.seek(0)
             count = min(found, wanted.sample) if wanted.sample else found
-            batch = max(_SMALLEST, min(_LARGEST, -(-count // _PARTS)))
+            least, most = (1, _LARGEST_PROBED) if wanted.probe else (_SMALLEST, _LARGEST)
+            batch = max(least, min(most, -(-count // _PARTS)))
             plan = replace(
                 wanted,
                 count=count,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from fmrw.analysis.effects import CLASSES
 from fmrw.errors import SessionError, UnknownPath
 from fmrw.experiments.survey import rows
 from fmrw.experiments.survey.plan import Folder, Plan
@@ -74,6 +75,11 @@ class Survey:
         return self._scan("extents", rows.EXTENTS)
 
     @property
+    def effects(self) -> pl.LazyFrame:
+        """What the bytes of each file do to each parser (`parser`, and the columns of `…rows.EFFECTS`); no rows in a survey without `probe`."""
+        return self._scan("effects", rows.EFFECTS)
+
+    @property
     def files(self) -> pl.LazyFrame:
         """The files as they were listed (columns: `…rows.FILES`)."""
         return pl.scan_parquet(self.folder / "files" / "*.parquet", hive_partitioning=False)
@@ -97,6 +103,30 @@ class Survey:
             pl.col("changed").sum().cast(pl.Int64),
         )  # fmt: skip
         return order.join(found.collect(), on="parser", how="left").sort("order").drop("order")
+
+    @cached_property
+    def effects_by_class(self) -> pl.DataFrame:
+        """Count the bytes of each class, for each parser.
+
+        `parser`; `class` (null: not tried); `files` with such bytes; `bytes`; `share` of the bytes of all files that were probed. In the order of
+        the parsers and of the classes (`fmrw.analysis.effects.CLASSES`), those not tried last; no rows in a survey without `probe`.
+        """
+        length = (pl.col("end") - pl.col("start")).sum()
+        found = self.effects.group_by("parser", "class").agg(
+            pl.col("file").n_unique().cast(pl.Int64).alias("files"), length.alias("bytes")
+        )
+        shared = found.with_columns((pl.col("bytes") / pl.col("bytes").sum().over("parser")).alias("share"))
+        order = pl.col("class").replace_strict(CLASSES, range(len(CLASSES)), return_dtype=pl.Int64)
+        return self._ordered(shared.sort(order, nulls_last=True).collect())
+
+    @cached_property
+    def maps(self) -> pl.DataFrame:
+        """One row for each parser with which files were probed: `parser`, `files`, how many of their maps are `complete`, their `bytes`, and the `runs` made."""
+        each = self.effects.group_by("parser", "file").agg(pl.col("complete", "size", "runs").first())
+        found = each.group_by("parser").agg(
+            pl.len().cast(pl.Int64).alias("files"), pl.col("complete").sum().cast(pl.Int64), pl.col("size").sum().alias("bytes"), pl.col("runs").sum(),
+        )  # fmt: skip
+        return self._ordered(found.collect())
 
     def verdicts(self) -> pl.DataFrame:
         """Give the files that some parsers accept and others do not, the most evenly divided first.
@@ -270,7 +300,11 @@ class Survey:
 
     def _ordered(self, frame: pl.DataFrame) -> pl.DataFrame:
         order = pl.DataFrame({"parser": self.parsers, "order": range(len(self.parsers))})
-        return frame.join(order, on="parser").sort("order", maintain_order=True).drop("order")
+        return (
+            frame.join(order, on="parser", maintain_order="left")
+            .sort("order", maintain_order=True)
+            .drop("order")
+        )
 
     def trace(self, file: str | os.PathLike[str]) -> Trace:
         """Give what all parsers read of one file as a `Trace`, with each parser as a program: for `gaps`, `explore`, `chart(path, "lanes")`.

@@ -14,6 +14,7 @@ import polars as pl
 from fmrw.experiments import shared
 from fmrw.experiments.shared import RECORD
 from fmrw.text import visible
+from fmrw.trace.effects import OF_FIELD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,6 +78,27 @@ EXTENTS = pl.Schema(
     }
 )
 """Columns of `extents/parser=NAME/`: the ranges of each file that were read, merged, sorted."""
+
+EFFECTS = pl.Schema(
+    {
+        "file": pl.String(),
+        "start": pl.Int64(),  # half-open, bytes; the ranges of a file cover it, in order, without overlap
+        "end": pl.Int64(),
+        "class": pl.String(),  # of `fmrw.experiments.classes.CLASSES`; null: not tried
+        "values": pl.String(),  # the values that showed it, decimal, with spaces between
+        "effect": pl.String(),  # what altering it changed, or why it was not tried
+        "field_start": pl.Int64(),  # of the number that steers, of which it is part; half-open, null elsewhere
+        "field_end": pl.Int64(),
+        "field": pl.String(),  # what that number steers: offset, length, …
+        "access": pl.Int64(),  # of which access
+        "byteorder": pl.String(),  # "little", "big", or null for a single byte
+        "scale": pl.Int64(),  # bytes for each step of the number
+        "size": pl.Int64(),  # of the file, as in `runs`
+        "runs": pl.Int64(),  # that the map of this file took
+        "complete": pl.Boolean(),  # whether they sufficed
+    }
+)
+"""Columns of `effects/parser=NAME/`: what the bytes of each file do to the parser; an empty file has no rows."""
 
 STRIP, SHAPE = 32, 8
 _LINES, _LONG = 4, 200
@@ -200,6 +222,19 @@ def extents_frame(rows: Sequence[tuple[str, int | None, Ranges]]) -> pl.DataFram
     """Make the frame of a part's extents, from files, their sizes and their ranges."""
     flat = [(file, *extent, size) for file, size, ranges in rows for extent in ranges]
     return pl.DataFrame(flat, schema=EXTENTS, orient="row")
+
+
+def effects_frame(rows: Sequence[tuple[str, int | None, Mapping[str, Any]]]) -> pl.DataFrame:
+    """Make the frame of a part's effects, from files, their sizes and their maps (`fmrw.experiments.survey.mapping.Map.json`)."""
+    flat = [
+        {
+            **{name: each[name] for name in ("start", "end", "class", "effect")}, "values": " ".join(map(str, each["values"])),
+            **{column: (each["field"] or {}).get(name) for column, name in OF_FIELD.items()},
+            "file": file, "size": size, "runs": found["runs"], "complete": found["complete"],
+        }
+        for file, size, found in rows for each in found["ranges"]
+    ]  # fmt: skip
+    return pl.DataFrame(flat, schema=EFFECTS, orient="row")
 
 
 def files_frame(files: Sequence[tuple[str, int, int]]) -> pl.DataFrame:
