@@ -40,14 +40,6 @@ CLASSES = {
 }
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "watched" / "a.bin"
-    path.parent.mkdir()
-    path.write_bytes(b"MAGIC" + bytes(range(65, 91)))
-    return path
-
-
 def shell(code: str) -> list[str]:
     return ["sh", "-c", code, "sh", "{}"]
 

@@ -23,14 +23,6 @@ pytestmark = [pytest.mark.mount, pytest.mark.root("mounts in a namespace of its 
 SHOWS = ["sh", "-c", 'head -c 8 "$1" | tail -c 3; wc -c < "$1"', "sh", "{}"]
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "watched" / "a.bin"
-    path.parent.mkdir()
-    path.write_bytes(b"MAGIC" + bytes(range(65, 91)))
-    return path
-
-
 def test_what_is_needed_is_left_in_its_place(file: Path, tmp_path: Path) -> None:
     before = file.read_bytes()
     found = reduce(file, SHOWS, tmp_path / "small")
