@@ -32,7 +32,7 @@ def scales(square: Square) -> tuple[Any, Any]:
     """Count cells from the top left."""
     return (
         alt.Scale(domain=[0, square.side], nice=False, zero=False),
-        alt.Scale(domain=[0, square.rows], nice=False, zero=False, reverse=True),
+        alt.Scale(domain=[0, square.side], nice=False, zero=False, reverse=True),
     )
 
 
@@ -41,7 +41,7 @@ def axes(square: Square) -> tuple[Any, Any]:
     if square.layout == "hilbert" or not square.size:
         bare = alt.Axis(labels=False, ticks=False, domain=False, grid=False, title=None)
         return bare, bare
-    rows = _ticks(square.rows, 8, lambda place: hex_offset(square.start_of(place * square.side)))
+    rows = _ticks(square.side, 8, lambda place: hex_offset(square.start_of(place * square.side)))
     columns = _ticks(square.side, 4, lambda place: f"+{hex_offset(square.start_of(place))}")
     exact = (
         "offset in the row"
@@ -79,8 +79,8 @@ def ground(square: Square, look: Look) -> alt.Chart:
 def lines(square: Square, box: Box, look: Look) -> alt.Chart:
     """Part the cells by lines of paper, thin ones in a fine grid."""
     fine = square.side >= _FINE
-    across = [(0.0, float(k), float(square.side), float(k)) for k in range(1, square.rows) if not fine]
-    down = [(float(k), 0.0, float(k), float(square.rows)) for k in range(1, square.side) if not fine]
+    across = [(0.0, float(k), float(square.side), float(k)) for k in range(1, square.side) if not fine]
+    down = [(float(k), 0.0, float(k), float(square.side)) for k in range(1, square.side) if not fine]
     width = min(1.5, box.width / square.side * 0.09)
     return marks.rules(across + down, stroke=look.palette.paper, strokeWidth=round(width, 2))
 

@@ -33,8 +33,8 @@ SMALLEST, LARGEST = 16, 256
 class Square:
     """The cells of a file of `size` bytes in a square of `side` by `side`.
 
-    With `cell`, a power of two, every cell holds so many bytes (the last one what is left), and rows that hold none are left out. Without, all
-    of the square is used, and cells differ by a byte.
+    With `cell`, a power of two, every cell holds so many bytes (the last one what is left), and those behind the end of the file hold none.
+    Without, all of the square is used, and cells differ by a byte.
     """
 
     size: int
@@ -60,11 +60,8 @@ class Square:
     @classmethod
     def _rounded(cls, size: int, side: int, layout: Layout) -> Square:
         cell = 1 << (-(-max(size, 1) // side**2) - 1).bit_length()
-        if cell == 1:  # as many columns as rows, or nearly; for a curve at least as many cells as bytes
-            bits = max(size, 1).bit_length() - 1
-            side = min(
-                side, 1 << ((bits + 1) // 2 if layout == "row-major" else -(-(size - 1).bit_length() // 2))
-            )
+        if cell == 1:  # the smallest square that has a cell for each byte
+            side = min(side, 1 << -(-(max(size, 1) - 1).bit_length() // 2))
         return cls(size, side, layout, cell)
 
     def halved(self) -> Square:
@@ -74,16 +71,9 @@ class Square:
         return self._rounded(self.size, self.side // 2, self.layout)
 
     @property
-    def rows(self) -> int:
-        """Rows of cells."""
-        if not self.cell or self.layout == "hilbert":
-            return self.side
-        return max(1, -(-self.used // self.side))
-
-    @property
     def count(self) -> int:
         """Number of cells, those beyond the end of the file included."""
-        return self.side * self.rows if self.cell and self.layout == "row-major" else self.side**2
+        return self.side**2
 
     @property
     def used(self) -> int:
@@ -103,7 +93,7 @@ class Square:
         """Number of the cell at row y, column x."""
         cells = np.arange(self.count)
         x, y = LAYOUTS[self.layout](cells, self.side)
-        grid = np.empty((self.rows, self.side), np.int64)
+        grid = np.empty((self.side, self.side), np.int64)
         grid[y, x] = cells
         return grid
 
@@ -149,7 +139,7 @@ def runs(square: Square, looks: NDArray[np.int64]) -> Iterator[tuple[int, int, i
     """
     order = square.order
     picture = looks[order]
-    breaks = np.ones((square.rows, square.side + 1), bool)
+    breaks = np.ones((square.side, square.side + 1), bool)
     breaks[:, 1:-1] = (np.diff(picture) != 0) | (abs(np.diff(order)) != 1)
     for row in np.flatnonzero(picture.any(axis=1)):
         cuts = np.flatnonzero(breaks[row])

@@ -200,7 +200,7 @@ def _draw(
         *cells.hatching(picture.square, look),
         *cells.annotated(picture.square, annotations, box, look),
         *cells.curve(picture.square, look),
-        *beside.layers(box, lambda offset: offset / (square.cell * square.side), square.rows),
+        *beside.layers(box, lambda offset: offset / (square.cell * square.side), square.side),
     ]
     if not any(each.any() for each in picture.counts.values()):
         _nothing(captions, box)
@@ -213,15 +213,15 @@ def _places(look: Look, square: Square, edges: tuple[float, float], right: float
     left = look.margin + look.text * (2.2 + 0.55 * len(hex_offset(square.size)))
     above, below = top + look.text * 1.2, wide.axis_room(look)
     if look.portrait:
-        unit = min(look.width - left - look.margin - right, look.height * 0.5) / max(square.side, square.rows)
-        under = above + unit * square.rows + below + look.text
-        return Box(left, above, unit * square.side, unit * square.rows), Box(
+        unit = min(look.width - left - look.margin - right, look.height * 0.5) / square.side
+        under = above + unit * square.side + below + look.text
+        return Box(left, above, unit * square.side, unit * square.side), Box(
             look.margin, under, look.width - 2 * look.margin, bottom - under
         )
     room = look.width - left - right - look.text * (2.2 + _PANEL) - look.margin
-    unit = min((bottom - above - below) / square.rows, min(room, look.width * _GRID) / square.side)
+    unit = min((bottom - above - below) / square.side, min(room, look.width * _GRID) / square.side)
     beside = left + unit * square.side + right + look.text * 2.2
-    return Box(left, above, unit * square.side, unit * square.rows), Box(
+    return Box(left, above, unit * square.side, unit * square.side), Box(
         beside, above, look.width - look.margin - beside, bottom - above
     )
 
@@ -250,7 +250,7 @@ def _facts(picture: Picture, about: About, annotations: Sequence[Annotation]) ->
     square = picture.square
     reduced = f", as {picture.asked} × {picture.asked} would be too many marks" if picture.halved else ""  # noqa: RUF001 - times
     facts = [
-        (f"{square.side} × {square.rows} cells{reduced}", [page.size_text(about.size), *_cell_size(square)]),  # noqa: RUF001 - times
+        (f"{square.side} × {square.side} cells{reduced}", [page.size_text(about.size), *_cell_size(square)]),  # noqa: RUF001 - times
         ("Colour", [f"The most times any one byte of the cell was {times_text(picture.counts)}."]),
         ("Cell to bytes", [_formula(square)]),
         ("Accesses", [picture.total]),

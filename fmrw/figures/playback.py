@@ -196,9 +196,9 @@ def _draw(film: _Film, about: About, look: Look) -> alt.LayerChart:
     above = top + look.text * 3.2
     square = film.square
     unit = min(
-        (bottom - above - wide.axis_room(look)) / square.rows, (look.width - left - look.margin) / square.side
+        (bottom - above - wide.axis_room(look)) / square.side, (look.width - left - look.margin) / square.side
     )
-    box = Box(left, above, unit * square.side, unit * square.rows)
+    box = Box(left, above, unit * square.side, unit * square.side)
     _explain(captions, box, film, about, bottom)
     visited = [{"frame": f, "x": x, "x2": x + 1, "y": y, "y2": y + 1} for y, x, f in film.first.iter_rows()]
     been = marks.rectangles(visited, fill=look.palette.ink, opacity=0.22).transform_filter(
@@ -279,7 +279,7 @@ def _explain(captions: Captions, box: Box, film: _Film, about: About, bottom: fl
         captions.swatch(x, y, text, text, fill)
         captions.text(x + text * 1.5, y + text * 0.85, label, size=text * 0.9)
     told = [
-        (f"{film.square.side} × {film.square.rows} cells", [page.size_text(about.size)]),  # noqa: RUF001 - times
+        (f"{film.square.side} × {film.square.side} cells", [page.size_text(about.size)]),  # noqa: RUF001 - times
         ("Processes", [page.process_text(about) or "unknown"]),
         ("Capture", [page.capture_text(about) or "unknown"]),
     ]

@@ -202,7 +202,7 @@ def test_the_watched_program_sees_nothing_that_is_not_there(directory: Path) -> 
 
 def test_standard_streams_reach_the_command(directory: Path) -> None:
     done = subprocess.run(
-        [*FMRW, "run", directory, "--json", "--", "sh", "-c", "cat >&2; echo; exit 7"],
+        [*FMRW, "run", directory, "--json", "--", "sh", "-c", 'cat >&2; cmp "$0" "$0"; echo; exit 7', directory / FILE],
         input="from here", capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 7
@@ -522,7 +522,7 @@ def session(directory: Path, tmp_path: Path) -> Path:
 
 def test_sessions_that_cannot_be_read(say: Say, session: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    refused(say, "coverage", tmp_path / "missing", FILE, cure="give a folder that fmrw recorded into.")
+    refused(say, "coverage", tmp_path / "missing", FILE, cure="`fmrw sessions` lists them.")
     refused(say, "coverage", tmp_path / "empty", FILE, cure="give a folder that fmrw recorded into.")
     refused(say, "coverage", session, "poliglot.pdf", cure=f"recorded near it: {FILE}.")
     refused(
