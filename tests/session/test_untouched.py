@@ -37,7 +37,7 @@ def test_its_heatmap_knows_its_size(mounted: Path, tmp_path: Path) -> None:
         ["pdftotext", "-layout", copy, "-"], capture_output=True, check=True, text=True
     ).stdout
     assert f"{SIZE:,} bytes" in text
-    assert "64 × 54 cells" in text  # noqa: RUF001 - times
+    assert "64 × 64 cells" in text  # noqa: RUF001 - times
     assert "nothing was requested yet" in text
     assert "byte-exact" not in text
 
