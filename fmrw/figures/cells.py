@@ -41,8 +41,9 @@ def axes(square: Square) -> tuple[Any, Any]:
     if square.layout == "hilbert" or not square.size:
         bare = alt.Axis(labels=False, ticks=False, domain=False, grid=False, title=None)
         return bare, bare
-    rows = _ticks(square.side, 8, lambda place: hex_offset(square.start_of(place * square.side)))
-    columns = _ticks(square.side, 4, lambda place: f"+{hex_offset(square.start_of(place))}")
+    full = square.used // square.side  # rows that are whole: what lies behind them has no offset
+    rows = _ticks(square.side, 8, full, lambda place: hex_offset(square.start_of(place * square.side)))
+    columns = _ticks(square.side, 4, square.side, lambda place: f"+{hex_offset(square.start_of(place))}")
     exact = (
         "offset in the row"
         if square.cell or square.size % square.count == 0
@@ -51,10 +52,10 @@ def axes(square: Square) -> tuple[Any, Any]:
     return alt.Axis(**columns, title=exact), alt.Axis(**rows, title="offset of the row")
 
 
-def _ticks(places: int, number: int, label: Callable[[int], str]) -> dict[str, Any]:
-    """Mark about `number` places, a power of two apart; labels are looked up, as Vega's numbers are not exact above 2⁵³."""
+def _ticks(places: int, number: int, last: int, label: Callable[[int], str]) -> dict[str, Any]:
+    """Mark about `number` places, a power of two apart, up to the last; labels are looked up, as Vega's numbers are not exact above 2⁵³."""
     step = 1 << max(0, (max(places, 1) // number).bit_length() - 1)
-    values = list(range(0, places + 1, step))
+    values = list(range(0, last + 1, step))
     texts = json.dumps([label(place) for place in values])
     return {
         "values": values,

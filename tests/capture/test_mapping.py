@@ -198,7 +198,9 @@ def test_nothing_is_lacking_here(mapped: Path) -> None:
 
 
 def test_what_is_read_through_a_map_needs_no_remark(mapped: Path) -> None:
-    done = fmrw.run([sys.executable, "-c", "import sys; open(sys.argv[1]).close()", mapped / "data.bin"], mapped)
+    done = fmrw.run(
+        [sys.executable, "-c", "import sys; open(sys.argv[1]).close()", mapped / "data.bin"], mapped
+    )
     assert _notes(done.trace, done.status, ["python"]) == []
 
 

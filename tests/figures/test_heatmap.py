@@ -254,6 +254,7 @@ def test_rows_are_labelled_with_round_offsets(events: Make, words: Words) -> Non
     for piece in ("64 × 64 cells", "16 bytes per cell", "0x2000", "0x4000", "+0x100"):  # noqa: RUF001 - times
         assert piece in text
     assert "± 1" not in text
+    assert "0xb1fd" not in text  # nor labels behind the end of the file
 
 
 def test_numbers_of_marked_ranges_do_not_overprint(events: Make) -> None:
