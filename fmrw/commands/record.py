@@ -108,6 +108,7 @@ def _notes(trace: Trace, status: int, command: Sequence[str]) -> list[str]:
     from fmrw.recording.run import NOT_EXECUTABLE, NOT_FOUND  # noqa: PLC0415 - heavy
 
     notes = []
+    facts = trace.facts
     if status in (NOT_FOUND, NOT_EXECUTABLE) and not trace.events.height:
         reason = (
             "not found; check its name and PATH"
@@ -115,9 +116,8 @@ def _notes(trace: Trace, status: int, command: Sequence[str]) -> list[str]:
             else "cannot be started; check that it is executable"
         )
         notes.append(f"{visible(command[0])}: {reason}.")
-    elif trace.root is not None and not trace.files.height:
+    elif trace.root is not None and not trace.files.height and not facts.get("lost"):
         notes.append(untouched(command, trace.root, Path.cwd()))
-    facts = trace.facts
     if facts.get("lost"):
         notes.append(
             f"{facts['lost']:,} events were lost because the disk was full; make room and run again."
