@@ -15,6 +15,7 @@ from fmrw.commands.families import grammar
 from fmrw.commands.grammar import wants_json
 from fmrw.commands.outcome import line
 from fmrw.errors import FmrwError
+from fmrw.text import path_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     _fill_standard_streams()
     _terminate_politely()
-    import_quickly()
     try:
+        import_quickly()
         with grammar.make_context("fmrw", list(sys.argv[1:] if arguments is None else arguments)) as context:
             outcome = grammar.invoke(context)
             return _show(outcome, as_json=wants_json(context))
@@ -49,12 +50,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except FmrwError as error:
-        click.echo(f"fmrw: {error}", err=True)
-        return OWN_FAILURE
     except BrokenPipeError:  # whoever read our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OWN_FAILURE
+    except (FmrwError, OSError) as error:
+        click.echo(f"fmrw: {_told(error)}", err=True)
+        return OWN_FAILURE
+
+
+def _told(error: FmrwError | OSError) -> str:
+    """Say in a line what failed; an error of the system that names no file is a defect of ours, and is raised."""
+    if isinstance(error, FmrwError):
+        return str(error)
+    if error.filename is None:
+        raise error
+    what = path_text(os.fsencode(error.filename))
+    return f"{what}: {error.strerror}; see that it is there, and that you may use it."
 
 
 def ancestor() -> int:

@@ -26,7 +26,10 @@ class _Untouched(click.Path):
     """A path that is only named: click's own looks at it, and below a mount whose worker is stopped that never ends."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # noqa: ANN401
-        del param, ctx
+        if (
+            not value
+        ):  # which pathlib takes for the directory at hand, and a shell makes of a variable that is not set
+            self.fail("an empty name is no path; if a shell's variable was meant, is it set?", param, ctx)
         return Path(os.fsdecode(value))
 
 

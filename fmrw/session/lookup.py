@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fmrw.capture.mounts.registry import mounted_at, mounts, resolved
-from fmrw.errors import UnknownPath
+from fmrw.errors import BadInput, UnknownPath
 from fmrw.session.loading import load, splits
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def located(name: str, path: str | None, at_hand: Mapping[Path, Trace] = NOTHING
     SessionError, BadInput, UnknownPath
         There is no such recording, or no such file in it.
     """
+    if not name:
+        raise BadInput("an empty name is no recording; if a shell's variable was meant, is it set?")
     place = resolved(name)
     if path is not None or mounted_at(place) is not None:
         return recording(name, at_hand), path

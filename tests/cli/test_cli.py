@@ -540,6 +540,19 @@ def test_sessions_that_cannot_be_read(say: Say, session: Path, tmp_path: Path) -
     refused(say, "coverage", session, FILE, cure="restore it from a copy.")
 
 
+def test_an_empty_name_is_no_directory(say: Say) -> None:
+    said = say("mount", "")
+    assert said.status == 2
+    assert "an empty name is no path" in said.err
+    refused(say, "gaps", "", cure="is it set?")
+
+
+def test_what_the_system_refuses_is_told_in_one_line(say: Say, tmp_path: Path) -> None:
+    refused(say, "demo", "-o", "/proc/nowhere", cure="see that it is there, and that you may use it.")
+    (tmp_path / "file").write_bytes(b"")
+    refused(say, "demo", "-o", tmp_path / "file", cure="see that it is there, and that you may use it.")
+
+
 def _known_formats(say: Say, session: Path, folder: Path) -> str:
     line: str = say("report", session, "--format", "papyrus", "-o", folder).err.strip()
     assert "'papyrus' is not a format; take some of csv, " in line
