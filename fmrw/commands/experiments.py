@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import shlex
 import time
 from typing import TYPE_CHECKING, Any
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
     from fmrw.experiments.probe import Probe
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
-_BUDGET = re.compile(r"(\d+)\s*([smh]?)")
 _BETWEEN = "---"
 
 
@@ -33,19 +30,13 @@ class _Budget(click.types.StringParamType):
     name = "RUNS|TIME"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
-        from fmrw.experiments.bench import Budget  # noqa: PLC0415 - heavy
+        from fmrw.errors import BadInput  # noqa: PLC0415 - with it
+        from fmrw.experiments.bench import budget_of  # noqa: PLC0415 - heavy
 
-        if not isinstance(value, str):
-            return value
-        found = _BUDGET.fullmatch(value.strip())
-        if found is None or not int(found[1]):
-            self.fail(
-                f"{visible(value)!r} is neither a number of runs nor a time; write 2000, 30s, 5m or 1h.",
-                param,
-                ctx,
-            )
-        amount, unit = int(found[1]), found[2]
-        return Budget(seconds=amount * _SECONDS[unit]) if unit else Budget(runs=amount)
+        try:
+            return budget_of(value)
+        except BadInput as error:
+            self.fail(str(error), param, ctx)
 
 
 def probe_options(function: Callable[..., Any]) -> Callable[..., Any]:

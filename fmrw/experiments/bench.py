@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import statistics
 import time
 from dataclasses import replace
@@ -45,6 +46,10 @@ class Unsteady(Exception):
     """A channel turned out to be unstable: what was concluded from it must be concluded anew."""
 
 
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+_BUDGET = re.compile(r"(\d+)\s*([smh]?)")
+
+
 class Budget(NamedTuple):
     """What a search may cost.
 
@@ -56,6 +61,25 @@ class Budget(NamedTuple):
 
     runs: int | None = None
     seconds: float | None = None
+
+
+def budget_of(given: Budget | int | str) -> Budget:
+    """Give what a search may cost: a number of runs, or a time such as 30s, 5m or 1h.
+
+    Raises
+    ------
+    BadInput
+        It is none of these.
+    """
+    if isinstance(given, Budget):
+        return given
+    found = _BUDGET.fullmatch(str(given).strip())
+    if found is None or not int(found[1]):
+        raise BadInput(
+            f"{visible(str(given))!r} is neither a number of runs nor a time; write 2000, 30s, 5m or 1h."
+        )
+    amount, unit = int(found[1]), found[2]
+    return Budget(seconds=amount * _SECONDS[unit]) if unit else Budget(runs=amount)
 
 
 class Bench:

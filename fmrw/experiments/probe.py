@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmrw.errors import BadInput, SessionExists, UnknownPath
-from fmrw.experiments.bench import Bench, Budget
+from fmrw.experiments.bench import Bench, Budget, budget_of
 from fmrw.experiments.classes import Range, ranges
 from fmrw.experiments.runs import Runs
 from fmrw.experiments.search import Search
@@ -80,11 +80,13 @@ class Probe:
     @property
     def ranges(self) -> pl.DataFrame:
         """The map as a frame, `fmrw.trace.effects.EFFECTS`."""
-        return self.frame(self.path)
+        return self.frame(path_text(os.fsencode(self.path)))
 
     def frame(self, path: str) -> pl.DataFrame:
         """Give the map as `fmrw.trace.effects.EFFECTS`, of a file by the name it has in a recording."""
-        return effects.frame(path, " ".join(self.command), [each.json() for each in self.map])
+        return effects.frame(
+            path, path_text(os.fsencode(" ".join(self.command))), [each.json() for each in self.map]
+        )
 
     def by_part(self) -> pl.DataFrame:
         """Count the bytes of each class in each part of the file's format (`fmrw.analysis.effects.by_part`); no rows where none is known."""
@@ -121,7 +123,7 @@ def probe(
     *,
     output: str | os.PathLike[str] | None = None,
     resume: bool = False,
-    budget: Budget = Budget(),  # noqa: B008 - a constant
+    budget: Budget | int | str = Budget(),  # noqa: B008 - a constant
     exact: bool = False,
     slots: int = 0,
     grain: int = 1,
@@ -140,8 +142,8 @@ def probe(
         A new folder for a recording, the map and what each run gave.
     resume : bool
         Go on with what lies in `output`.
-    budget : Budget
-        Most runs, most seconds.
+    budget : Budget, int or str
+        Most runs, most seconds; or a number of runs, or a time such as "30s".
     exact : bool
         Alter each byte alone that seems to be ignored, and go down to single bytes however many are read.
     slots : int
@@ -191,7 +193,7 @@ def probe(
                 progress(found(search.findings, bench), search.findings.stage)
                 told = time.monotonic()
 
-        bench = Bench(runs, file, words, budget=budget, progress=tell, any_status=any_status)
+        bench = Bench(runs, file, words, budget=budget_of(budget), progress=tell, any_status=any_status)
         if folder is not None:
             if not resume:
                 save(

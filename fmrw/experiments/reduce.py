@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fmrw.errors import BadInput
 from fmrw.experiments import patches
-from fmrw.experiments.bench import Bench, Budget, OutOfBudget, Unsteady
+from fmrw.experiments.bench import Bench, Budget, OutOfBudget, Unsteady, budget_of
 from fmrw.experiments.probe import baseline_of, filled, notes_of, reader, the_file
 from fmrw.experiments.runs import Runs
 from fmrw.experiments.search import Search
@@ -134,7 +134,7 @@ def reduce(
     *,
     keep: Keep = "accesses",
     cut: bool = False,
-    budget: Budget = Budget(),  # noqa: B008 - a constant
+    budget: Budget | int | str = Budget(),  # noqa: B008 - a constant
     slots: int = 0,
     grain: int = 1,
     any_status: bool = False,
@@ -175,7 +175,7 @@ def reduce(
             runs,
             file,
             words,
-            budget=budget,
+            budget=budget_of(budget),
             any_status=any_status,
             progress=lambda bench: progress(bench.count, "zeros"),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from fmrw.experiments.observation import Observation
 
 _PROCESS = 2  # as in a slot
+
+
+def _text(word: str) -> str:
+    return path_text(os.fsencode(word))
 
 
 def events(observation: Observation, program: str) -> pl.DataFrame:
@@ -53,7 +58,7 @@ def save(
     """
     program = Path(command[0]).name[:15]
     process = {
-        "pid": _PROCESS, "tid": _PROCESS, "ppid": _PROCESS - 1, "name": program, "exe": command[0], "cmdline": " ".join(command),
+        "pid": _PROCESS, "tid": _PROCESS, "ppid": _PROCESS - 1, "name": program, "exe": _text(command[0]), "cmdline": _text(" ".join(command)),
         "first_seen": dt.datetime.now(dt.UTC), "thread": program,
     }  # fmt: skip
     processes = pl.DataFrame([process], schema=schema.PROCESSES)

@@ -15,7 +15,7 @@ import pytest
 import fmrw
 from fmrw.cli.main import main
 from fmrw.errors import BadInput, SessionExists
-from fmrw.experiments.bench import Budget
+from fmrw.experiments.bench import Budget, budget_of
 from fmrw.experiments.probe import probe
 from fmrw.experiments.versus import probe_both
 
@@ -177,6 +177,30 @@ def test_a_recording_holds_the_map(file: Path, tmp_path: Path) -> None:
     again = probe(file, shell(SHOWS), output=output, resume=True)
     assert again.map == found.map
     assert again.runs < 40
+
+
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    odd = os.fsdecode(b"odd\xff")
+    (tmp_path / odd).mkdir()
+    path = tmp_path / odd / f"{odd}.bin"
+    path.write_bytes(b"abc")
+    found = probe(path, ["head", "-c", "1", "{}"], output=tmp_path / "out", budget="60", slots=1)
+    assert found.ranges["path"].unique().to_list() == [str(tmp_path) + r"/odd\xff/odd\xff.bin"]
+    kept = fmrw.load(tmp_path / "out")
+    assert kept.effects["path"].unique().to_list() == [r"odd\xff.bin"]
+    assert kept.processes["cmdline"].to_list() == [rf"head -c 1 {tmp_path}/odd\xff/odd\xff.bin"]
+
+
+@pytest.mark.parametrize("given", [0, "abc", "", "5 d", -1])
+def test_what_is_no_budget(given: int | str) -> None:
+    with pytest.raises(BadInput, match=r"write 2000, 30s, 5m or 1h\.$"):
+        budget_of(given)
+
+
+def test_budgets_as_the_command_takes_them() -> None:
+    assert budget_of(20) == budget_of("20") == Budget(runs=20)
+    assert budget_of("5m") == Budget(seconds=300)
+    assert budget_of(Budget(3, 4.0)) == Budget(3, 4.0)
 
 
 def test_parts_of_a_format_by_class(tmp_path: Path) -> None:
