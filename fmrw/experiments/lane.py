@@ -143,8 +143,15 @@ class Lane:
         except OSError as error:
             return _lost(f"{error.strerror}: {error.filename}")
         self._patches = normalised(job.patches)
-        self._ask(job, program)
+        try:
+            self._ask(job, program)
+        except ConnectionError:  # it has ended since the last run
+            return self._made_anew()
         return None
+
+    def _made_anew(self) -> Observation:
+        self.restart()
+        return _lost("its slot ended, and was made anew")
 
     def _ask(self, job: Job, program: bytes) -> None:
         self._slot.prepare(self._identity, self._patches, job.cut)
@@ -161,10 +168,15 @@ class Lane:
 
     def finish(self, job: Job) -> Observation | None:
         """Give what is known of a run that has ended; None when it is run again, since it wanted to write."""
+        try:
+            return self._finish(job)
+        except ConnectionError:  # as if nothing had come
+            return self._made_anew()
+
+    def _finish(self, job: Job) -> Observation | None:
         told = receive(self._connection)
         if told is None:
-            self.restart()
-            return _lost("its slot ended, and was made anew")
+            return self._made_anew()
         if "error" in told:
             return _lost(f"{told['what']}: {os.fsdecode(self._program)}")
         refused = self._slot.head[shared.REFUSED]

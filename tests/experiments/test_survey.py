@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -207,6 +208,12 @@ def test_after_a_kill_what_is_done_is_not_done_again(corpus: Path) -> None:
     assert list((out / "spool").iterdir()) == []
 
 
+def _works_for_a_pool(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+        return "fmrw.experiments.survey.pool" in process.cmdline()
+    return False
+
+
 def test_a_process_that_is_killed_costs_nothing(corpus: Path) -> None:
     for number in range(40):
         (corpus / f"x{number:02}").write_bytes(b"x" * 40)
@@ -214,11 +221,7 @@ def test_a_process_that_is_killed_costs_nothing(corpus: Path) -> None:
 
     def watch(_progress: object) -> None:
         if not killed and _spooled(corpus.parent / "out", 3):
-            own = [
-                each
-                for each in psutil.Process().children()
-                if "fmrw.experiments.survey.pool" in each.cmdline()
-            ]
+            own = [each for each in psutil.Process().children() if _works_for_a_pool(each)]
             killed.extend(each.pid for each in own[:1])
             own[0].kill()
 
