@@ -42,7 +42,8 @@ def visible(text: str) -> str:
     r"""Replace what must not reach a terminal or a renderer by an escape that can be read.
 
     Control and format characters (C0, C1, bidirectional overrides, zero-width), surrogates, private use and
-    non-characters (U+FFFE) become `\xNN`, `\uNNNN` or `\UNNNNNNNN`. Everything else stays.
+    non-characters (U+FFFE) become `\xNN`, `\uNNNN` or `\UNNNNNNNN`. Everything else stays. A byte that Python could not decode
+    (`os.fsdecode`, PEP 383) is shown as that byte, as `path_text` has it.
 
     Examples
     --------
@@ -59,6 +60,25 @@ def _shown(character: str) -> str:
     if category[0] != "C" and category not in ("Zl", "Zp"):
         return character
     code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # noqa: PLR2004 - undecodable bytes
+        code -= 0xDC00
     if code <= 0xFF:  # noqa: PLR2004 - the range of \xNN
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - the range of \uNNNN
+
+
+def percent(share: float, gap: str = "") -> str:
+    """Write a share from 0 to 1 in percent, with one digit; what is not all is not called 100 %, nor something 0 %.
+
+    Parameters
+    ----------
+    share
+        A share.
+    gap
+        What stands before the sign.
+    """
+    if 0 < share < 0.0005:  # noqa: PLR2004 - what would be rounded to nothing
+        return f"< 0.1{gap}%"
+    if 0.9995 <= share < 1:  # noqa: PLR2004 - or to everything
+        return f"> 99.9{gap}%"
+    return f"{share:.1%}".replace("%", f"{gap}%")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fmrw.text
-from fmrw.text import path_bytes, path_text, visible
+from fmrw.text import path_bytes, path_text, percent, visible
 
 
 @given(st.binary(max_size=40))
@@ -41,6 +41,17 @@ def test_visible_text_is_harmless(text: str) -> None:
     shown.encode()  # no lone surrogates
     assert all(c.isprintable() or c.isspace() for c in shown)
     assert not set(shown) & {"\x1b", "\n", "\x7f", "\u202e", "\ufffe"}
+
+
+def test_bytes_that_are_no_text_are_shown_as_bytes() -> None:
+    assert visible("g\udcff.gz \udc80 \ud800 \udc7f") == r"g\xff.gz \x80 \ud800 \udc7f"
+
+
+def test_shares_are_all_and_nothing_only_where_they_are() -> None:
+    shares = (0, 1e-9, 0.00049, 0.0005, 0.5, 0.99949, 0.9995, 1 - 1e-12, 1)
+    said = ["0.0%", "< 0.1%", "< 0.1%", "0.1%", "50.0%", "99.9%", "> 99.9%", "> 99.9%", "100.0%"]
+    assert [percent(share) for share in shares] == said
+    assert percent(0.9999, " ") == "> 99.9 %"
 
 
 def test_examples_in_docstrings() -> None:

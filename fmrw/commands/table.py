@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.console import Console
 from rich.text import Text
 
-from fmrw.text import visible
+from fmrw.text import percent, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,14 +44,8 @@ class Share(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The share in percent; what is not all is not called 100 %, nor something 0 %."""
-        if self.of_one is None:
-            return ""
-        percent = 100 * self.of_one
-        if 0 < percent < 0.05:  # noqa: PLR2004 - what would be rounded to nothing
-            return f"< 0.1 %{self.remark}"
-        said = "> 99.9 %" if 99.95 <= percent < 100 else f"{percent:.1f} %"  # noqa: PLR2004 - or to everything
-        return f"{said}{self.remark}"
+        """The share in percent."""
+        return "" if self.of_one is None else f"{percent(self.of_one, ' ')}{self.remark}"
 
     @property
     def bar(self) -> str:

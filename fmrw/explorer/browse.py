@@ -192,7 +192,7 @@ class Browser(traitlets.HasTraits):
         """Give the page as text."""
         rows = [f"{'path':<40} {'size':>14} {'covered':>7} {'reads':>8} {'writes':>7}"]
         rows += [
-            f"{visible(row['path'])[:40]:<40} {row['size']:>14,} {cells.percent(row['covered']):>7} {row['reads']:>8,} {row['writes']:>7,}{exactness.mark(row['fidelity'])}"
+            f"{visible(row['path'])[:40]:<40} {row['size']:>14,} {cells.covered(row['covered']):>7} {row['reads']:>8,} {row['writes']:>7,}{exactness.mark(row['fidelity'])}"
             for row in self.data().iter_rows(named=True)
         ]
         rows.append(self.exactness)

@@ -26,6 +26,7 @@ from fmrw.figures.grid import Square
 from fmrw.figures.measure import shorten, text_width, wrap
 from fmrw.figures.page import size_text
 from fmrw.offsets import range_text
+from fmrw.text import percent
 from fmrw.trace.exactness import request_text
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class _Painter:
             share = total["distinct"] / length if (length := self.layout.length) else 0.0
             count = total["accesses"]
             facts.append(
-                f"{count:,} {op}{'' if count == 1 else 's'} of {share:.1%}"
+                f"{count:,} {op}{'' if count == 1 else 's'} of {percent(share)}"
                 + (" of the window" if op == self.ops[0] else "")
             )
         if not any(self.recorded.present(op) for op in OPS["both"]):

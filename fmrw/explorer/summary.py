@@ -13,7 +13,7 @@ from fmrw.analysis.index.tiles import window_edges
 from fmrw.explorer.filters import OPS
 from fmrw.figures.page import size_text
 from fmrw.offsets import range_text
-from fmrw.text import visible
+from fmrw.text import percent, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,6 +93,6 @@ def strip(recorded: RecordedFile, choice: Choice, window: tuple[int, int]) -> st
         count = recorded.bins(np.array(window, np.int64), op, choice)["accesses"].item()
         picture = "".join(_SHADES[shade] for shade in shades)
         lines.append(
-            f"{op:>5} │{picture}│ {count:,} {op}{'s' if count != 1 else ''}, {touched:.1%} of the bytes"
+            f"{op:>5} │{picture}│ {count:,} {op}{'s' if count != 1 else ''}, {percent(float(touched))} of the bytes"
         )
     return "\n".join(lines)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fmrw.explorer.markup import escaped
 from fmrw.offsets import human_size
+from fmrw.text import percent
 from fmrw.trace import exactness
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ NAME = 190
 WIDTHS = {"size": 94, "coverage": 106, "reads": 62, "writes": 54, "largest gap": 94, "processes": 104}
 
 
-def percent(share: float | None) -> str:
+def covered(share: float | None) -> str:
     """Write a share, which an empty file has none of."""
-    return "" if share is None else f"{share:.1%}"
+    return "" if share is None else percent(share)
 
 
 def heads(widths: Mapping[str, int] = WIDTHS) -> str:
@@ -63,7 +64,7 @@ def row(found: Mapping[str, Any], strips: Mapping[str, str]) -> str:
     gap = human_size(found["largest_gap"]) if found["largest_gap"] else ""
     texts = (
         human_size(found["size"]),
-        percent(found["covered"]) + exactness.mark(found["fidelity"]),
+        covered(found["covered"]) + exactness.mark(found["fidelity"]),
         f"{found['reads']:,}",
         f"{found['writes']:,}",
         gap,

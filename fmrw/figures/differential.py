@@ -21,6 +21,7 @@ from fmrw.figures import page, tracks, wide
 from fmrw.figures.runs import run_colours, run_labels
 from fmrw.figures.theme import SCREEN, Look
 from fmrw.figures.tracks import Span, Track
+from fmrw.text import percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -199,4 +200,4 @@ def _covered(
 
 
 def _share(pieces: pl.DataFrame, size: int) -> str:
-    return f"{int(pieces['length'].sum()) / size if size else 0:.1%}"
+    return percent(int(pieces["length"].sum()) / size if size else 0)

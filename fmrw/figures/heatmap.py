@@ -29,6 +29,7 @@ from fmrw.figures.classes import Classes, Scale, times_text
 from fmrw.figures.measure import shorten, wrap
 from fmrw.figures.theme import SCREEN, Look
 from fmrw.offsets import Annotation, hex_offset, human_size, range_text
+from fmrw.text import percent
 from fmrw.trace.exactness import NOTHING
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def _total(index: Index, size: int) -> str:
     counted = ((accesses - writes, "read"), (writes, "write"))
     done = [f"{count:,} {op}{'' if count == 1 else 's'}" for count, op in counted if count] or ["none"]
     share = distinct / size if size else 0.0
-    part = "less than 0.1%" if 0 < share < 0.001 else f"{share:.1%}"  # noqa: PLR2004 - the digits shown
+    part = "less than 0.1%" if 0 < share < 0.001 else percent(share)  # noqa: PLR2004 - the digits shown
     return f"{' and '.join(done)}, of {distinct:,} different byte{'' if distinct == 1 else 's'}, {part} of the file"
 
 

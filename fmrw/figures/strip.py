@@ -23,7 +23,7 @@ from fmrw.figures.runs import run_colours, run_labels
 from fmrw.figures.theme import SCREEN, Look
 from fmrw.figures.tracks import Span, Track
 from fmrw.offsets import human_size, range_text
-from fmrw.text import visible
+from fmrw.text import percent, visible
 from fmrw.trace.schema import transfers
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def crosstab(table: pl.DataFrame, about: About, *, look: Look = SCREEN) -> alt.L
         told = (Span(a, b, name, parts.get(a, "") if not width else "") for a, b in found.iter_rows())
         rows.append(Track(name, list(told)))
         if count:
-            shares.append(Span(start, start + count, name, f"{share or 0:.1%} · {count:,} bytes"))
+            shares.append(Span(start, start + count, name, f"{percent(share or 0)} · {count:,} bytes"))
         start += count
     rows = [Track("share of the file", shares, 1.3, ground=False), *rows]
     notes = [
@@ -288,4 +288,4 @@ def _spans(own: pl.DataFrame, kind: str, size: int, most: int) -> tuple[list[Spa
 
 def _share(own: pl.DataFrame, size: int) -> str:
     inside = int(ranges.coverage(own, size)["covered"].item())
-    return f"{inside / size if size else 0:.1%}"
+    return percent(inside / size if size else 0)

@@ -11,6 +11,7 @@ from fmrw.experiments.survey.rows import ACCEPTED
 from fmrw.figures.page import About
 from fmrw.figures.survey import Cell, survey
 from fmrw.figures.theme import SCREEN, Look
+from fmrw.text import percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,5 +42,5 @@ def chart(found: Findings, files: Sequence[str], look: Look = SCREEN) -> alt.Lay
 def _said(row: Mapping[str, Any]) -> str:
     ending = row["status"] if row["status"] is not None else row["signal"]
     code = f" {ending}" if ending and row["verdict"] != ACCEPTED else ""
-    share = "" if row["share"] is None else f", {row['share']:.1%}"
+    share = "" if row["share"] is None else f", {percent(row['share'])}"
     return f"{row['verdict']}{code}{share}"
