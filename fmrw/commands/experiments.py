@@ -182,7 +182,14 @@ def reduce(path: Path, command: tuple[str, ...], output: Path, **options: Any) -
     del options["exact"]
     if options["budget"] is None:
         del options["budget"]
-    found = reducing.reduce(path, command, output, **options)
+    try:
+        found = reducing.reduce(path, command, output, **options)
+    except KeyboardInterrupt:
+        click.echo(
+            "fmrw: interrupted, and nothing is written; `--budget 30s` writes what is proved by then.",
+            err=True,
+        )
+        raise
     notes = [visible(note) for note in found.notes]
     if not found.complete:
         notes.append("the budget ended before all was tried; what was written is proved.")

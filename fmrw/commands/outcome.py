@@ -75,7 +75,13 @@ class Door:
         if not foreground:
             return Outcome([shown], data, value=session, notes=notes)
         click.echo("\n".join([shown.plain, *notes]), err=True)
-        overview.wait_until_unmounted(root, worker)
+        try:
+            overview.wait_until_unmounted(root, worker)
+        except KeyboardInterrupt:  # which unmounts
+            click.echo(
+                f"fmrw: {visible(str(root))} is unmounted; session kept in {visible(str(session))}", err=True
+            )
+            raise
         return Outcome(data=data, value=session, notes=[f"session kept in {visible(str(session))}"])
 
     def run(self, command: Sequence[str], directory: Path, *, ignored: Sequence[int], **options: Any) -> Run:  # noqa: ANN401 - those of `mount`

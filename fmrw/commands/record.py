@@ -55,7 +55,7 @@ def run(
 ) -> Outcome:
     """Monitor DIRECTORY while COMMAND runs, then say what it read and wrote.
 
-    Write COMMAND after `--`. The exit status is the command's.
+    Write COMMAND after `--`. The exit status is the command's. What it prints comes first, also before the JSON of --json.
     """
     from fmrw.recording.remarks import withheld  # noqa: PLC0415 - heavy
 

@@ -344,6 +344,7 @@ def test_the_ancestors_command_in_the_foreground(number: int, directory: Path, t
     _, err = process.communicate(timeout=_LIMIT_S)
     assert process.returncode == 128 + number
     assert "Traceback" not in err
+    assert ("is unmounted; session kept in " in err) == (number == signal.SIGINT)
     assert not is_mounted(directory)
     assert fmrw.load(tmp_path / "out").coverage(FILE).rows() == [(0, 25)]
 

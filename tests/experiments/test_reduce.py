@@ -119,3 +119,16 @@ def test_the_command_says_what_is_left_and_the_proof(
     assert "proved by 5 runs" in out
     assert main(["reduce", str(file), "-o", "again", "--json", "--", *SHOWS]) == 0
     assert json.loads(capfd.readouterr().out)["kept"] == [[5, 8]]
+
+
+def test_an_interrupt_says_that_nothing_is_written(
+    file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_arguments: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fmrw.experiments.reduce.reduce", interrupted)
+    assert main(["reduce", str(file), "-o", str(tmp_path / "small"), "--", *SHOWS]) == 130
+    assert capfd.readouterr().err == (
+        "fmrw: interrupted, and nothing is written; `--budget 30s` writes what is proved by then.\n"
+    )
