@@ -216,10 +216,12 @@ def test_an_execve_beside_the_first_thread(folder: Path, first: str, line: str) 
         #include <fcntl.h>
         #include <pthread.h>
         #include <unistd.h>
+        static volatile int created; /* the first thread is in no call of its own any more */
         static void *run(void *fd) {
             char byte[9];
             read(*(int *)fd, byte, 9);
             dup2(*(int *)fd, 0);
+            while (!created);
             execl("/bin/head", "head", "-c", "5", (char *)0);
             return fd;
         }
@@ -227,6 +229,7 @@ def test_an_execve_beside_the_first_thread(folder: Path, first: str, line: str) 
             int fd = open("data", O_RDONLY);
             pthread_t thread;
             pthread_create(&thread, 0, run, &fd);
+            created = 1;
             FIRST
         }
     """.replace("FIRST", first)
