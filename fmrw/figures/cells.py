@@ -41,8 +41,8 @@ def axes(square: Square) -> tuple[Any, Any]:
     if square.layout == "hilbert" or not square.size:
         bare = alt.Axis(labels=False, ticks=False, domain=False, grid=False, title=None)
         return bare, bare
-    full = square.used // square.side  # rows that are whole: what lies behind them has no offset
-    rows = _ticks(square.side, 8, full, lambda place: hex_offset(square.start_of(place * square.side)))
+    held = -(-square.used // square.side)  # rows with bytes: what lies behind them has no offset
+    rows = _ticks(square.side, 8, held, lambda place: hex_offset(square.start_of(place * square.side)))
     columns = _ticks(square.side, 4, square.side, lambda place: f"+{hex_offset(square.start_of(place))}")
     exact = (
         "offset in the row"
