@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
 
 PIECE = 32 * 4096
 
@@ -248,14 +246,14 @@ def test_a_record_that_was_copied_while_it_was_written_is_copied_again(recording
     recording.patch(place, 0, half)
     recording.add(2)
     follower = recording.follower()
-    copy = follower._copy
+    copy = follower._segments._copy
 
-    def meanwhile(most: int) -> NDArray[np.void]:
+    def meanwhile(most: int) -> bytes:
         copied = copy(most)
         recording.patch(place, 0, whole)
         return copied
 
-    follower._copy = meanwhile  # type: ignore[method-assign] # the writer goes on after the first copy
+    follower._segments._copy = meanwhile  # type: ignore[method-assign] # the writer goes on after the first copy
     assert follower.read().select("start", "end", "size").rows() == [(40, 44, 99), (2, 6, 1 << 40)]
     follower.close()
 
