@@ -375,7 +375,7 @@ def test_a_session_in_a_folder_of_any_name(tmp_path: Path, name: bytes) -> None:
 def test_sealed_processes_that_are_missing_are_one_line(session: Path) -> None:
     (session / store.PROCESSES).unlink()
     with pytest.raises(
-        SessionError, match=r"processes\.parquet is damaged \(No such file.*restore it from a copy\."
+        SessionError, match=r"there is no processes\.parquet; bring the folder back, or record again\.$"
     ):
         store.processes(session)
     assert store.scan(session).collect().height == 400
