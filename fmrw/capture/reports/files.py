@@ -22,12 +22,14 @@ by the maker, which answers with a descriptor. Rules:
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
 from typing import TYPE_CHECKING, Any
 
 from fmrw.capture.fuse.adapter import Stat
+from fmrw.capture.mirror.dirfds import identity
 from fmrw.capture.native.metadata import Metadata
 from fmrw.capture.recorder.calls import creates, removes
 from fmrw.capture.reports.names import Report, ReportNames
@@ -217,7 +219,10 @@ class ReportFiles(ReportNames):
         if self._shared:
             for handle in list(self.handles.values()):
                 if handle.path == path or handle.path.startswith(path + b"/"):
-                    self._owners.note(handle.path, os.fstat(handle.fd))
+                    with contextlib.suppress(OSError):  # another thread has closed it meanwhile
+                        status = os.fstat(handle.fd)
+                        if identity(status) == handle.identity:  # nor opened another file under its number
+                            self._owners.note(handle.path, status)
 
     def link(self, old: bytes, new: bytes) -> None:
         self._refuse(old)
