@@ -203,9 +203,11 @@ APART void faults_beside(void)
     pthread_join(other, NULL);
 }
 
+static pthread_t first;
+
 static void *outlives(void *at)
 {
-    usleep(1000); /* the first thread ends */
+    pthread_join(first, NULL);
     for (int i = 0; i < 20; i++)
         kept += deeper((int)(long)at);
     exit(0);
@@ -279,6 +281,7 @@ int main(int count, char **words)
     } else if (!strcmp(kind, "first thread ends")) {
         pthread_t last;
         deeper(1);
+        first = pthread_self();
         pthread_create(&last, NULL, outlives, (void *)3);
         pthread_exit(NULL);
     } else if (!strcmp(kind, "plugins"))
