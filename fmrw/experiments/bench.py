@@ -42,6 +42,12 @@ class OutOfBudget(Exception):
     """No run is left; what is known stays."""
 
 
+_REPEATS = 6
+"""Runs that tell whether an order of accesses is an alteration's or a race's."""
+_MOST_ORDERS = 3
+"""Orders that are repeated; where so many are always the same, no threads race."""
+
+
 class Unsteady(Exception):
     """A channel turned out to be unstable: what was concluded from it must be concluded anew."""
 
@@ -129,6 +135,7 @@ class Bench:
         self._stat = path.stat()
         self.count = 0
         self.replayed = 0
+        self._orders = _MOST_ORDERS
         self._next_baseline = _AGAIN
         self.limits = self._unaltered = unaltered
         self.baseline = self._observe_baselines(any_status=any_status)
@@ -225,12 +232,34 @@ class Bench:
         """Try alterations once more, whether they were seen or not; what is seen now is not kept."""
         self._require_budget()
         jobs = [Job(self.command, self.path, each, cut, self.limits) for each in alterations]
-        found = []
+        seen = []
         for job, observation in list(self._runs.map(jobs, ordered=True)):
             self.count += 1
-            found.append(self.reference.effect(self._confirmed(job, observation)))
+            seen.append((job, self._confirmed(job, observation)))
         self._progress(self)
-        return found
+        self._repeat_orders(seen)
+        return [self.reference.effect(raw) for _job, raw in seen]
+
+    def _repeat_orders(self, seen: Iterable[tuple[Job, Raw]]) -> None:
+        """Repeat runs with the accesses of the unaltered file in another order: if theirs changes too, threads race.
+
+        A race may end the same way in all runs on the unaltered file.
+
+        Raises
+        ------
+        Unsteady
+            They race.
+        """
+        for job, raw in seen:
+            if not self._orders or not self.reference.reordered(raw):
+                continue
+            self._orders -= 1
+            repeated = [Job(job.command, job.file, job.patches, job.cut, self.limits)] * _REPEATS
+            again = [self.reference.raw(observation) for _job, observation in list(self._runs.map(repeated))]
+            self.count += len(again)
+            if any(each.bag == raw.bag and each.course != raw.course for each in again):
+                self.reference.drop_order()
+                raise Unsteady
 
     def _run_one(self, job: Job) -> Observation:
         self.count += 1
@@ -240,15 +269,20 @@ class Bench:
         left = len(batch) if self.budget.runs is None else max(0, self.budget.runs - self.count)
         jobs = [Job(self.command, self.path, patches, cut, self.limits, key) for key, patches in batch[:left]]
         over: list[tuple[Job, Observation]] = []
+        odd: list[tuple[Job, Raw]] = []
         for job, observation in self._runs.map(self._until_late(jobs)):
             self.count += 1
             if observation.timeout:
                 over.append((job, observation))
             else:
-                self._keep(job.tag, self.reference.raw(observation))
+                raw = self.reference.raw(observation)
+                self._keep(job.tag, raw)
+                if self.reference.reordered(raw):
+                    odd.append((job, raw))
             self._progress(self)
         for job, observation in over:
             self._keep(job.tag, self._confirmed(job, observation))
+        self._repeat_orders(odd)
         if len(jobs) < len(batch) or any(key not in self._seen for key, _ in batch):
             raise OutOfBudget
 

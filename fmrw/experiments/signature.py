@@ -142,6 +142,18 @@ class Reference:
         self.unstable += found
         return bool(found)
 
+    def reordered(self, raw: Raw) -> bool:
+        """Tell whether a run made the accesses of the unaltered one, in another order."""
+        first = self.raw_first
+        return (
+            "accesses" in self.stable and self.ordered and raw.bag == first.bag and raw.course != first.course
+        )
+
+    def drop_order(self) -> None:
+        """Compare accesses without their order from now on."""
+        self.ordered = False
+        self.unstable.append("order")
+
     @property
     def stable(self) -> list[str]:
         """The channels that are compared."""

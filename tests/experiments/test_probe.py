@@ -91,6 +91,20 @@ print(os.pread(fd, 1, 3))
     assert found.at(4).kind == "ignored"
 
 
+def test_a_race_that_the_baseline_does_not_show_is_found(file: Path) -> None:
+    code = """
+import os, sys
+fd = os.open(sys.argv[1], 0)
+at = list(range(20))
+for n in at[::-1] if os.urandom(1)[0] < 32 else at: os.pread(fd, 1, n)
+print(os.pread(fd, 1, 3))
+"""
+    found = probe(file, [sys.executable, "-c", code, "{}"], budget=Budget(runs=170))
+    assert found.unstable == ["order"]
+    assert found.at(3).kind == "content"
+    assert found.at(10).kind == "ignored"
+
+
 # What cannot be probed is said
 
 
