@@ -31,12 +31,16 @@ class Limits:
         Bytes of data of each process (RLIMIT_DATA: Java and sanitizers reserve addresses that they never use).
     output : int
         Bytes of each file, standard output included.
+    processes : int
+        Processes and threads at the same time, 301 at least, so that a command that forks without end costs its own run only (Linux 6.14 and
+        newer, which count them by the namespace; on an older one it has until `seconds` are over what the machine gives).
     """
 
     seconds: float = 60.0
     cpu: float = 60.0
     memory: int = 2 << 30
     output: int = 64 << 20
+    processes: int = 4096
 
 
 @dataclass(frozen=True)

@@ -163,6 +163,7 @@ class Lane:
             "wall_s": limits.seconds,
             "memory": limits.memory,
             "output": limits.output,
+            "processes": limits.processes,
         }
         send(self._connection, ("run", program, words, allowed))
 

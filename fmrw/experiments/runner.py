@@ -140,6 +140,8 @@ class Runner:
         if limits != self._limits:
             self._limit(resource.RLIMIT_DATA, limits["memory"])
             self._limit(resource.RLIMIT_FSIZE, limits["output"])
+            with contextlib.suppress(OSError):  # denied in some containers
+                proc.limit_processes(limits["processes"])
             self._limits = limits
         if self._last_pid is not None:
             os.pwrite(self._last_pid, _BEFORE_FIRST, 0)

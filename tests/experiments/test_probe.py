@@ -11,6 +11,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
+from inotify import IN_CREATE, IN_MODIFY, IN_MOVED_TO, Inotify
 
 import fmrw
 from fmrw.cli.main import main
@@ -293,10 +294,13 @@ def test_an_interrupt_gives_what_is_known(file: Path, tmp_path: Path) -> None:
         "--",
         *shell('sleep 0.05; cat "$1"'),
     ]
-    driver = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    journal = tmp_path / "out" / "runs.jsonl"
-    while not (journal.exists() and journal.stat().st_size) and driver.poll() is None:
-        os.sched_yield()
+    folder = tmp_path / "out"
+    folder.mkdir()
+    with Inotify() as changes:
+        changes.add(folder, IN_CREATE | IN_MODIFY | IN_MOVED_TO)
+        driver = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while not ((folder / "runs.jsonl").exists() and (folder / "runs.jsonl").stat().st_size):
+            changes.wait(driver)
     driver.send_signal(signal.SIGINT)
     out, err = driver.communicate()
     assert not json.loads(out)["complete"], err

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from inotify import IN_ACCESS, Inotify
 from namespaces import apart
 
 import fmrw
@@ -260,6 +261,32 @@ def test_what_is_left_behind_is_ended_before_the_next_run(runs: Runs) -> None:
     assert runs.run(["sh", "-c", "ps ax -o args | grep -c '[t]ime.sleep(1000)'"]).stdout.text == "0\n"
 
 
+def test_a_command_that_forks_without_end_costs_its_own_run(runs: Runs) -> None:
+    if tuple(int(part) for part in re.findall(r"\d+", platform.release())[:2]) < (6, 14):
+        pytest.skip("Linux counts the processes of a namespace from 6.14 on")
+    code = """
+        import os, signal
+        made = 0
+        try:
+            while made < 1000:  # where nothing is limited, this is enough
+                if not os.fork():
+                    os.setsid()
+                    signal.pause()
+                made += 1
+        except BlockingIOError:
+            print(made)
+    """
+    seen = python(runs, code, limits=Limits(processes=400))
+    assert seen.ok
+    assert 300 < int(seen.stdout.text) < 400
+    assert seen.left == int(seen.stdout.text)
+    after = [
+        observation.stdout.text
+        for _job, observation in runs.map([Job(["sh", "-c", "ls -d /proc/[0-9]* | wc -l"])] * 2)
+    ]
+    assert {int(text) for text in after} <= {3, 4}, "the runner, the shell and its own"
+
+
 # Nothing is changed
 
 
@@ -341,38 +368,27 @@ def test_what_is_monitored_is_refused(file: Path) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_nothing_is_left_when_the_driver_is_killed(file: Path, how: signal.Signals) -> None:
+    names = [file.parent / str(number) for number in range(4)]
+    for name in names:
+        name.write_bytes(b"x")
+    stays = 'setsid tail -f "$1" & exec tail -f "$2"'
+    commands = [["sh", "-c", stays, "sh", *map(str, pair)] for pair in (names[:2], names[2:])]
     code = f"""
         from fmrw.experiments.runs import Runs, Job
         with Runs({str(file.parent)!r}, slots=2) as runs:
-            print(runs.server, flush=True)
-            list(runs.map([Job(["sh", "-c", "setsid sleep 1000 & exec sleep 1000"])] * 2))
+            list(runs.map(Job(each) for each in {commands!r}))
     """
-    driver = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    assert driver.stdout is not None
-    driver.stdout.readline()
-    family = _family(psutil.Process(driver.pid), "sleep", 4)
+    with Inotify() as changes:
+        waited = {changes.add(name, IN_ACCESS) for name in names}
+        driver = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stderr=subprocess.DEVNULL)
+        while waited:
+            waited -= changes.wait(driver)
+    family = psutil.Process(driver.pid).children(recursive=True)
+    assert sum(each.name() == "tail" for each in family) == 4
     driver.send_signal(how)
     driver.wait()
-    driver.stdout.close()
     _gone, alive = psutil.wait_procs(family, timeout=60)
     assert alive == []
-
-
-def _family(process: psutil.Process, name: str, count: int) -> list[psutil.Process]:
-    """Give all descendants as soon as `count` of them have a name."""
-    while True:
-        found = process.children(recursive=True)
-        if sum(_named(each) == name for each in found) >= count:
-            return found
-
-
-def _named(process: psutil.Process) -> str:
-    try:
-        return process.name()
-    except psutil.Error:
-        return ""
 
 
 def test_a_slot_that_dies_is_made_anew(runs: Runs) -> None:

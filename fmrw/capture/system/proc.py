@@ -323,3 +323,23 @@ def processes_here() -> str:
 def open_last_number() -> int:
     """Open the number that was given last to a process of this namespace of processes, to be written (proc_sys_kernel(5))."""
     return os.open("/proc/sys/kernel/ns_last_pid", os.O_WRONLY | os.O_CLOEXEC)
+
+
+_MOST_BY_NAMESPACE = (6, 14)  # "pid: allow pid_max to be set per pid namespace"
+
+
+def limit_processes(most: int) -> None:
+    """Let no more processes and threads be in this namespace of processes, with its first one; nothing where a limit would be the machine's.
+
+    Parameters
+    ----------
+    most : int
+        At least 301 (RESERVED_PIDS, include/linux/threads.h).
+    """
+    release = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    if release and tuple(map(int, release.groups())) >= _MOST_BY_NAMESPACE:
+        fd = os.open("/proc/sys/kernel/pid_max", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, str(most).encode())
+        finally:
+            os.close(fd)
