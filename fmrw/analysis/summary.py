@@ -166,8 +166,9 @@ def processes(events: pl.LazyFrame | pl.DataFrame, known: pl.DataFrame) -> pl.Da
 
 
 def _size() -> pl.Expr:
-    """Give the size after the last event that tells one; a name that goes does not."""
-    told = ~pl.col("op").is_in(["unlink", "rename"]) & (pl.col("events") > 0)
+    """Give the size after the last event that tells one: a removal does not, nor a renaming recorded without the file's size."""
+    silent = (pl.col("op") == "unlink") | ((pl.col("op") == "rename") & (pl.col("size") == 0))
+    told = ~silent & (pl.col("events") > 0)
     return (
         pl.col("size").filter(told).get(pl.col("seq").filter(told).arg_max(), null_on_oob=True).fill_null(0)
     )

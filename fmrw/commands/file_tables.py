@@ -11,7 +11,7 @@ from fmrw.commands.tables import COUNTS, counts
 from fmrw.figures.programs import program_colours
 from fmrw.offsets import hex_offset
 from fmrw.text import visible
-from fmrw.trace.exactness import exactness_text, request_text
+from fmrw.trace.exactness import MAPPED, exactness_text, request_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,7 +62,8 @@ def _ranges(*others: Column) -> list[Column]:
 
 def exactness_of(found: Mapping[str, Any]) -> str:
     """Say how exact the ranges of a file are, and how coarse its requests were."""
-    parts = (exactness_text(found["fidelity"]), request_text(found["smallest_request"]))
+    mapped = MAPPED if found.get("mapped") else ""
+    parts = (exactness_text(found["fidelity"]), request_text(found["smallest_request"]), mapped)
     return ", ".join(filter(None, parts))
 
 
@@ -83,7 +84,13 @@ def gaps_table(report: pl.DataFrame, found: Mapping[str, Any]) -> Table:
     if report.height > _ROWS:
         shown.append([f"… and {report.height - _ROWS:,} more; --json lists them all"])
     if not report.height:
-        shown.append(["the file is empty" if not found["size"] else "every byte was requested"])
+        shown.append(
+            [
+                "the file is empty, as far as the recording tells"
+                if not found["size"]
+                else "every byte was requested"
+            ]
+        )
     return Table(columns, shown, title=f"{found['path']}: never read; {exactness_of(found)}")
 
 

@@ -11,7 +11,7 @@ from fmrw.commands.table import Coloured, Column, Share, Table
 from fmrw.figures.programs import program_colours
 from fmrw.offsets import human_size, range_text
 from fmrw.text import visible
-from fmrw.trace.exactness import files_text, mark
+from fmrw.trace.exactness import MAPPED, files_text, is_mapped, mark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +28,7 @@ _ROWS = 40
 _PROCESSES = 10
 _COMMAND = 160  # characters of a command line
 _DETAILED = 24  # rows of file and program up to which each has a line of its own
+_MAPPED = 3  # names of mapped files
 _MATRIX = 8  # programs that have columns beside each other
 
 COUNTS = (
@@ -49,6 +50,9 @@ def trace_tables(trace: Trace) -> list[RenderableType]:
     parts: list[RenderableType] = [programs_table(trace.by_program(), files, trace.programs)]
     if (advised := files["advised"].sum()) > 0:
         parts.append(Text(f"advice, which is no read (op `advise`): {advised:,}"))
+    if maps := [visible(path) for path in files["path"] if is_mapped(trace.facts, path)]:
+        rest = f" and {len(maps) - _MAPPED:,} more" if len(maps) > _MAPPED else ""
+        parts.append(Text(f"{MAPPED}: {', '.join(maps[:_MAPPED])}{rest}"))
     if found := trace.findings():
         parts += ["", findings_table(found)]
     return [*parts, "", processes_table(callers, trace.programs)] if callers.height else parts

@@ -24,6 +24,7 @@ from fmrw.offsets import Annotation
 from fmrw.session import questions
 from fmrw.session.identity import sha256, unchanged
 from fmrw.text import visible
+from fmrw.trace.exactness import MAPPED, is_mapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -47,7 +48,9 @@ def describe(path: str, size: int, facts: Mapping[str, Any], date: dt.datetime |
     return About(
         path,
         size,
-        capture=(facts.get("options") or {}).get("capture"),
+        capture=f"strace, {MAPPED}"
+        if is_mapped(facts, path)
+        else (facts.get("options") or {}).get("capture"),
         command=shlex.join(command) if command else None,
         date=dt.datetime.fromisoformat(ended) if ended else date,
     )

@@ -13,7 +13,7 @@ from fmrw.capture.mounts import registry
 from fmrw.capture.mounts import unmount as unmounting
 from fmrw.errors import SessionError
 from fmrw.formats.csv.log import read_csv
-from fmrw.formats.strace.log import read_strace
+from fmrw.formats.strace.log import read_log
 from fmrw.session.sources import FolderSource, FrameSource, SetSource
 from fmrw.session.trace import Trace
 from fmrw.text import visible
@@ -113,4 +113,5 @@ def _file(path: Path, root: str | os.PathLike[str] | None) -> FrameSource:
         return FrameSource(store.scan_events(path).collect(), nobody, facts)
     if b"Time" in head or path.suffix == ".csv":
         return FrameSource(read_csv(path), nobody, facts)
-    return FrameSource(read_strace(path, root), nobody, facts)
+    log = read_log(path, root)
+    return FrameSource(log.events, nobody, {**facts, "mapped": log.mapped})

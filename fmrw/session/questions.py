@@ -17,6 +17,7 @@ from fmrw.capture.system.proc import descriptor_path
 from fmrw.errors import BadInput
 from fmrw.offsets import Annotation, parse_annotation
 from fmrw.text import visible
+from fmrw.trace import exactness
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -44,6 +45,7 @@ def coverage_report(trace: Recording, path: str) -> dict[str, Any]:
         "events": found["events"].sum(),
         "fidelity": row["fidelity"],
         "smallest_request": row["smallest_request"],
+        **({"mapped": True} if exactness.is_mapped(trace.facts, path) else {}),
     }
 
 

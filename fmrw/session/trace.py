@@ -135,7 +135,8 @@ class Trace(Recorded):
         dict
             `path`, `size` (bytes), `read`, `written` and `gaps` (lists of [start, end)), `read_bytes`, `events`
             (their number), `fidelity`: `byte`, or `page` where ranges are whole pages, or None where nothing was requested
-            yet; and `smallest_request` in bytes: what is "read" was requested, and a program may look at less of it.
+            yet; `smallest_request` in bytes: what is "read" was requested, and a program may look at less of it. `mapped`
+            (True) is there only where a log of strace shows that the file was mapped: what was read through the map is missing.
         """
         return questions.coverage_report(self, self.resolve(path))
 

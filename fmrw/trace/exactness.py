@@ -8,12 +8,12 @@ A row of a recording says what a program *asked* for, not what it looked at: who
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fmrw.offsets import human_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import polars as pl  # the tables of mounts do without
 
@@ -24,6 +24,9 @@ PAGES = "page-granular"
 
 MARK = "(pages)"
 """What a table of files says behind the bytes that are whole pages."""
+
+MAPPED = "also mapped: what was read through the map is in no log of strace"
+"""What is said of a file of a log that a program mapped."""
 
 _WORDS = {BYTE: "byte-exact", PAGE: f"{PAGES}: ranges are whole pages"}
 _COARSE = 512  # bytes from which on a request hides what its program looked at
@@ -42,6 +45,11 @@ def smallest_request(transfers: pl.DataFrame) -> int | None:
         return None
     asked = transfers["requested"].filter((transfers["op"] == "read") & (transfers["requested"] > 0)).min()
     return None if asked is None else int(asked)  # type: ignore[arg-type] # a number
+
+
+def is_mapped(facts: Mapping[str, Any], path: str) -> bool:
+    """Tell whether a file was mapped where reads through maps are not recorded: in a log of strace (fact `mapped`)."""
+    return path in (facts.get("mapped") or ())
 
 
 def exactness_text(fidelity: str | None) -> str:

@@ -296,6 +296,17 @@ def test_fmrw_itself_never_appears(directory: Path) -> None:
 # Which file
 
 
+def test_a_file_that_was_only_renamed_keeps_its_size(directory: Path) -> None:
+    size = (directory / FILE).stat().st_size
+    (directory / "folder").mkdir()
+    trace = watch(directory, python(f'os.rename({FILE!r}, "new"); os.rename("folder", "other")'))
+    assert trace.size(FILE) == size
+    assert trace.size("folder") == 0
+    assert [trace.events.filter(op="rename")[name].to_list() for name in ("start", "end", "size")] == [
+        [0, 0], [0, 0], [size, 0],
+    ]  # fmt: skip
+
+
 def test_an_open_file_keeps_its_path_when_it_is_renamed(directory: Path) -> None:
     program = f"""
         f = os.open({FILE!r}, os.O_RDWR); os.read(f, 1); os.rename({FILE!r}, "new"); os.read(f, 2)

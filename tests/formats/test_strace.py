@@ -15,12 +15,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import fmrw
+from fmrw.commands.file_tables import exactness_of
 from fmrw.errors import BadInput
 from fmrw.formats.strace import log as stracelog
 from fmrw.formats.strace.line import number
-from fmrw.formats.strace.log import beneath, read_strace
+from fmrw.formats.strace.log import beneath, read_log, read_strace
+from fmrw.session import charts
 from fmrw.text import path_text
 from fmrw.trace import schema
+from fmrw.trace.exactness import MAPPED
 from fmrw.trace.foreign import DamagedWarning
 
 if TYPE_CHECKING:
@@ -103,6 +107,24 @@ def test_every_way_to_write(folder: Path) -> None:
     assert got.filter(op="truncate")["end"].to_list() == [0, 20, 5]
     assert got.filter(path="out", op="write")["size"].to_list() == [10, 105, 105, 105, 20, 7, 15, 16, 19]
     assert (folder / "out").stat().st_size == 19
+
+
+def test_files_that_are_mapped_are_named(folder: Path) -> None:
+    code = """
+        import mmap
+        fd = os.open("data", os.O_RDONLY); mmap.mmap(fd, 0, prot=mmap.PROT_READ)
+        mmap.mmap(-1, 4096); os.read(os.open("other", os.O_RDONLY), 1)
+    """
+    (folder / "other").write_bytes(b"12345")
+    log = trace(folder, *python(code))
+    assert read_log(log, folder).mapped == ["data"]
+    assert {str(folder / "data")} == {each for each in read_log(log).mapped if each.startswith(str(folder))}
+    trace_ = fmrw.load(log, root=folder)
+    assert ["mapped" in trace_.coverage_report(name) for name in ("data", "other")] == [True, False]
+    assert "also mapped" in exactness_of(trace_.coverage_report("data"))
+    assert "also mapped" not in exactness_of(trace_.coverage_report("other"))
+    assert fmrw.load(trace_.save(folder / "kept")).coverage_report("data")["mapped"]
+    assert charts.about(trace_, "data").capture == f"strace, {MAPPED}"
 
 
 def test_an_append_is_placed_by_a_stat_by_absence_or_by_a_given_size(folder: Path) -> None:

@@ -105,6 +105,15 @@ class Names:
             Stat.from_address(buffer).st_nlink += 1  # libfuse takes its hidden name off
         self._adapt(buffer)
 
+    def size_of(self, path: bytes) -> int:
+        """Give the size of a regular file, 0 for whatever else is there."""
+        try:
+            with self.place(path) as (directory, name):
+                status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        except OSError:
+            return 0
+        return status.st_size if stat.S_ISREG(status.st_mode) else 0
+
     def fgetattr(self, fh: int, buffer: int) -> None:
         libc.fstat_into(self.handles[fh].fd, buffer)
         self._adapt(buffer)

@@ -210,7 +210,8 @@ class Monitor(Passthrough):
             super().rename(old, new)
             return
         op = log.UNLINK if self._hides(old, new) else log.RENAME
-        self._named(op, old, 0, lambda: super(Monitor, self).rename(old, new))
+        size = self.size_of(old) if op == log.RENAME else 0
+        self._named(op, old, size, lambda: super(Monitor, self).rename(old, new))
         if self.native is not None:  # open files have other paths now
             self.native.forget_all()
         if op == log.RENAME:

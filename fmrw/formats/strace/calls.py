@@ -245,6 +245,12 @@ class Replay(Copies):
         """See that somebody uses io_uring, whose reads and writes are no system calls."""
         self.has_rings = True
 
+    def map(self, task: Task, call: Call) -> None:
+        """See that a file is mapped: what is read through the map is no system call."""
+        opened = self._opened(task, call.arguments[4])
+        if opened is not None:
+            self.mapped.add(opened.file.path)
+
     def list_folder(self, task: Task, call: Call) -> None:
         """See that a descriptor is of a directory."""
         opened = self._opened(task, call.arguments[0])
@@ -312,6 +318,7 @@ _FAMILIES: dict[Callable[[Replay, Task, Call], None], str] = {
     Replay.copy: "splice/6 copy_file_range/6",
     Replay.submit: "io_submit/3",
     Replay.set_up_ring: "io_uring_setup/2",
+    Replay.map: "mmap/6 mmap2/6",
     Replay.status: " ".join(f"{name}/{place + 1}" for name, place in _STATUS.items()),
     Replay.truncate: "truncate/2 ftruncate/2 truncate64/2 ftruncate64/2",
     Replay.allocate: "fallocate/4",

@@ -13,7 +13,7 @@ gives an empty range there. Calls that failed have no row. `O_TRUNC` is an open 
 `byte`.
 
 Limits. Page faults are not system calls: what a program reads through `mmap` (and what `execve` and the loader map) is not
-in the log, nor is io_uring (which is warned of) or what another process does with a descriptor sent over a socket before it is first used under
+in the log (`read_log` names the files), nor is io_uring (which is warned of) or what another process does with a descriptor sent over a socket before it is first used under
 `-y`. A descriptor open before the log began is taken to stand at offset 0. The size a file had before an append to it must
 be in the log (a stat, a seek to the end) or in `sizes`; else the append counts from the largest offset seen, with a warning.
 Of calls that move one offset at the same moment, strace may report the ends in another order than the kernel had them: their ranges
@@ -26,7 +26,7 @@ import datetime as dt
 import os
 import re
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
@@ -44,12 +44,37 @@ if TYPE_CHECKING:
 LONGEST_LINE = 2**23  # bytes
 
 
+class Log(NamedTuple):
+    """What a log tells.
+
+    Attributes
+    ----------
+    events : frame of schema.EVENTS
+        In the order in which the calls were answered.
+    mapped : list of str
+        Files of these events that were mapped, sorted: what was read of them through a map is not in the log.
+    """
+
+    events: pl.DataFrame
+    mapped: list[str]
+
+
 def read_strace(
     path: str | os.PathLike[str],
     root: str | os.PathLike[str] | None = None,
     *,
     sizes: Mapping[str, int] | None = None,
 ) -> pl.DataFrame:
+    """Read the events of a log of `strace -f -y`; parameters and errors are those of `read_log`."""
+    return read_log(path, root, sizes=sizes).events
+
+
+def read_log(
+    path: str | os.PathLike[str],
+    root: str | os.PathLike[str] | None = None,
+    *,
+    sizes: Mapping[str, int] | None = None,
+) -> Log:
     """Read a log of `strace -f -y`.
 
     Parameters
@@ -60,11 +85,6 @@ def read_strace(
         Keep only files below this directory, with paths relative to it; all files, with their absolute paths, if not given.
     sizes : mapping, optional
         Sizes files had when the log began, by absolute path.
-
-    Returns
-    -------
-    frame of schema.EVENTS
-        In the order in which the calls were answered.
 
     Raises
     ------
@@ -91,7 +111,10 @@ def read_strace(
     if not seen:
         raise BadInput(f"{shown} holds no system calls; give a log of `strace -f -y -o log`.")
     frame = _frame(replay, clock.shift(_midnight(written)))
-    return frame if root is None else beneath(frame, root)
+    mapped = pl.DataFrame({"path": sorted(replay.mapped)}, schema={"path": pl.String})
+    if root is not None:
+        frame, mapped = beneath(frame, root), beneath(mapped, root)
+    return Log(frame, mapped.join(frame, on="path", how="semi")["path"].sort().to_list())
 
 
 def _say_what_is_missing(replay: Replay, shown: str) -> None:
@@ -117,12 +140,12 @@ def _say_what_is_missing(replay: Replay, shown: str) -> None:
 
 
 def beneath(events: pl.DataFrame, root: str | os.PathLike[str]) -> pl.DataFrame:
-    """Keep the events of files below a directory, and make their paths relative to it.
+    """Keep the rows of files below a directory, and make their paths relative to it.
 
     Parameters
     ----------
-    events : frame of schema.EVENTS
-        With absolute paths.
+    events : frame with a column `path`
+        Paths are absolute.
     root : path
         As it is called here, or with its links resolved.
     """

@@ -36,12 +36,13 @@ class Row:
 
 
 class Recorder:
-    """Keeps `rows`, the events, and `directories`, the handles that turned out to be of directories."""
+    """Keeps `rows`, the events, `directories`, the handles that turned out to be of directories, and `mapped`, paths of mapped files."""
 
     def __init__(self, sizes: dict[str, int]) -> None:
         self.tasks = Tasks()
         self.rows: list[Row] = []
         self.directories: set[int] = set()
+        self.mapped: set[str] = set()
         self.unplaced: dict[str, None] = {}
         self._files = Files(sizes)
         self._handles = 0
