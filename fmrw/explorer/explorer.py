@@ -85,11 +85,8 @@ class Explorer(View):
 
     def _ipython_display_(self) -> None:
         """Put out the widget, and behind it the picture that stays in the notebook."""
-        early = (
-            None if self._display is not None else lambda: mimebundle.still(self.scene.canvas, self.text())
-        )
         waiting, self.waiting = self.waiting, None
-        mimebundle.display(repr(self), self.text, self._bundle, [self._kept], early=early, waiting=waiting)
+        mimebundle.display(repr(self), self.text, self._bundle, [self._kept], waiting=waiting)
 
     def _bundle(self) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self.widget._repr_mimebundle_()

@@ -48,23 +48,18 @@ class Gestures:
         self._view = view
         self._last = {"drag": 0.0, "click": 0.0, "out": 0.0}
         self._wheels: dict[float, float] = {}
-        self.born: set[float] = set()
 
-    def take(self, message: object) -> bool:
-        """Obey a message; tell whether it is the first of a newly made view in a browser."""
+    def take(self, message: object) -> None:
+        """Obey a message."""
         if not isinstance(message, dict):
-            return False
-        born = _number(message.get("born"))
-        new = born not in self.born
-        self.born.add(born)
+            return
         for name, act in (("drag", self._drag), ("click", self._click), ("out", self._out)):
             made = message.get(name)
             if isinstance(made, dict) and _number(made.get("at")) > self._last[name]:
                 self._last[name] = _number(made["at"])
                 self._view.attempt(lambda act=act, made=made: act(made))  # type: ignore[misc] # bound now
-        self._wheel(message.get("wheel"), born)
+        self._wheel(message.get("wheel"), _number(message.get("born")))
         self._hover(message.get("hover"))
-        return new
 
     def _drag(self, made: Mapping[str, Any]) -> None:
         found = self._view.scene.layout.dragged(*_point(made["from"]), *_point(made["to"]))

@@ -30,15 +30,12 @@ def display(
     widget: Callable[[], Mapping[str, Any]],
     kept: Sequence[Kept],
     *,
-    early: Callable[[], Still] | None = None,
     waiting: Waiting | None = None,
 ) -> None:
     """Put out a widget with a line, and behind it the pictures that stay; where no widget can be, the text alone.
 
     Parameters
     ----------
-    early
-        Gives a picture that is seen while the widgets and altair are imported, which takes a second in a new kernel.
     waiting
         What stands where the widget is to come, if it was put out in this cell.
     """
@@ -46,8 +43,6 @@ def display(
         publish(({"text/plain": f"{text()}\n{TERMINAL}"}, {}))
         return
     place = waiting.place if waiting is not None and waiting.cell == cell() else ""
-    if early is not None:
-        place = publish(early(), place)
     try:
         shown = {**widget(), "text/plain": line}
     except ImportError:

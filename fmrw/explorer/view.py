@@ -61,8 +61,8 @@ _log = logging.getLogger(__name__)
 class Display(Protocol):
     """What shows a view; the widgets are one."""
 
-    def show(self, scene: Scene, number: int) -> None:
-        """Show another picture; the number grows with each."""
+    def show(self, scene: Scene) -> None:
+        """Show another picture."""
 
     def look_again(self) -> None:
         """Show the bytes as they are now."""
@@ -96,7 +96,6 @@ class View(State):
     def __init__(self, trace: Recording, path: str | os.PathLike[str], **state: Any) -> None:  # noqa: ANN401 - traits
         self._lock = threading.RLock()
         self._display: Display | None = None
-        self._number = 0
         self._growing = False
         self._theme_chosen = "theme" in state
         self._preparing: threading.Thread | None = None
@@ -266,8 +265,7 @@ class View(State):
             with self._lock:
                 self.scene = self._drawn(self.look)
                 if self._display is not None:
-                    self._number += 1
-                    self._display.show(self.scene, self._number)
+                    self._display.show(self.scene)
         except Exception as error:  # noqa: BLE001 - as in `attempt`
             _log.debug("while drawing", exc_info=True)
             self.problem = str(error) if isinstance(error, FmrwError) else f"{type(error).__name__}: {error}"

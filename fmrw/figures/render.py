@@ -153,7 +153,7 @@ def page(script: str, spec: Mapping[str, Any], controls: str = "") -> bytes:
 <body>
 <div id="figure"></div>
 {controls}
-<script>{_bundle()}</script>
+<script>{_in_page(bundle())}</script>
 <script>
 {script}
 </script>
@@ -173,10 +173,14 @@ def fonts(drawn: bytes) -> list[str]:
     return sorted({name.decode("latin-1") for name in found})
 
 
-def _bundle() -> str:
-    """Give Vega, Vega-Lite and Vega-Embed as one script; vl-convert keeps it after the first call."""
-    bundle: str = vl_convert.javascript_bundle()  # type: ignore[call-arg] # has a default
-    return bundle.replace("</script", "<\\/script")
+def bundle(script: str | None = None) -> str:
+    """Give Vega, Vega-Lite and Vega-Embed as one script, or with a script that uses `vegaEmbed`; vl-convert keeps the former after the first call."""
+    made: str = vl_convert.javascript_bundle(script)  # type: ignore[call-arg] # has a default
+    return made
+
+
+def _in_page(script: str) -> str:
+    return script.replace("</script", "<\\/script")
 
 
 def _titled(spec: Mapping[str, Any]) -> dict[str, str]:

@@ -7,6 +7,7 @@ Starts JupyterLab and a headless Chromium. A step ends when the message sent aft
 
 from __future__ import annotations
 
+import contextlib
 import os
 import statistics
 import sys
@@ -14,6 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "explorer"))
@@ -47,7 +50,7 @@ def main() -> None:
 def measure(book: Notebook) -> None:
     page = book.page
     book.run()
-    began = time.perf_counter()
+    began, before = time.perf_counter(), cpu()
     book.begin()
     page.wait_for_function(
         "() => document.querySelectorAll('.jp-CodeCell')[1].querySelector('.jp-OutputArea-output') !== null"
@@ -60,6 +63,7 @@ def measure(book: Notebook) -> None:
     print(
         f"  on screen after the call      {time.perf_counter() - began:8.2f} s    (at most 1.5)", flush=True
     )
+    print(f"    {spent(before)}")
     book.ended()
     book.run()
     canvas.scroll_into_view_if_needed()
@@ -67,7 +71,7 @@ def measure(book: Notebook) -> None:
     box = canvas.bounding_box()
     if box is None:
         raise SystemExit("the chart is not on the page")
-    taken = []
+    taken, used = [], cpu()
     for number in range(BRUSHES):
         panel = (0.02 + 0.03 * number, 60) if number % 2 else (0.6, 160)
         x, y = box["x"] + panel[0] * box["width"], box["y"] + panel[1]
@@ -81,6 +85,7 @@ def measure(book: Notebook) -> None:
         taken.append((time.perf_counter() - began) * 1e3)
     print(f"  brush to picture, median      {statistics.median(taken):8.0f} ms   (at most 100)")
     print(f"  brush to picture, slowest     {max(taken):8.0f} ms   (at most 800)")
+    print(f"    {spent(used, BRUSHES)}")
     scroll(page)
 
 
@@ -88,7 +93,7 @@ def scroll(page: Page) -> None:
     """Measure how long a page of bytes takes from the key to the rows; the recorded file does not exist, so its colours are all there is."""
     rows = page.locator(".fmrw-hex-scroll")
     started = "() => document.querySelector('.fmrw-hex-rows').dataset.asked"
-    taken = []
+    taken, used = [], cpu()
     for _ in range(BRUSHES):
         before = page.evaluate(started)
         began = time.perf_counter()
@@ -96,6 +101,33 @@ def scroll(page: Page) -> None:
         page.wait_for_function(f"before => ({started})() !== before", arg=before)
         taken.append((time.perf_counter() - began) * 1e3)
     print(f"  scrolling bytes, median       {statistics.median(taken):8.0f} ms   (at most 50)")
+    print(f"    {spent(used, BRUSHES)}")
+
+
+def cpu() -> dict[str, float]:
+    """Give the seconds of processor time that kernel, server and browser have used; others who load the machine change them little."""
+    known = dict.fromkeys(("kernel", "server", "browser"), 0.0)
+    for each in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            line = each.cmdline()
+            name = (
+                "kernel"
+                if "ipykernel_launcher" in line
+                else "browser"
+                if "chrom" in line[0]
+                else "server"
+                if "jupyter" in " ".join(line)
+                else ""
+            )
+            if name:
+                known[name] += sum(each.cpu_times()[:2])
+    return known
+
+
+def spent(before: dict[str, float], times: int = 1) -> str:
+    return "CPU: " + ", ".join(
+        f"{name} {(now - before[name]) * 1e3 / times:.0f} ms" for name, now in cpu().items()
+    )
 
 
 if __name__ == "__main__":

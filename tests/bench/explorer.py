@@ -82,7 +82,7 @@ def steps(view: Explorer, what: str) -> None:
     taken, sent = [], []
     for window in windows():
         taken.append(seconds(lambda window=window: setattr(view, "window", window)) * 1e3)  # type: ignore[misc] # bound now
-        sent.append(view.scene.canvas.size / 1e3)
+        sent.append(len(view.scene.canvas.message) / 1e3)
         if view.problem:
             raise SystemExit(view.problem)
     report(f"{what}, median", statistics.median(taken), "ms", 100)

@@ -17,12 +17,12 @@ def at(view: Explorer, panel: str, across: float, down: float = 0.5) -> list[flo
 
 def test_a_drag_over_the_overview_shows_that_range_once(view: Explorer) -> None:
     drag = {"at": 5, "from": at(view, "overview", 0.2), "to": at(view, "overview", 0.4)}
-    assert view.gestures.take({"born": 1, "drag": drag})
+    view.gestures.take({"born": 1, "drag": drag})
     start, end = view.window
     assert abs(start - 200) <= 3
     assert abs(end - 400) <= 3
     view.whole()
-    assert not view.gestures.take({"born": 1, "drag": drag})
+    view.gestures.take({"born": 1, "drag": drag})
     assert view.window == (0, 1000)
 
 

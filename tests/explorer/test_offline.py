@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from fmrw.explorer.widgets import offline
 
+SCRIPT = "export default { render() { vegaEmbed; } };"
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -16,9 +18,10 @@ def test_the_bundle_is_taken_from_the_cache_only_if_it_is_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    first = offline.chart_class.__wrapped__()._esm
-    place = offline._place()
-    assert offline._read(place) == str(first)
+    first = offline.bundle.__wrapped__(SCRIPT)
+    place = offline._place(SCRIPT)
+    assert offline._read(place) == first
+    assert offline._place(SCRIPT + " ") != place
     for damage in (
         lambda: place.chmod(0o666),
         lambda: place.write_bytes(place.read_bytes() + b"alert(1)"),

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from html import escape
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from recordings import events, still
 
 from fmrw.explorer.explorer import Explorer, explore
-from fmrw.explorer.palette import SEVERAL
+from fmrw.explorer.palette import SEVERAL, colours
 from fmrw.explorer.shortcuts import KEYS, shown
 from fmrw.explorer.widgets.filters import Lists
 from fmrw.explorer.widgets.menus import PANELS, Menus
 from fmrw.explorer.widgets.panel import BESIDE, BYTES_WIDTH, WIDEST
+from fmrw.figures.theme import DARK, LIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from recordings import LiveTrace
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_an_error_in_a_callback_is_shown_escaped(view: Explorer) -> None:
@@ -29,41 +36,55 @@ def test_an_error_in_a_callback_is_shown_escaped(view: Explorer) -> None:
     assert "&lt;img" in panel.status.value
 
 
+def drawn(view: Explorer) -> dict[str, Any]:
+    """Give what a browser is sent."""
+    sent: dict[str, Any] = json.loads(view._shown().figure.marks)
+    return sent
+
+
 def test_a_step_replaces_the_data_and_not_the_chart(view: Explorer) -> None:
     panel = view._shown()
-    spec = panel.figure.spec
-    before = panel.figure._py_to_js_updates
+    chart, spec, before = panel.figure, panel.figure.spec, panel.figure.marks
     view.window = (0, 100)
-    updates = panel.figure._py_to_js_updates
-    assert updates != before
-    assert panel.figure.spec is spec
-    named = {each["name"]: each["value"] for each in updates if each["namespace"] == "data"}
-    assert list(named) == ["rects", "lines", "texts"]
-    assert named == view.scene.canvas.datasets
+    assert panel.figure.marks != before
+    assert (panel.figure, panel.figure.spec) == (chart, spec)
+    rows = {name: [list(each.values()) for each in rows] for name, rows in view.scene.canvas.datasets.items()}
+    assert list(rows) == ["rects", "lines", "texts"]
+    assert drawn(view)["data"] == rows
 
 
-def test_a_new_browser_view_is_sent_what_is_shown_now(view: Explorer) -> None:
-    panel = view._shown()
-    view.window = (0, 100)
-    before = panel.figure._py_to_js_updates
-    panel.figure._params = {"gesture": {"born": 77.0}}
-    after = panel.figure._py_to_js_updates
-    assert after != before
-    assert after[:-1] == before[:-1]
-    panel.figure._params = {"gesture": {"born": 77.0, "hover": [1, 1]}}
-    assert panel.figure._py_to_js_updates == after
+def test_the_chart_reads_the_places_that_rows_have(view: Explorer) -> None:
+    """Fields of the specification are numbers, and rows of a canvas have names."""
+    spec = view._shown().figure.spec
+    for mark, names in zip(spec["marks"], ("xyXYk", "xyXYkw", "xytksab"), strict=False):
+        channels = mark["encode"]["update"]
+        known = {"x2": "X", "y2": "Y", "fill": "k", "stroke": "k", "strokeWidth": "w", "text": "t", "fontSize": "s", "align": "a", "fontWeight": "b"}  # fmt: skip
+        (row, *_) = view.scene.canvas.datasets[mark["from"]["data"]]
+        assert "".join(row) == names
+        used = {channel: names[int(each["field"])] for channel, each in channels.items() if "field" in each}
+        assert used == {channel: known.get(channel, channel) for channel in used}
+        assert set(used.values()) == set(names)
+
+
+def test_a_picture_is_shown_without_altair() -> None:
+    """It takes a second to import, and the first picture waits for it."""
+    program = (
+        "import sys; sys.path.insert(0, 'tests'); from recordings import *; from fmrw.explorer.explorer import explore;"
+        "trace = LiveTrace(FrameSource(events(('read', 0, 9)), pl.DataFrame(schema=schema.PROCESSES), {'root': '/nowhere'}));"
+        "view = explore(trace, 'sample.bin'); view._repr_mimebundle_(); print('ipywidgets' in sys.modules, 'altair' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "True False\n"
 
 
 def test_room_changes_the_picture(view: Explorer) -> None:
     panel = view._shown()
     panel.page.width = 1112
     assert view.look.width == 1100
-    sides = {
-        each["name"]: each["value"]
-        for each in panel.figure._py_to_js_updates
-        if each["namespace"] == "signal"
-    }
-    assert sides == {"width": 1100, "height": 640}
+    signals = drawn(view)["signals"]
+    assert (signals["width"], signals["height"]) == (1100, 640)
     panel.page.width = 592
     assert view.look.width == 580
     panel.page.width = 10
@@ -80,13 +101,13 @@ def test_bytes_stand_beside_the_chart_where_both_have_room(view: Explorer) -> No
     assert view.width == WIDEST
 
 
-def test_another_theme_is_another_chart(view: Explorer) -> None:
-    panel = view._shown()
-    before = panel.figure
+def test_another_theme_has_other_colours(view: Explorer) -> None:
+    light = drawn(view)["signals"]
     view.theme = "dark"
-    assert panel.figure is not before
-    assert panel.figure in panel.main.children
-    assert before not in panel.main.children
+    dark = drawn(view)["signals"]
+    assert dark["keys"] == light["keys"]
+    assert (dark["paper"], light["paper"]) == (DARK.paper, LIGHT.paper)
+    assert dark["colours"] == list(colours(DARK).values())
 
 
 def test_the_theme_is_the_pages_unless_one_was_asked_for(
@@ -153,7 +174,7 @@ def test_the_help_lists_every_key(view: Explorer) -> None:
 def test_a_problem_is_seen_until_something_else_is_done(view: Explorer) -> None:
     panel = view._shown()
     view.attempt(lambda: view.go_to("nowhere"))
-    panel.figure._params = {"gesture": {"born": 1.0, "hover": [300, 60]}}
+    panel.figure.gesture = {"born": 1.0, "hover": [300, 60]}
     assert "not an offset" in panel.status.value
     view.window = (0, 100)
     assert "not an offset" not in panel.status.value

@@ -1,7 +1,7 @@
-"""Offline charts: altair's `JupyterChart` with its JavaScript at hand, so that a notebook needs no network.
+"""Offline bundle: a script of ours with all of Vega in it, as `render.bundle` puts them together, so that a notebook needs no network.
 
-Altair bundles Vega for this on first use in every kernel, which takes about a second of the interpreter; the bundle is kept in the
-user's cache, by the versions it was made of. It runs in the user's browser, so only a file that nobody else could have written is used.
+That takes vl-convert about a second; the bundle is kept in the user's cache, by what it was made of. It runs in the user's browser, so
+only a file that nobody else could have written is used.
 """
 
 from __future__ import annotations
@@ -13,9 +13,6 @@ import os
 import stat
 from functools import cache
 from pathlib import Path
-from typing import Any
-
-import altair as alt
 
 from fmrw.trace.facts import replacing
 
@@ -23,21 +20,29 @@ _LONGEST = 32 << 20
 
 
 @cache
-def chart_class() -> Any:  # noqa: ANN401 - a class made at run time
-    """Give a `JupyterChart` that loads nothing."""
-    place = _place()
-    script = _read(place)
-    if script is None:
-        alt.JupyterChart.enable_offline()
-        script = str(alt.JupyterChart._esm)  # noqa: SLF001 - what `enable_offline` sets
-        _write(place, script)
-    return type("JupyterChart", (alt.JupyterChart,), {"_esm": script})
+def bundle(script: str) -> str:
+    """Give a script together with what it uses of `vegaEmbed`.
+
+    Parameters
+    ----------
+    script
+        A JavaScript module without imports.
+    """
+    place = _place(script)
+    made = _read(place)
+    if made is None:
+        from fmrw.figures import render  # noqa: PLC0415 - where the bundle is kept it is not needed
+
+        made = render.bundle(script)
+        _write(place, made)
+    return made
 
 
-def _place() -> Path:
-    versions = "-".join(importlib.metadata.version(name) for name in ("altair", "vl-convert-python"))
+def _place(script: str) -> Path:
+    made_of = f"{importlib.metadata.version('vl-convert-python')}\n{script}"
+    name = hashlib.sha256(made_of.encode()).hexdigest()[:16]
     home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "fmrw" / f"vega-{versions}.js"
+    return (Path(home) if home else Path.home() / ".cache") / "fmrw" / f"vega-{name}.js"
 
 
 def _read(place: Path) -> str | None:

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w  # type: ignore[import-untyped] # ships no types
 
-from fmrw.explorer import chart
 from fmrw.explorer.markup import escaped
 from fmrw.explorer.shortcuts import HINT, MENUS, PLAY
 from fmrw.explorer.widgets.hex import HexView
+from fmrw.explorer.widgets.live_chart import LiveChart
 from fmrw.explorer.widgets.menus import Menus
-from fmrw.explorer.widgets.offline import chart_class
 from fmrw.explorer.widgets.page_events import INSIDE, PageEvents
 from fmrw.explorer.widgets.toolbar import toolbar
 
@@ -39,7 +38,7 @@ class Panel:
 
     Attributes
     ----------
-    figure : JupyterChart
+    figure : LiveChart
         The chart.
     menus : Menus
         The panels that the toolbar opens.
@@ -47,11 +46,10 @@ class Panel:
 
     def __init__(self, view: View) -> None:
         self.view = view
-        self._theme = view.theme
         self.menus = Menus(view)
         self.menus.place.add_class("fmrw-menu")
-        self.figure = self._figure(view.scene)
-        self._updates: list[dict[str, Any]] = view.scene.canvas.updates(0)
+        self.figure = LiveChart(view.scene.canvas)
+        self.figure.observe(lambda change: view.gestures.take(change["new"]), "gesture")
         self.bytes = HexView(view)
         self.main = w.HBox([self.figure, self.bytes])
         self.main.add_class("fmrw-main")
@@ -62,19 +60,6 @@ class Panel:
         parts = [toolbar(view, self.menus), self.menus.place, self.main, self.status, self.page]
         self.box = w.VBox(parts, layout=w.Layout(width="100%"))
         self.box.add_class(INSIDE)
-
-    def _figure(self, scene: Scene) -> Any:  # noqa: ANN401 - a `JupyterChart`
-        drawn = chart.chart(scene.canvas, self.view.recorded.about(), "explorer", live=True)
-        figure = chart_class()(drawn, embed_options=chart.embedding())
-        figure.observe(self._gestured, "_params")
-        return figure
-
-    def _embed(self, scene: Scene) -> None:
-        """Put another chart in place of this one, since other colours need other scales."""
-        self._theme, before = self.view.theme, self.figure
-        self.figure = self._figure(scene)
-        self.main.children = [self.figure if child is before else child for child in self.main.children]
-        before.close()
 
     def _link(self) -> None:
         self.view.observe(lambda _: self._say(), ["hover", "problem"])
@@ -110,28 +95,14 @@ class Panel:
         text = escaped(problem or self.view.hover or HINT)
         self.status.value = f"<div role='status' style='color:{colour}' title=\"{text}\">{text}</div>"
 
-    def _gestured(self, change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
-        if self.view.gestures.take((change["new"] or {}).get("gesture")):
-            self._send()  # a browser has just made its view, from what was drawn when the cell ran
-
-    def show(self, scene: Scene, number: int) -> None:
+    def show(self, scene: Scene) -> None:
         """Show another picture."""
-        self._updates = scene.canvas.updates(number)
-        if self._theme != self.view.theme:
-            self._embed(scene)
-        else:
-            self._send()
+        self.figure.show(scene.canvas)
         self.look_again()
 
     def look_again(self) -> None:
         """Show the bytes as they are now."""
         self.bytes.refresh()
-
-    def _send(self) -> None:
-        number = self._updates[-1]["value"] + 0.5 if self.figure._py_to_js_updates == self._updates else None  # noqa: SLF001 - the way altair documents
-        if number is not None:
-            self._updates = [*self._updates[:-1], {"namespace": "number", "value": number}]
-        self.figure._py_to_js_updates = self._updates  # noqa: SLF001 - as above
 
     def close(self) -> None:
         """Take the widgets away."""
