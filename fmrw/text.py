@@ -67,6 +67,13 @@ def _shown(character: str) -> str:
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - the range of \uNNNN
 
 
+def brief(text: str, most: int = 60) -> str:
+    """Make a text visible, and cut the middle out of one that is longer than `most` characters: names of symbols have no bound."""
+    text = visible(text)
+    tail = most // 3
+    return text if len(text) <= most else f"{text[: most - 1 - tail]}…{text[len(text) - tail :]}"
+
+
 def percent(share: float, gap: str = "") -> str:
     """Write a share from 0 to 1 in percent, with one digit; what is not all is not called 100 %, nor something 0 %.
 

@@ -1,11 +1,12 @@
 """Call sites: which function asked for the bytes of the file, where a recording has that (`Trace.sites`).
 
 A site is called by the function in which the stacks of its program part (`fmrw.analysis.sites.stacks.names`). The functions that moved most bytes have
-colours of their own, which do not change with window and filters. Names are looked up when they are first needed.
+colours of their own, which do not change with window and filters; filters ask for any function on a stack. Names are looked up when they are first needed.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,11 +15,12 @@ import polars as pl
 from fmrw.analysis import ranges
 from fmrw.analysis.index.cover import Cover
 from fmrw.analysis.sites import stacks
+from fmrw.errors import UnknownPath
 from fmrw.explorer.palette import SEVERAL
-from fmrw.text import visible
+from fmrw.text import brief
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,7 +32,9 @@ COLOURS = tuple(f"p{number}" for number in range(12))
 OTHERS, NONE = "faint", "h"
 """The keys of further functions, and of calls without a site."""
 
-_TOLD, _FRAMES = 3, 12  # further functions, and frames of a chain, said at once
+NO_SITES = "no call sites were recorded of this file: record with `--sites`"
+
+_TOLD, _FRAMES, _OFFERED = 3, 12, 8  # functions, frames of a chain, functions to choose from, said at once
 
 
 def recorded_in(trace: Recording) -> bool:
@@ -52,13 +56,41 @@ class CallSites:
         self._chains: Mapping[int, stacks.Chain] = {} if several else stacks.chains(sites)
         self._names = stacks.names(self._chains)
         size = (pl.col("end") - pl.col("start")).sum().alias("bytes")
-        moved = dict(rows.filter(pl.col("site").is_not_null()).group_by("site").agg(size).iter_rows())
+        moved = rows.filter(pl.col("site").is_not_null()).group_by("site").agg(size)
+        self._moved = {site: int(count) for site, count in moved.iter_rows() if site in self._names}
         asked: dict[str, int] = {}
-        for site, count in moved.items():
-            if site in self._names:
-                asked[self._names[site]] = asked.get(self._names[site], 0) + int(count)
+        for site, count in self._moved.items():
+            asked[self._names[site]] = asked.get(self._names[site], 0) + count
         order = sorted(asked, key=lambda name: (-asked[name], name))
         self.keys = {name: COLOURS[at] if at < len(COLOURS) else OTHERS for at, name in enumerate(order)}
+
+    @cached_property
+    def functions(self) -> dict[str, tuple[tuple[int, ...], int]]:
+        """The sites on whose stacks each function stands, and the bytes they moved: first those that asked, then who called them, by bytes."""
+        found: dict[str, list[int]] = {name: [] for name in self.keys}
+        for site in self._moved:
+            for name in dict.fromkeys(frame.plain for frame in stacks.shown(self._chains[site])):
+                found.setdefault(name, []).append(site)
+        told = {
+            name: (tuple(sites), sum(self._moved[site] for site in sites)) for name, sites in found.items()
+        }
+        callers = sorted(told.keys() - self.keys.keys(), key=lambda name: (-told[name][1], name))
+        return {name: told[name] for name in (*self.keys, *callers)}
+
+    def sites_of(self, functions: Sequence[str]) -> tuple[int, ...]:
+        """Give the sites on whose stacks one of some functions stands, by their names as `functions` has them.
+
+        Raises
+        ------
+        UnknownPath
+            A function is on none.
+        """
+        if missing := [name for name in functions if name not in self.functions]:
+            known = ", ".join(map(brief, list(self.functions)[:_OFFERED])) or "none yet"
+            raise UnknownPath(
+                f"no function {brief(missing[0])} asked for bytes of this file: choose from {known}"
+            )
+        return tuple(sorted({site for name in functions for site in self.functions[name][0]}))
 
     def covers(self, rows: pl.DataFrame) -> dict[str, Cover]:
         """Give the bytes that some reads or writes touched, by the key of the function that asked."""
@@ -78,7 +110,7 @@ class CallSites:
         if not known:
             return ""
         names = dict.fromkeys(self._names[site] for site in known)
-        further = [visible(name) for name in names if name != self._names[known[0]]]
+        further = [brief(name) for name in names if name != self._names[known[0]]]
         more = [f"{len(further) - _TOLD} more"] if len(further) > _TOLD else []
         said = [_chain(self._chains[known[0]]), *([", ".join(further[:_TOLD] + more)] if further else [])]
         return "; and by ".join(said)
@@ -95,5 +127,5 @@ def numbers(covers: Mapping[str, Cover], order: list[str], edges: NDArray[np.int
 
 
 def _chain(chain: stacks.Chain) -> str:
-    frames = [visible(frame.label) for frame in stacks.shown(chain)]
+    frames = [brief(frame.label) for frame in stacks.shown(chain)]
     return " ← ".join(frames[:_FRAMES]) + (" ← …" if len(frames) > _FRAMES else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fmrw.errors import BadInput
+from fmrw.explorer.callsites import NO_SITES
 from fmrw.explorer.state import COLOURS, OVERLAYS
 
 if TYPE_CHECKING:
@@ -33,5 +34,5 @@ def colour(recorded: RecordedFile, wanted: str) -> str:
     if wanted in colours(recorded):
         return wanted
     if wanted == "function":
-        raise BadInput("no call sites were recorded of this file: record with `--sites`")
+        raise BadInput(NO_SITES)
     raise BadInput(recorded.probed.reason or "this file was not probed: `fmrw probe FILE -o OUT -- COMMAND {}` finds classes, and keeps them in OUT")  # fmt: skip

@@ -19,9 +19,9 @@ import polars as pl
 from fmrw.analysis import ranges
 from fmrw.analysis.index.filter import Filter
 from fmrw.analysis.index.tiles import window_edges
-from fmrw.errors import UnknownPath
+from fmrw.errors import BadInput, UnknownPath
 from fmrw.explorer import timeaxis
-from fmrw.explorer.callsites import CallSites, recorded_in
+from fmrw.explorer.callsites import NO_SITES, CallSites, recorded_in
 from fmrw.explorer.content import Content
 from fmrw.explorer.counts import Counts
 from fmrw.explorer.filters import OPS, Choice
@@ -67,8 +67,8 @@ class RecordedFile:
         In order of their first access.
     programs : dict of str to tuple of (pid, name)
         The processes of each program by its name, in order of its first access.
-    version : int
-        Grows with every event taken in.
+    version, last_site : int
+        Grows with every event taken in; number of the newest call site, 0 if there is none.
     """
 
     def __init__(self, trace: Recording, path: str | os.PathLike[str]) -> None:
@@ -79,7 +79,7 @@ class RecordedFile:
         self.smallest: int | None = None
         self.processes: tuple[tuple[int, str], ...] = ()
         self.programs: dict[str, tuple[tuple[int, str], ...]] = {}
-        self.version = 0
+        self.version = self.last_site = 0
         self.first: datetime | None = None
         self.last: datetime | None = None
         self.file = Content(self)
@@ -134,6 +134,8 @@ class RecordedFile:
             return
         for counts in self._counts.values():
             counts.extend(moved)
+        if "site" in moved.columns:
+            self.last_site = max(self.last_site, int(moved["site"].fill_null(0).to_numpy().max()))
         self.page |= exactness.fidelity(moved) == exactness.PAGE
         pairs = moved.lazy().select("pid", "process").unique(maintain_order=True).collect()
         self.processes = tuple(dict.fromkeys([*self.processes, *pairs.rows()]))
@@ -210,6 +212,14 @@ class RecordedFile:
             shown = ", ".join(f"{visible(name)} [{pid}]" for pid, name in self.processes[:8]) or "none yet"
             raise UnknownPath(f"no process {visible(str(missing[0]))} touched this file: choose from {shown}")
         return tuple(pair for pair in self.processes if {pair[0], pair[1], pair} & asked)
+
+    def sites(self, functions: Sequence[str] | None) -> tuple[int, ...] | None:
+        """Give the call sites of functions, by their names as `CallSites.functions` has them; None for all."""
+        if functions is None:
+            return None
+        if not self.has_sites:
+            raise BadInput(NO_SITES)
+        return self.call_sites.sites_of(functions)
 
     def bins(self, edges: NDArray[np.int64], op: str, choice: Choice) -> pl.DataFrame:
         """Say what one operation did in each bin, as `Index.bins` does."""

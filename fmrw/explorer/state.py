@@ -57,6 +57,8 @@ class State(traitlets.HasTraits):
         Who is shown: pairs (pid, name), pids, or names. None: everybody.
     threads, handles : tuple of int, or None
         Which are shown; None: all.
+    functions : tuple of str, or None
+        `module!function`: what they or those they called asked for is shown, where call sites were recorded. None: all.
     ops : str
         "both", "read" or "write".
     time_window : tuple of datetime or None, or None
@@ -86,6 +88,7 @@ class State(traitlets.HasTraits):
     processes = traitlets.Any(None)
     threads = traitlets.Any(None)
     handles = traitlets.Any(None)
+    functions = traitlets.Any(None)
     ops = traitlets.Enum(("both", "read", "write"), "both")
     time_window = traitlets.Any(None)
     layout = traitlets.Enum(tuple(LAYOUTS), "row-major")
@@ -139,8 +142,8 @@ class State(traitlets.HasTraits):
         value = proposal["value"]
         return None if value is None else tuple(int(number) for number in value)
 
-    @traitlets.validate("processes")
-    def _check_processes(self, proposal: Any) -> tuple[Any, ...] | None:  # noqa: ANN401 - as above
+    @traitlets.validate("processes", "functions")
+    def _check_names(self, proposal: Any) -> tuple[Any, ...] | None:  # noqa: ANN401 - as above
         value = proposal["value"]
         return None if value is None else several(value)
 

@@ -30,7 +30,7 @@ from fmrw.explorer.poller import Poller
 from fmrw.explorer.recorded_file import RecordedFile
 from fmrw.explorer.scene import Scene, draw
 from fmrw.explorer.shortcuts import JUMPS, SHORTCUTS
-from fmrw.explorer.state import State, several
+from fmrw.explorer.state import State
 from fmrw.figures import theme
 from fmrw.figures.theme import Look
 from fmrw.formats.csv.log import write_csv
@@ -52,7 +52,7 @@ _ROWS, _ROW = (
     4,
     1.4,
 )  # tracks of programs that any picture has room for, and the room another one takes, in units of text
-DRAWN = ("size", "window", "processes", "threads", "handles", "ops", "time_window", "layout", "side", "scale", "compare", "colour", "time_axis", "theme", "width", "overlays", "annotations")  # fmt: skip
+DRAWN = ("size", "window", "processes", "threads", "handles", "functions", "ops", "time_window", "layout", "side", "scale", "compare", "colour", "time_axis", "theme", "width", "overlays", "annotations")  # fmt: skip
 """Traits that change the picture."""
 
 _log = logging.getLogger(__name__)
@@ -80,8 +80,8 @@ class View(State):
         The file's events, and what was drawn last.
     width : int
         Of the picture on the screen, in pixels; follows the room there is.
-    seen : tuple of (pid, name)
-        The processes there are, in order of their first access.
+    seen, last_site : tuple of (pid, name), int
+        The processes there are, in order of their first access; the newest call site.
     problem, hover : str
         What went wrong last, or ""; what lies under the pointer.
     playback : Playback
@@ -90,6 +90,7 @@ class View(State):
 
     width = traitlets.Int(WIDTH, min=320, max=4000)
     seen = traitlets.Any(())
+    last_site = traitlets.Int(0)
     problem = traitlets.Unicode("")
     hover = traitlets.Unicode("")
 
@@ -121,7 +122,8 @@ class View(State):
         """The filters, as recorded files are asked."""
         since, until = self.time_window or (None, None)
         pairs = self.recorded.pairs(self.processes)
-        return Choice(self.ops, pairs, self.threads, self.handles, since, until)
+        sites = self.recorded.sites(self.functions)
+        return Choice(self.ops, pairs, self.threads, self.handles, since, until, self.functions, sites)
 
     def follow_theme(self, theme: str) -> None:
         """Take on the theme of the page, unless one was asked for when the view was made."""
@@ -236,11 +238,11 @@ class View(State):
             self.problem = ""
             self._show()
 
-    @traitlets.validate("processes")
-    def _check_processes(self, proposal: Any) -> tuple[Any, ...] | None:  # noqa: ANN401 - traitlets' Bunch
-        value = proposal["value"]
-        chosen = None if value is None else several(value)
-        self.recorded.pairs(chosen)  # raises where nobody is meant
+    @traitlets.validate("processes", "functions")
+    def _check_names(self, proposal: Any) -> tuple[Any, ...] | None:  # noqa: ANN401 - traitlets' Bunch
+        chosen: tuple[Any, ...] | None = super()._check_names(proposal)
+        known = self.recorded.sites if proposal["trait"].name == "functions" else self.recorded.pairs
+        known(chosen)  # raises where nobody is meant
         return chosen
 
     @traitlets.validate("colour")
@@ -280,7 +282,7 @@ class View(State):
                     self.grow(self.recorded.size)
                 finally:
                     self._growing = False
-                self.seen = self.recorded.processes
+                self.seen, self.last_site = self.recorded.processes, self.recorded.last_site
                 self._show()
                 stale = self._parsed != self.recorded.size or self.recorded.file.structure is None
                 if stale and not self._parsing.is_alive():

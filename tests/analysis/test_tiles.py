@@ -35,11 +35,11 @@ UNIVERSE = 40
 HUGE = 2**62
 EPOCH = datetime(2024, 5, 1, tzinfo=UTC)
 WHO = [
-    (10, "7z", 10, 1),
-    (10, "7z", 11, 2),
-    (20, "unzip", 20, 3),
-    (20, "sh", 20, 4),
-]  # pid, process, tid, handle
+    (10, "7z", 10, 1, 1),
+    (10, "7z", 11, 2, 2),
+    (20, "unzip", 20, 3, None),
+    (20, "sh", 20, 4, 1),
+]  # pid, process, tid, handle, site
 
 Event = tuple[int, int, str, int]  # start, end, op, index into WHO
 moderate = settings(max_examples=50)
@@ -59,7 +59,7 @@ def frame(log: list[Event], first: int = 0) -> pl.DataFrame:
             "start": start,
             "end": end,
         }
-        | dict(zip(("pid", "process", "tid", "handle"), WHO[who], strict=True))
+        | dict(zip(("pid", "process", "tid", "handle", "site"), WHO[who], strict=True))
         for seq, (start, end, op, who) in enumerate(log, first)
     ]
     return pl.DataFrame(rows, schema=EVENTS)
@@ -181,6 +181,8 @@ FILTERS: dict[str, tuple[dict[str, Any], pl.Expr]] = {
     "no thread": ({"tids": []}, pl.lit(value=False)),
     "threads": ({"tids": [11, 20]}, pl.col("tid").is_in([11, 20])),
     "handles": ({"handles": [2, 4, 99]}, pl.col("handle").is_in([2, 4])),
+    "sites": ({"sites": [1, 7]}, pl.col("site") == 1),
+    "no site": ({"sites": []}, pl.lit(value=False)),
     "since": ({"since": EPOCH + timedelta(seconds=3)}, pl.col("seq") >= 6),
     "until, half-open": ({"until": EPOCH + timedelta(seconds=3)}, pl.col("seq") < 6),
     "zones": (
@@ -207,6 +209,11 @@ def test_a_filter_equals_filtering_before(name: str, log: list[Event], edges: li
     index.bins(np.array(edges), **options)
     index.extend(events[len(log) // 2 :])
     assert index.bins(np.array(edges), **options).rows() == brute(events.filter(condition), edges)
+
+
+def test_events_without_call_sites_are_of_none() -> None:
+    index = Index.build(frame([(0, 4, "read", 0)]).drop("site"))
+    assert index.bins((0, 4, 1), sites=[1])["accesses"].to_list() == [0]
 
 
 @pytest.fixture

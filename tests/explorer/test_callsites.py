@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import pytest
-from recordings import events
+from recordings import events, still
 
-from fmrw.errors import BadInput
+from fmrw.errors import BadInput, UnknownPath
 from fmrw.explorer import offered
 from fmrw.explorer.byterows import block, look
 from fmrw.explorer.explorer import explore
 from fmrw.explorer.palette import PALETTES, SEVERAL
+from fmrw.explorer.widgets.filters import Lists, clear
 from fmrw.session.trace import Trace
 from fmrw.trace import schema
 
@@ -134,3 +135,77 @@ def test_sites_of_several_sessions_are_not_mixed_up(asked: Callable[..., Explore
     view = asked(known, *reads((0, 10, 1)), colour="function")
     assert view.scene.colouring.keys("read")[block(view, 0, 1).reads[0] - 1] == "h"
     assert "asked by" not in view.tell_range(0, 1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_filter_by_functions_shows_what_they_and_those_they_called_asked_for(
+    asked: Callable[..., Explorer], seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    known = pl.concat([sites("a", "b", "c"), sites("a", "d").with_columns(site=pl.col("site") + 3)])
+    known = known.with_columns(
+        function=pl.when(pl.col("site") == 5, pl.col("depth") == 1).then(pl.lit("b")).otherwise("function")
+    )
+    of = {
+        "parser!a": {1, 4},
+        "parser!b": {2, 5},
+        "parser!c": {3},
+        "parser!d": {5},
+        "parser!main": {1, 2, 3, 4},
+    }
+    extents = [(start, start + 20, [None, 1, 2, 3, 4, 5][number % 6]) for number, start in enumerate(random.integers(0, 380, 24).tolist())]  # fmt: skip
+    view = asked(known, *reads(*extents))
+    assert {name: set(found) for name, (found, _) in view.recorded.call_sites.functions.items()} == of
+    for chosen in ("parser!a", ("parser!b",), ("parser!a", "parser!d"), "parser!main"):
+        view.functions = chosen
+        mine = set().union(*(of[name] for name in ([chosen] if isinstance(chosen, str) else chosen)))
+        shown = [(start, end) for start, end, site in extents if site in mine]
+        touched = {byte for start, end in shown for byte in range(start, end)}
+        assert view.events().select("start", "end").rows() == shown
+        assert {byte for byte, number in enumerate(block(view, 0, SIZE).reads) if number} == touched
+        gaps = view.recorded.gaps(view.choice)
+        assert int((gaps["end"] - gaps["start"]).sum()) == SIZE - len(touched)
+    view.functions = None
+    assert view.events().height == len(extents)
+
+
+def test_a_function_that_is_not_there_is_named_and_the_filter_stays(
+    asked: Callable[..., Explorer], view: Explorer
+) -> None:
+    shown = asked(sites("f", HOSTILE * 100), *reads((0, 10, 1), (20, 30, 2)))
+    shown.functions = "parser!f"
+    with pytest.raises(UnknownPath, match="no function f asked for bytes of this file: choose from") as told:
+        shown.functions = ("f",)
+    assert "\x1b" not in str(told.value)
+    assert len(str(told.value)) < 300
+    assert shown.functions == ("parser!f",)
+    assert "only parser!f" in shown.choice.told()
+    with pytest.raises(BadInput, match="no call sites were recorded of this file: record with"):
+        view.functions = "parser!f"
+
+
+def test_the_menu_offers_functions_those_that_asked_first_and_new_ones_as_they_come(
+    asked: Callable[..., Explorer], trace: Callable[..., LiveTrace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = trace(*reads((0, 10, 1)), live=True, options={"sites": True})
+    known = [sites("f"), sites("f", HOSTILE)]
+    monkeypatch.setattr(Trace, "sites", property(lambda _: known[0]))
+    view = still(explore(made, "sample.bin"))
+    listed = Lists(view).lists["functions"]
+    assert [(each["label"], each["detail"]) for each in listed.options] == [
+        ("parser!f", "10 bytes"), ("parser!main", "10 bytes"),
+    ]  # fmt: skip
+    listed.chosen = ["parser!main"]
+    assert view.functions == ("parser!main",)
+    del known[0]
+    made._source.add(*reads((20, 50, 2), first=1))
+    view.follow()
+    assert [each["detail"] for each in listed.options] == ["30 bytes", "10 bytes", "40 bytes"]
+    assert listed.options[0]["label"].startswith("parser!<img")
+    assert "\x1b" not in listed.options[0]["label"]
+    assert listed.chosen == ["parser!main"]
+    assert view.events().height == 2
+    clear(view)
+    assert view.functions is None
+    assert not listed.chosen
+    assert "functions" not in Lists(asked(sites(), *reads((0, 10, None)))).lists

@@ -1,4 +1,4 @@
-"""Filter: which events of a file count, by operation, process, thread, handle and time."""
+"""Filter: which events of a file count, by operation, process, thread, handle, call site and time."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class Who(TypedDict, total=False):
     processes: Sequence[tuple[int, str]] | None
     tids: Sequence[int] | None
     handles: Sequence[int] | None
+    sites: Sequence[int] | None
     since: datetime | None
     until: datetime | None
 
@@ -40,6 +41,7 @@ class Filter:
     processes: tuple[tuple[int, str], ...] | None = None
     tids: tuple[int, ...] | None = None
     handles: tuple[int, ...] | None = None
+    sites: tuple[int, ...] | None = None
     since: datetime | None = None
     until: datetime | None = None
 
@@ -51,6 +53,7 @@ class Filter:
         processes: Sequence[tuple[int, str]] | None = None,
         tids: Sequence[int] | None = None,
         handles: Sequence[int] | None = None,
+        sites: Sequence[int] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> Filter:
@@ -60,7 +63,8 @@ class Filter:
         pairs = None if processes is None else tuple((int(pid), str(name)) for pid, name in processes)
         threads = None if tids is None else tuple(map(int, tids))
         numbers = None if handles is None else tuple(map(int, handles))
-        return cls(op, pairs, threads, numbers, since, until)
+        places = None if sites is None else tuple(map(int, sites))
+        return cls(op, pairs, threads, numbers, places, since, until)
 
     def mask(self, events: pl.DataFrame) -> NDArray[np.bool_] | None:
         """Say for each event whether it counts; None if all do."""
@@ -68,6 +72,7 @@ class Filter:
             *([pl.col("op") == self.op] if self.op is not None else []),
             *([pl.col("tid").is_in(self.tids)] if self.tids is not None else []),
             *([pl.col("handle").is_in(self.handles)] if self.handles is not None else []),
+            *([_asked(self.sites, events)] if self.sites is not None else []),
             *([pl.col("time") >= _moment(self.since)] if self.since is not None else []),
             *([pl.col("time") < _moment(self.until)] if self.until is not None else []),
             *([_among(self.processes, events)] if self.processes is not None else []),
@@ -81,6 +86,11 @@ class Filter:
 def _moment(when: datetime) -> pl.Expr:
     aware = when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
     return pl.lit(aware, EVENTS["time"])
+
+
+def _asked(sites: Sequence[int], events: pl.DataFrame) -> pl.Expr:
+    """Choose the events of call sites; events without the column have none."""
+    return pl.col("site").is_in(sites) if "site" in events.columns else pl.lit(value=False)
 
 
 def _among(processes: Sequence[tuple[int, str]], events: pl.DataFrame) -> pl.Expr:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 COLUMNS = ("seq", "time", "op", "start", "end", "pid", "process", "tid", "handle")
+_SITE = "site"  # where call sites were recorded
 
 LARGEST = int(np.iinfo(np.int64).max)
 
@@ -63,7 +64,8 @@ class Run:
     @classmethod
     def build(cls, events: pl.DataFrame) -> Run:
         """Sort the reads and writes among `events` that moved bytes."""
-        rows = transfers(events.select(COLUMNS)).cast(
+        columns = (*COLUMNS, _SITE) if _SITE in events.columns else COLUMNS
+        rows = transfers(events.select(columns)).cast(
             {name: EVENTS[name] for name in ("start", "end", "seq")}
         )
         rows = rows if rows["seq"].is_sorted() else rows.sort("seq", maintain_order=True)

@@ -169,7 +169,8 @@ class Index:
         Parameters
         ----------
         events
-            Columns `seq, time, op, start, end, pid, process, tid, handle` of `trace.schema.EVENTS`; more do no harm.
+            Columns `seq, time, op, start, end, pid, process, tid, handle` of `trace.schema.EVENTS`, and `site` where call sites are asked for;
+            more do no harm. A growing index gets the same ones every time.
         """
         index = cls()
         index.extend(events)
@@ -198,6 +199,7 @@ class Index:
         processes: Sequence[tuple[int, str]] | None = None,
         tids: Sequence[int] | None = None,
         handles: Sequence[int] | None = None,
+        sites: Sequence[int] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> pl.DataFrame:
@@ -209,8 +211,8 @@ class Index:
             Offsets that do not decrease, one more than there are bins; or `(start, end, count)` for `window_edges`.
         op
             "read" or "write"; None for both.
-        processes, tids, handles
-            Who counts: pairs of pid and name, thread ids, handles. None for all, empty for nobody.
+        processes, tids, handles, sites
+            Who counts: pairs of pid and name, thread ids, handles, numbers of call sites. None for all, empty for nobody.
         since, until
             When, half-open; a time without a zone is UTC.
 
@@ -222,7 +224,9 @@ class Index:
             if there is none. A bin without bytes has zeros and nulls.
         """
         cuts = window_edges(*edges) if isinstance(edges, tuple) else _checked(edges)
-        who = Filter.of(op=op, processes=processes, tids=tids, handles=handles, since=since, until=until)
+        who = Filter.of(
+            op=op, processes=processes, tids=tids, handles=handles, sites=sites, since=since, until=until
+        )
         with self._lock:
             layers = self._layers_of(who)
         return _table(cuts, [layer.figures(cuts) for layer in layers], sum(layer.total for layer in layers))

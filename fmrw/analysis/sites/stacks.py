@@ -54,6 +54,11 @@ class Frame(NamedTuple):
         return self.function or f"0x{self.offset & (1 << 64) - 1:x}"
 
     @property
+    def plain(self) -> str:
+        """`module!function`."""
+        return f"{self.file}!{self.name}"
+
+    @property
     def label(self) -> str:
         """Module and function, `unzip!fn@0x13a10+0x47` where only its bounds are known; a guess has a question mark."""
         begin = self.function.removeprefix("fn@0x")
@@ -104,13 +109,9 @@ def _parted(group: Sequence[tuple[int, Chain]]) -> list[tuple[int, str]]:
     """Name the stacks of one program by the first frame, from inside, that is not the same in all."""
     depth = 0
     least = min(len(chain) for _site, chain in group)
-    while depth < least - 1 and len({_plain(chain[depth]) for _site, chain in group}) == 1 < len(group):
+    while depth < least - 1 and len({chain[depth].plain for _site, chain in group}) == 1 < len(group):
         depth += 1
-    return [(site, _plain(chain[min(depth, len(chain) - 1)])) for site, chain in group]
-
-
-def _plain(frame: Frame) -> str:
-    return f"{frame.file}!{frame.name}"
+    return [(site, chain[min(depth, len(chain) - 1)].plain) for site, chain in group]
 
 
 def report(events: pl.DataFrame, sites: pl.DataFrame) -> pl.DataFrame:
@@ -155,7 +156,7 @@ def having(sites: pl.DataFrame, function: str) -> list[int]:
     wanted = [
         site
         for site, chain in chains(sites).items()
-        if any(function in (frame.name, _plain(frame), frame.label) for frame in chain)
+        if any(function in (frame.name, frame.plain, frame.label) for frame in chain)
     ]
     return sorted(wanted)
 

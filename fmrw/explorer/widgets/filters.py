@@ -1,4 +1,4 @@
-"""Filter panel: choose programs, threads, handles and operations; none checked means all."""
+"""Filter panel: choose programs, threads, handles, functions and operations; none checked means all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import ipywidgets as w  # type: ignore[import-untyped] # ships no types
 
 from fmrw.explorer.widgets.checklist import CheckList
 from fmrw.explorer.widgets.controls import bind
-from fmrw.text import visible
+from fmrw.text import brief, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,23 +32,24 @@ def filter_panel(view: View) -> w.Widget:
 
 def clear(view: View) -> None:
     """Take all filters away."""
-    view.processes = view.threads = view.handles = view.time_window = None
+    view.processes = view.threads = view.handles = view.functions = view.time_window = None
     view.ops = "both"
 
 
 class Lists:
-    """Check lists of the processes, threads and handles seen."""
+    """Check lists of the processes, threads and handles seen, and of functions where call sites are recorded."""
 
     def __init__(self, view: View) -> None:
         self.view = view
-        self.lists = {name: CheckList(title=name) for name in ("processes", "threads", "handles")}
+        names = ("processes", "threads", "handles", *(["functions"] if view.recorded.has_sites else []))
+        self.lists = {name: CheckList(title=name) for name in names}
         self._values: dict[str, dict[str, Any]] = {name: {} for name in self.lists}
         self.fill()
         for trait, widget in self.lists.items():
             widget.observe(lambda change, trait=trait: self._checked(trait, change["new"]), "chosen")
             view.observe(lambda _, trait=trait: self._show(trait), trait)
             self._show(trait)
-        view.observe(lambda _: view.attempt(self.fill), "seen")
+        view.observe(lambda _: view.attempt(self.fill), ["seen", "last_site"])
 
     def fill(self) -> None:
         """Offer what was seen up to now; what is chosen stays chosen."""
@@ -64,6 +65,9 @@ class Lists:
         for trait, column in (("threads", "tid"), ("handles", "handle")):
             found = recorded.rows[column].unique().sort().head(_MOST_LISTED).to_list()
             self._offer(trait, [(number, str(number), "") for number in found])
+        if "functions" in self.lists:
+            asked = recorded.call_sites.functions.items()
+            self._offer("functions", [(name, brief(name), f"{size:,} bytes") for name, (_, size) in asked])
 
     def _offer(self, trait: str, offered: Sequence[tuple[Any, str, str]]) -> None:
         self._values[trait] = {str(value): value for value, _, _ in offered}
