@@ -92,6 +92,10 @@ class CallSites:
             )
         return tuple(sorted({site for name in functions for site in self.functions[name][0]}))
 
+    def called(self, site: int) -> str:
+        """Give what a site of the file is called by; "" where nobody knows."""
+        return self._names.get(site, "")
+
     def covers(self, rows: pl.DataFrame) -> dict[str, Cover]:
         """Give the bytes that some reads or writes touched, by the key of the function that asked."""
         of_site = {site: self.keys.get(name, OTHERS) for site, name in self._names.items()}

@@ -134,7 +134,8 @@ class View(State):
     def look(self) -> Look:
         """The look on the screen."""
         height = min(max(self.width * 0.62, 480), 640) if self.width >= _UPRIGHT else self.width * 1.1 + 300
-        lanes = min(len(self.recorded.programs), 7)
+        named = self.recorded.call_sites.keys if self.colour == "function" else self.recorded.programs
+        lanes = min(len(named), 7)
         classes = min(len(self.compare or self.recorded.programs), 12) + 3 if self.colour == "compare" else 0
         height += TEXT * _ROW * max(lanes + classes + len(self.recorded.probed.commands) - _ROWS, 0)
         return Look(width=self.width, height=round(height), text=TEXT, palette=PALETTES[self.theme])

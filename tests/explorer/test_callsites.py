@@ -209,3 +209,21 @@ def test_the_menu_offers_functions_those_that_asked_first_and_new_ones_as_they_c
     assert view.functions is None
     assert not listed.chosen
     assert "functions" not in Lists(asked(sites(), *reads((0, 10, None)))).lists
+
+
+def test_lanes_and_the_plane_of_time_are_of_functions_where_bytes_are_coloured_by_them(
+    asked: Callable[..., Explorer],
+) -> None:
+    names = [f"f{number}" for number in range(14)]
+    extents = [(10 * at, 10 * at + 10, at + 1) for at in range(14) for _ in range(14 - at)]  # f0 most often
+    view = asked(sites(*names), *reads(*extents, (300, 310, None)), colour="function")
+    texts = [row["t"] for row in view.scene.canvas.texts]
+    assert texts[texts.index("f0") :][:7] == ["f0", "f1", "f2", "f3", "f4", "f5", "9 more"]
+    stack = view.scene.layout.stack
+    below = max(row["y"] for row in view.scene.canvas.texts if row["t"] == "9 more")
+    marks = [row for row in view.scene.canvas.rects if row["x"] > stack.left - 1 and below < row["y"] < stack.bottom and row["k"] != "g"]  # fmt: skip
+    middles = [((row["x"] + row["X"]) / 2 - stack.left) / stack.width * SIZE for row in marks]
+    found = {int(at // 10): row["k"] for at, row in zip(middles, marks, strict=True)}
+    assert found == {**{at: f"p{at}" if at < 12 else "faint" for at in range(14)}, 30: "h"}
+    view.colour = "program"
+    assert [row["t"] for row in view.scene.canvas.texts if row["t"].startswith("parser")] == ["parser [42]"]

@@ -1,4 +1,4 @@
-"""Lanes: which columns each program touched, a row for each that did most."""
+"""Lanes: which columns each program, or each function, touched, a row for each that did most."""
 
 from __future__ import annotations
 
@@ -14,22 +14,13 @@ if TYPE_CHECKING:
 
 
 def lanes(stack: Stack) -> None:
-    """Draw a lane for each program, and one for all others."""
+    """Draw a lane for each program, or function where bytes are coloured by these, and one for all others."""
     columns = max(1, stack.layout.columns("stack") // 2)
-    rows, _ = stack.sample
-    for number, (name, key) in enumerate(stack.programs.items()):
-        box = stack.row(_label(name, stack.recorded.programs[name]), 0.95)
-        stack.columns(box, _covered(rows.filter(stack.who == number), stack.state.window, columns), [key])
-    more = len(stack.recorded.programs) - len(stack.programs)
-    if more > 0:
-        box = stack.row(f"{more} more", 0.95)
-        others = rows.filter(stack.who == len(stack.programs))
-        stack.columns(box, _covered(others, stack.state.window, columns), ["n"])
-
-
-def _label(name: str, processes: tuple[tuple[int, str], ...]) -> str:
-    """Name a program: its only process, or how many it had."""
-    return f"{name} [{processes[0][0]}]" if len(processes) == 1 else f"{name}, {len(processes)} times"
+    rows, groups = stack.sample[0], stack.groups
+    shown = [*groups.lanes, *([(f"{groups.more} more", "n")] if groups.more > 0 else [])]
+    for number, (label, key) in enumerate(shown):
+        box = stack.row(label, 0.95)
+        stack.columns(box, _covered(rows.filter(groups.lane == number), stack.state.window, columns), [key])
 
 
 def _covered(rows: pl.DataFrame, window: tuple[int, int], columns: int) -> NDArray[np.int64]:

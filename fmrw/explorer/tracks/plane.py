@@ -33,7 +33,7 @@ def plane(stack: Stack) -> None:
         return
     axis = stack.recorded.time_axis(stack.state.time_axis)
     stack.gutter(box.bottom - text * 0.1, axis.length)
-    keys = [*stack.programs.values(), "n"]
+    keys = stack.groups.keys
     for x, x2, y, who in _points(stack, box, axis.shares(rows)):
         stack.canvas.rect(x, y, x2, y + 1.6, keys[who])
     if rows.height < total:
@@ -44,22 +44,23 @@ def plane(stack: Stack) -> None:
 
 def _points(stack: Stack, box: Box, shares: NDArray[np.float64]) -> Iterator[tuple[float, float, float, int]]:
     """Give marks of offset and time: one per step of the plane, in steps fine enough for `MOST_POINTS`."""
-    rows, (start, end), who = stack.sample[0], stack.layout.window, stack.who
+    rows, (start, end) = stack.sample[0], stack.layout.window
+    who, inks = stack.groups.colour, len(stack.groups.keys)
     scale = box.width / max(end - start, 1)
     x = np.clip((rows["start"].to_numpy() - start) * scale, 0, box.width)
     x2 = np.clip((rows["end"].to_numpy() - start) * scale, 0, box.width)
     y = shares * (box.height - 1.6)
     high, wide = int(box.height / 1.6) + 2, int(box.width) + 2
     left, right, down = x.astype(np.int64), np.ceil(x2).astype(np.int64), (y // 1.6).astype(np.int64)
-    step, marks = 1, np.unique(((left * wide + right) * high + down) * 8 + who)
+    step, marks = 1, np.unique(((left * wide + right) * high + down) * inks + who)
     while len(marks) > MOST_POINTS and step <= box.width:
-        rest, who = np.divmod(marks, 8)
+        rest, who = np.divmod(marks, inks)
         rest, down = np.divmod(rest, high)
         left, right = np.divmod(rest, wide)
         step *= 2  # twice as coarse a plane, from the marks of the finer one
-        marks = np.unique(((left // 2 * wide + (right + 1) // 2) * high + down // 2) * 8 + who)
+        marks = np.unique(((left // 2 * wide + (right + 1) // 2) * high + down // 2) * inks + who)
     for mark in marks.tolist():
-        rest, at = divmod(mark, 8)
+        rest, at = divmod(mark, inks)
         rest, y_ = divmod(rest, high)
         x_, x2_ = divmod(rest, wide)
         yield (

@@ -5,22 +5,20 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from fmrw.explorer.palette import spans
+from fmrw.explorer.tracks.groups import by_function, by_program
 from fmrw.figures.page import Box, shorten
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
     from numpy.typing import NDArray
 
     from fmrw.explorer.context import DrawingContext
+    from fmrw.explorer.tracks.groups import Groups
 
 SAMPLE = 50_000
 """Accesses of the window that are looked at for the lanes and for the plane of offset and time."""
-
-LANES = 6
-"""Programs that get a lane of their own."""
 
 _NAME, _GAP = 8.6, 0.3  # units of text: room for a name, and between two rows
 
@@ -106,20 +104,7 @@ class Stack:
         return self.recorded.sample(self.choice, self.layout.window, SAMPLE)
 
     @cached_property
-    def programs(self) -> dict[str, str]:
-        """The programs that did most in the window, each with the key of its colour, which does not change with the window."""
-        keys = self.recorded.program_keys
-        if len(keys) <= LANES:
-            return keys
-        most = self.sample[0].group_by("process").len().sort("len", "process", descending=[True, False])
-        chosen = set(most["process"].head(LANES))
-        return {name: key for name, key in keys.items() if name in chosen}
-
-    @cached_property
-    def who(self) -> NDArray[np.int64]:
-        """The place of each sampled access's program among `programs`, or their number for others."""
-        rows = self.sample[0]
-        found = np.full(rows.height, len(self.programs), np.int64)
-        for number, name in enumerate(self.programs):
-            found[(rows["process"] == name).to_numpy()] = number
-        return found
+    def groups(self) -> Groups:
+        """Who the sampled accesses are of."""
+        make = by_function if self.state.colour == "function" else by_program
+        return make(self.recorded, self.sample[0])
