@@ -97,6 +97,9 @@ def _look(preset: str, options: dict[str, Any]) -> Look:
 )
 @click.option("--borders", is_flag=True, help="Also mark in a strip where calls begin and end.")
 @click.option(
+    "--functions", is_flag=True, help="Colour timelines, access orders and lanes by the functions that asked."
+)
+@click.option(
     "--structure",
     is_flag=False,
     flag_value="",
@@ -127,6 +130,7 @@ def report(session: str, paths: tuple[str, ...], output: Path, **options: Any) -
         options["scale"],
         options["borders"],
         False if options["structure"] is None else options["structure"] or True,
+        options["functions"],
     )
     written = reports.write(trace, output, options["formats"], paths=chosen, style=style, notes=notes)
     return Outcome(

@@ -58,10 +58,7 @@ class CallSites:
         size = (pl.col("end") - pl.col("start")).sum().alias("bytes")
         moved = rows.filter(pl.col("site").is_not_null()).group_by("site").agg(size)
         self._moved = {site: int(count) for site, count in moved.iter_rows() if site in self._names}
-        asked: dict[str, int] = {}
-        for site, count in self._moved.items():
-            asked[self._names[site]] = asked.get(self._names[site], 0) + count
-        order = sorted(asked, key=lambda name: (-asked[name], name))
+        order = stacks.ranked(rows, self._names)
         self.keys = {name: COLOURS[at] if at < len(COLOURS) else OTHERS for at, name in enumerate(order)}
 
     @cached_property

@@ -30,7 +30,7 @@ _LABEL = 16  # widest label of a marked range, in sizes of text
 
 
 class Span(NamedTuple):
-    """A range of bytes and what it is; `low` and `high` say which part of the track's height it fills."""
+    """A range of bytes and what it is; `low` and `high` say which part of the track's height it fills, `said` is for the pointer alone."""
 
     start: int
     end: int
@@ -38,6 +38,7 @@ class Span(NamedTuple):
     label: str = ""
     low: float = 0
     high: float = 1
+    said: str = ""
 
 
 @dataclass

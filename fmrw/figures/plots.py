@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import altair as alt
 import polars as pl
 
+from fmrw.figures import functions as by
 from fmrw.figures import gutter, marks, page, thinning, wide
 from fmrw.figures.captions import Box, Captions
 from fmrw.figures.heatmap import check_annotations
@@ -25,6 +26,7 @@ from fmrw.trace.schema import transfers
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from fmrw.figures.functions import Functions
     from fmrw.figures.page import About
     from fmrw.offsets import Annotation
 
@@ -43,6 +45,7 @@ def timeline(
     *,
     structure: pl.DataFrame | None = None,
     annotations: Sequence[Annotation] = (),
+    functions: Functions | None = None,
     look: Look = SCREEN,
 ) -> alt.LayerChart:
     """Draw which offsets were accessed when, a colour per process.
@@ -57,8 +60,10 @@ def timeline(
         Named ranges of the format, `start, end, name, depth`, to show beside the plane.
     annotations
         Ranges to mark across the plane.
+    functions
+        Colour by these and no longer by the process; the pointer says the chain of an access.
     """
-    return _plot(events, about, "time", gutter.Gutter.of(structure, annotations, look))
+    return _plot(events, about, "time", gutter.Gutter.of(structure, annotations, look), functions)
 
 
 def access_order(
@@ -67,6 +72,7 @@ def access_order(
     *,
     structure: pl.DataFrame | None = None,
     annotations: Sequence[Annotation] = (),
+    functions: Functions | None = None,
     look: Look = SCREEN,
 ) -> alt.LayerChart:
     """Draw which offsets were accessed in which order; thin lines are seeks, from the end of an access to the next.
@@ -81,8 +87,10 @@ def access_order(
         Named ranges of the format, `start, end, name, depth`, to show beside the plane.
     annotations
         Ranges to mark across the plane.
+    functions
+        Colour by these and no longer by the process; the pointer says the chain of an access.
     """
-    return _plot(events, about, "order", gutter.Gutter.of(structure, annotations, look))
+    return _plot(events, about, "order", gutter.Gutter.of(structure, annotations, look), functions)
 
 
 @dataclass(frozen=True)
@@ -108,15 +116,26 @@ class _Plane:
         return row + pl.when(pl.col("op") == "write").then(self.drop).otherwise(0.0)
 
 
-def _plot(events: pl.DataFrame, about: About, across: Across, beside: gutter.Gutter) -> alt.LayerChart:
+def _plot(
+    events: pl.DataFrame,
+    about: About,
+    across: Across,
+    beside: gutter.Gutter,
+    functions: Functions | None,
+) -> alt.LayerChart:
     annotations, look = beside.annotations, beside.look
     check_annotations(annotations, about)
     about = about.seen_in(events)
-    moved = _placed(transfers(events.select(_COLUMNS)), across)
+    columns = _COLUMNS if functions is None else (*_COLUMNS, "site")
+    kind = None if functions is None else functions.kind(look.palette)
+    moved = _placed(transfers(events.select(columns)), across, kind)
     ops = tuple(op for op in ("read", "write") if (moved["op"] == op).any()) or ("read",)
     plane = _Plane(about.size, ops, across, moved["t2"].max() or 1)  # type: ignore[arg-type] # a number
     shown = thinning.thin(moved, about.size, plane.last, wide.MOST_MARKS // 2)
-    kinds = _colours(sorted(shown.rows["kind"].unique().to_list()), about, look)
+    if functions is not None:
+        several = pl.col("kind").replace(thinning.SEVERAL, by.SEVERAL)
+        shown = replace(shown, rows=shown.rows.with_columns(several))
+    kinds = _colours(sorted(shown.rows["kind"].unique().to_list()), about, look, functions)
     captions = Captions(look)
     seeks = across == "order" and shown.seeks.height
     notes = [
@@ -143,24 +162,28 @@ def _plot(events: pl.DataFrame, about: About, across: Across, beside: gutter.Gut
         _ground(plane, look),
         *_bands(plane, annotations, look),
         *_seeks(shown.seeks, plane, look, across),
-        _accesses(shown, plane, kinds, box, look),
+        _accesses(shown, plane, kinds, box, look, functions=functions),
         *beside.layers(box, float, plane.top),
     ]
     return page.assemble(layers, captions, box, about, what)
 
 
-def _colours(kinds: Sequence[str], about: About, look: Look) -> dict[str, str]:
-    """Give each program its colour; who is no single program is grey."""
+def _colours(kinds: Sequence[str], about: About, look: Look, functions: Functions | None) -> dict[str, str]:
+    """Give each program, or each function, its colour; who is no single one is grey."""
+    if functions is not None:
+        return {kind: colour for kind, colour in functions.colours(look.palette).items() if kind in kinds}
     grey = {kind: look.palette.several for kind in kinds if kind in (thinning.SEVERAL, _OTHERS)}
     return run_colours((kind for kind in kinds if kind not in grey), about, look) | grey
 
 
-def _placed(moved: pl.DataFrame, across: Across) -> pl.DataFrame:
-    """Add `t`, `t2`, where an access stands across, and `kind`, the process it is coloured by."""
+def _placed(moved: pl.DataFrame, across: Across, kind: pl.Expr | None) -> pl.DataFrame:
+    """Add `t`, `t2`, where an access stands across, and `kind`, the process or function it is coloured by."""
     moved = moved if moved["seq"].is_sorted() else moved.sort("seq")
     order = pl.int_range(pl.len(), dtype=pl.Int64).cast(pl.Float64)
     seconds = (pl.col("time") - pl.col("time").min()).dt.total_microseconds() / 1e6
-    placed = moved.with_columns(t=seconds if across == "time" else order, kind=_kind(moved))
+    placed = moved.with_columns(
+        t=seconds if across == "time" else order, kind=_kind(moved) if kind is None else kind
+    )
     return placed.with_columns(t2="t")
 
 
@@ -212,12 +235,18 @@ def _seeks(seeks: pl.DataFrame, plane: _Plane, look: Look, across: Across) -> li
 
 
 def _accesses(
-    thinned: thinning.Thinned, plane: _Plane, kinds: Mapping[str, str], box: Box, look: Look
+    thinned: thinning.Thinned,
+    plane: _Plane,
+    kinds: Mapping[str, str],
+    box: Box,
+    look: Look,
+    *,
+    functions: Functions | None,
 ) -> alt.Chart:
     """Draw lines from begin to end; a short one still shows as a dot."""
     shown = thinned.rows
     rows = shown.select(
-        "kind", "op", "page",
+        "kind", "op", "page", *(["site"] if functions else []),
         x="t", x2="t2", y=plane.y(pl.col("start")), y2=plane.y(pl.col("end")),
         bytes=pl.format("{}-{}", *(pl.col(edge).map_elements(hex_offset, pl.String) for edge in ("start", "end"))),
     )  # fmt: skip
@@ -231,9 +260,15 @@ def _accesses(
         else "datum.value"
     )
     y_axis = wide.byte_axis("y", "offset", labelExpr=f"'0x' + format({fold}, 'x')", **_y_values(plane))
+    drawn = alt.Chart(marks.inline(rows.to_dicts()))
+    asked = [alt.Tooltip("chain:N", title="asked by")] if functions else []
+    if functions is not None:
+        chains = [{"site": site, "chain": functions.chain(site)} for site in rows["site"].unique()]
+        drawn = drawn.transform_lookup(
+            lookup="site", from_=alt.LookupData(data=marks.inline(chains), key="site", fields=["chain"])
+        )
     chart: alt.Chart = (
-        alt.Chart(marks.inline(rows.to_dicts()))
-        .mark_rule(clip=True, strokeCap="butt" if columns else "round")
+        drawn.mark_rule(clip=True, strokeCap="butt" if columns else "round")
         .encode(
             x=alt.X(
                 "x:Q",
@@ -259,7 +294,7 @@ def _accesses(
             strokeWidth=alt.StrokeWidthValue(
                 **alt.condition("datum.page", alt.value(thick / 2), alt.value(thick))
             ),
-            tooltip=[alt.Tooltip("bytes:N"), alt.Tooltip("op:N"), alt.Tooltip("kind:N")],
+            tooltip=[alt.Tooltip("bytes:N"), alt.Tooltip("op:N"), alt.Tooltip("kind:N"), *asked],
         )
         .add_params(chosen, zoom)
     )

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import altair as alt
     from numpy.typing import NDArray
 
+    from fmrw.figures.functions import Functions
     from fmrw.figures.page import About
     from fmrw.offsets import Annotation
 
@@ -117,6 +118,7 @@ def lanes(
     about: About,
     *,
     commands: Mapping[str, str] | None = None,
+    functions: Functions | None = None,
     structure: pl.DataFrame | None = None,
     annotations: Sequence[Annotation] = (),
     look: Look = SCREEN,
@@ -129,6 +131,8 @@ def lanes(
         Events of the same file by name of the run; or one frame, for a lane per process, named "7z [4711]".
     commands
         Command lines by name of the run, which then stand before the lanes instead of it.
+    functions
+        A lane for each of these, of one frame, and no longer for each process; the pointer says their chains.
     structure
         Named ranges of the format, `start, end, name, depth`, to show above.
 
@@ -137,7 +141,7 @@ def lanes(
     FigureError
         More lanes than can be told apart.
     """
-    named = _processes(runs) if isinstance(runs, pl.DataFrame) else dict(runs)
+    named = _named(runs, functions, look)
     if not 0 < len(named) <= _MOST_LANES:
         raise FigureError(
             f"{len(named)} lanes cannot be compared in one figure; choose 1 to {_MOST_LANES} runs or processes"
@@ -151,19 +155,26 @@ def lanes(
     }
     most = wide.MOST_MARKS // (2 * len(sets) + 1)
     called = run_labels(sets, commands or {})
+    said = functions.told(look.palette) if functions else {}
+    colours = functions.colours(look.palette) if functions else run_colours(sets, about, look)
     rows, widest = [], 0
     for name, own in sets.items():
-        spans, width = _spans(own, name, about.size, most)
+        spans, width = _spans(own, name, about.size, most, said.get(name, ""))
         rows.append(Track(called[name], spans, share=_share(own, about.size)))
         widest = max(widest, width)
-    only = [span for name, own in alone.items() for span in _spans(own, name, about.size, most)[0]]
+    only = [
+        span
+        for name, own in alone.items()
+        for span in _spans(own, name, about.size, most, said.get(name, ""))[0]
+    ]
     single = pl.concat(list(alone.values()))
     if len(sets) > 1:
         rows.append(Track("only one of them", sorted(only), share=_share(single, about.size)))
     rows.append(
         Track("nobody", _spans(nobody, _NOBODY, about.size, most)[0], share=_share(nobody, about.size))
     )
-    explained = "“only one of them”: requested by a single program, in its colour" if len(sets) > 1 else ""
+    who = "function" if functions else "program"
+    explained = f"“only one of them”: requested by a single {who}, in its colour" if len(sets) > 1 else ""
     notes = [explained, page.capture_text(about), wide.joined_note(widest)]
     return tracks.draw(
         rows,
@@ -172,7 +183,7 @@ def lanes(
         look,
         what="who requested which bytes",
         notes=notes,
-        hidden=run_colours(sets, about, look) | {_NOBODY: look.palette.unread},
+        hidden=colours | {_NOBODY: look.palette.unread},
         structure=structure,
         annotations=annotations,
     )
@@ -281,9 +292,17 @@ def _processes(events: pl.DataFrame) -> dict[str, pl.DataFrame]:
     return {f"{name} [{pid}]": part for (name, pid), part in parts.items()} or {"nobody yet": moved}
 
 
-def _spans(own: pl.DataFrame, kind: str, size: int, most: int) -> tuple[list[Span], int]:
+def _named(
+    runs: Mapping[str, pl.DataFrame] | pl.DataFrame, functions: Functions | None, look: Look
+) -> dict[str, pl.DataFrame]:
+    if not isinstance(runs, pl.DataFrame):
+        return dict(runs)
+    return _processes(runs) if functions is None else functions.parted(runs.filter(op="read"), look.palette)
+
+
+def _spans(own: pl.DataFrame, kind: str, size: int, most: int, said: str = "") -> tuple[list[Span], int]:
     found, width = wide.thinned(own, size, most)
-    return [Span(start, end, kind) for start, end in found.iter_rows()], width
+    return [Span(start, end, kind, said=said) for start, end in found.iter_rows()], width
 
 
 def _share(own: pl.DataFrame, size: int) -> str:

@@ -26,13 +26,14 @@ _ROW = pl.Schema(
         "op": pl.String(),
         "kind": pl.String(),
         "page": pl.Boolean(),
+        "site": pl.Int32(),
     }
 )
 
 
 @dataclass(frozen=True)
 class Thinned:
-    """Rows `t, t2, start, end, op, kind, page` to draw, seeks `t, t2, from, to, op` between them, and what was done.
+    """Rows `t, t2, start, end, op, kind, page, site` (null where accesses of several are one mark) to draw, seeks `t, t2, from, to, op` between them, and what was done.
 
     `columns` is the number of tiles across, or 0.
     """
@@ -49,7 +50,7 @@ def thin(moved: pl.DataFrame, size: int, last: float, most: int) -> Thinned:
     Parameters
     ----------
     moved
-        Reads and writes in order, with `t` and `t2` where they stand across and `kind`, an Enum, what colours them.
+        Reads and writes in order, with `t` and `t2` where they stand across and `kind`, an Enum, what colours them; `site` where that is told.
     size
         Bytes in the file.
     last
@@ -76,7 +77,8 @@ def thin(moved: pl.DataFrame, size: int, last: float, most: int) -> Thinned:
 
 
 def _columns(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.select(pl.col(name).cast(kind) for name, kind in _ROW.items())
+    known = rows if "site" in rows.columns else rows.with_columns(site=None)
+    return known.select(pl.col(name).cast(kind) for name, kind in _ROW.items())
 
 
 def runs_of(moved: pl.DataFrame, most: int) -> pl.DataFrame | None:
@@ -91,9 +93,23 @@ def runs_of(moved: pl.DataFrame, most: int) -> pl.DataFrame | None:
     page = (moved["fidelity"] == "page").to_numpy()[order]
     last = moved[order[np.append(begins[1:], len(order)) - 1]]
     first = moved[order[begins]].with_columns(
-        last["t2"], last["end"], page=pl.Series(np.logical_or.reduceat(page, begins)), rank=order[begins]
+        last["t2"],
+        last["end"],
+        page=pl.Series(np.logical_or.reduceat(page, begins)),
+        rank=order[begins],
+        site=_single(moved, order, begins),
     )
     return first.sort("t", "rank")
+
+
+def _single(moved: pl.DataFrame, order: NDArray[np.integer], begins: NDArray[np.integer]) -> pl.Series:
+    """Give the site of each line whose accesses all have the same."""
+    if "site" not in moved.columns:
+        return pl.Series("site", [None] * len(begins), pl.Int32())
+    sites = moved["site"].fill_null(0).to_numpy()[order]
+    least = np.minimum.reduceat(sites, begins)
+    same = (least == np.maximum.reduceat(sites, begins)) & (least > 0)
+    return pl.Series("site", least).set(~pl.Series(same), None)
 
 
 def _numbered(moved: pl.DataFrame) -> NDArray[np.integer]:
@@ -151,6 +167,7 @@ def tiles_of(moved: pl.DataFrame, size: int, last: float, times: int, offsets: i
             "t2": middle,
             "start": low * high,
             "end": np.minimum(top * high, size),
+            "site": [None] * len(middle),
         }
     )
     names = [*_kinds(moved), SEVERAL]

@@ -209,6 +209,7 @@ def _rows(track: Track, top: float, size: int, box: Box) -> Iterable[dict[str, A
             "kind": visible(span.kind),
             "bytes": range_text(span.start, span.end),
             "label": visible(span.label),
+            **({"said": visible(span.said)} if span.said else {}),
         }
 
 
@@ -233,6 +234,7 @@ def _spans(
     chosen = wide.choose()
     zoom = alt.selection_interval(name="zoom", bind="scales", encodings=["x"])
     scale = alt.Scale(domain=list(colours), range=list(colours.values()))
+    said = [alt.Tooltip("said:N", title="asked by")] if any("said" in row for row in rows) else []
     y_axis = alt.Axis(
         values=layout.centres, labels=False, title=None, domain=False, ticks=False, grid=False
     )  # names are captions, which have two columns
@@ -252,7 +254,7 @@ def _spans(
             opacity=alt.OpacityValue(**alt.condition(chosen, alt.value(1), alt.value(0.08)))
             if kinds
             else alt.OpacityValue(1),
-            tooltip=[alt.Tooltip("bytes:N"), alt.Tooltip("kind:N"), alt.Tooltip("label:N")],
+            tooltip=[alt.Tooltip("bytes:N"), alt.Tooltip("kind:N"), alt.Tooltip("label:N"), *said],
         )
         .add_params(*([chosen] if kinds else []), zoom)
     )

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     import altair as alt
 
+    from fmrw.figures.functions import Functions
     from fmrw.session.recording import Recording
 
 
@@ -82,6 +83,23 @@ def _parts(trace: Recording, path: str, options: dict[str, Any]) -> pl.DataFrame
     return questions.structure_of(trace, path, None if asked is True else asked)
 
 
+def _functions(trace: Recording, path: str, options: dict[str, Any]) -> Functions | None:
+    """Take the option `functions` out: whether the functions that asked are coloured, and no longer the programs.
+
+    Raises
+    ------
+    BadInput
+        They are asked for, and the recording has no call sites.
+    """
+    if not options.pop("functions", False):
+        return None
+    from fmrw.figures.functions import Functions  # noqa: PLC0415 - as below
+    from fmrw.session import sites  # noqa: PLC0415 - reads programs, which few charts need
+
+    sites.required(trace)
+    return Functions(trace.of(path), sites.names(trace), sites.stack_texts(trace))
+
+
 def commands(trace: Recording) -> dict[str, str]:
     """Give the command line of each process by its name in a figure, "7z [4711]"."""
     named = trace.processes.select("name", "pid", "cmdline").drop_nulls().filter(pl.col("cmdline") != "")
@@ -112,13 +130,25 @@ def _strip(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # no
 def _timeline(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
     from fmrw.figures.plots import timeline  # noqa: PLC0415 - each chart imports what it needs
 
-    return timeline(trace.of(path), about(trace, path), structure=_parts(trace, path, options), **options)
+    return timeline(
+        trace.of(path),
+        about(trace, path),
+        structure=_parts(trace, path, options),
+        functions=_functions(trace, path, options),
+        **options,
+    )
 
 
 def _access_order(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
     from fmrw.figures.plots import access_order  # noqa: PLC0415 - each chart imports what it needs
 
-    return access_order(trace.of(path), about(trace, path), structure=_parts(trace, path, options), **options)
+    return access_order(
+        trace.of(path),
+        about(trace, path),
+        structure=_parts(trace, path, options),
+        functions=_functions(trace, path, options),
+        **options,
+    )
 
 
 def _lanes(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
@@ -129,6 +159,7 @@ def _lanes(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # no
         about(trace, path),
         commands=commands(trace),
         structure=_parts(trace, path, options),
+        functions=_functions(trace, path, options),
         **options,
     )
 

@@ -53,13 +53,17 @@ CHARTS = (*drawing.CHARTS, "playback")
 STRUCTURED = ("heatmap", "strip", "lanes", "timeline", "access-order", "entropy", "differential")
 """Charts that can show the parts of a format."""
 
+FUNCTIONAL = ("timeline", "access-order", "lanes")
+"""Charts that can be coloured by function."""
+
 
 @dataclass(frozen=True)
 class Style:
     """How figures are made: which charts, in which look, with which annotations, how many pixels per point.
 
     `borders` adds the places where calls begin and end to a strip, which is the chart that can show them. `structure` adds
-    the parts of the format to the charts of `STRUCTURED`: True, or a file of one's own with named ranges.
+    the parts of the format to the charts of `STRUCTURED`: True, or a file of one's own with named ranges. `functions` colours the charts of `FUNCTIONAL`
+    by the code that asked.
     """
 
     charts: Sequence[str] = ("heatmap",)
@@ -68,6 +72,7 @@ class Style:
     scale: float = 2
     borders: bool = False
     structure: str | bool = False
+    functions: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,10 @@ def _check(formats: Sequence[str], style: Style) -> None:
             raise FigureError(f"{visible(name)!r} is not a format; take some of {', '.join(KNOWN)}.")
     if style.borders and "strip" not in style.charts:
         raise FigureError("only a strip shows where calls begin and end; add `--chart strip`.")
+    if style.functions and not set(FUNCTIONAL) & set(style.charts):
+        raise FigureError(
+            f"none of these charts is coloured by function; add `--chart` with some of {', '.join(FUNCTIONAL)}."
+        )
     if style.structure is not False and not set(STRUCTURED) & set(style.charts):
         raise FigureError(
             f"none of these charts shows the parts of a format; add `--chart` with some of {', '.join(STRUCTURED)}."
@@ -202,6 +211,8 @@ def _write_figure(trace: Trace, path: str, kind: str, name: str, style: Style, t
     own: dict[str, Any] = {"borders": True} if style.borders and name == "strip" else {}
     if style.structure is not False and name in STRUCTURED:
         own["structure"] = style.structure
+    if style.functions and name in FUNCTIONAL:
+        own["functions"] = True
     chart = drawing.chart(trace, path, name, look=style.look, annotations=style.annotations, **own)
     target.write_bytes(export(chart, kind, scale=style.scale))
 

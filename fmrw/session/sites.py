@@ -59,7 +59,7 @@ def _open(source: Source, path: bytes) -> int:
 
 def report(trace: Recording, path: str | None = None, function: str | None = None) -> pl.DataFrame:
     """Say what each call site asked for; see `Trace.site_report`."""
-    sites = _required(trace)
+    sites = required(trace)
     events = trace.of(path) if path is not None else trace.events
     if function is not None:
         events = events.filter(pl.col("site").is_in(_having(sites, function)))
@@ -75,7 +75,7 @@ def _having(sites: pl.DataFrame, function: str) -> list[int]:
     return found
 
 
-def _required(trace: Recording) -> pl.DataFrame:
+def required(trace: Recording) -> pl.DataFrame:
     """Give the sites of a recording that has some.
 
     Raises
@@ -133,7 +133,7 @@ def by_part(trace: Recording, path: str, described: str | os.PathLike[str] | Non
     """Set the parts of a file's format against the functions that asked for them; see `Trace.functions_by_part`."""
     from fmrw.analysis import structure  # noqa: PLC0415 - reads formats, which few questions need
 
-    called = stacks.names(stacks.chains(_required(trace)))
+    called = stacks.names(stacks.chains(required(trace)))
     if described is not None:
         return parts.crosstab(structure.structure_from(os.fspath(described)), trace.of(path), called)
     with content_of(trace, path) as content:

@@ -263,7 +263,8 @@ class Trace(Recorded):
         path, name
             File and chart.
         **options
-            `look` (`fmrw.preset`), `annotations` as tuples (start, end, name), and the chart's own.
+            `look` (`fmrw.preset`), `annotations` as tuples (start, end, name), and the chart's own, such as `functions=True` (timeline, access-order,
+            lanes: coloured by the functions that asked, where call sites were recorded).
         """
         from fmrw.session import charts  # noqa: PLC0415 - altair takes a second to import
 

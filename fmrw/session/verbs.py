@@ -109,6 +109,7 @@ def report(
     preset: str = "page",
     annotations: Sequence[Annotation] = (),
     borders: bool = False,
+    functions: bool = False,
 ) -> list[Path]:
     """Write data and figures of files, or of every file that was touched; see `fmrw report --help`."""
     from fmrw.figures import theme  # noqa: PLC0415 - altair takes a second to import
@@ -116,7 +117,7 @@ def report(
 
     trace, _ = _found(recording, None)
     chosen = [trace.resolve(path) for path in paths] or None
-    style = reports.Style(charts, theme.preset(preset), annotations, borders=borders)
+    style = reports.Style(charts, theme.preset(preset), annotations, borders=borders, functions=functions)
     return reports.write(trace, Path(output), formats, paths=chosen, style=style)
 
 

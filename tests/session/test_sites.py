@@ -18,7 +18,8 @@ import fmrw
 from fmrw.analysis.sites import naming, stacks
 from fmrw.capture.sites import elf
 from fmrw.cli.main import main
-from fmrw.errors import BadInput
+from fmrw.errors import BadInput, FigureError
+from fmrw.session import reports
 from fmrw.trace import schema, store
 
 if TYPE_CHECKING:
@@ -290,3 +291,20 @@ def test_damaged_debug_information_gives_no_line_and_no_error(programs: Path, tm
         rows = [{**frame, "module": str(path), "build_id": build_id} for frame in frames]
         named = naming.named(pl.DataFrame(rows, schema=schema.SITES))
         assert named.height == len(rows)
+
+
+def test_charts_are_coloured_by_function_where_call_sites_were_recorded(
+    trace: fmrw.Trace, directory: Path, tmp_path: Path
+) -> None:
+    for name in ("timeline", "access-order", "lanes"):
+        text = json.dumps(trace.chart(FILE, name, functions=True).to_dict(), ensure_ascii=False)
+        assert "lines!read_header" in text
+        assert "lines!read_entry ← " in text
+        assert "lines!read_header" not in json.dumps(trace.chart(FILE, name).to_dict())
+    without = fmrw.run(["cat", directory / FILE], directory).trace
+    with pytest.raises(BadInput, match=r"no call sites.*record with --sites"):
+        without.chart(FILE, "timeline", functions=True)
+    with pytest.raises(FigureError, match="coloured by function; add `--chart` with some of timeline"):
+        reports.write(trace, tmp_path, ["svg"], style=reports.Style(("strip",), functions=True))
+    assert main(["report", str(tmp_path / "out"), FILE, "-o", str(tmp_path), "--format", "svg", "--chart", "lanes", "--functions"]) == 0  # fmt: skip
+    assert "lines!read_entry" in (tmp_path / f"{FILE}-lanes.svg").read_text()

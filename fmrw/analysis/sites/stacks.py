@@ -114,6 +114,16 @@ def _parted(group: Sequence[tuple[int, Chain]]) -> list[tuple[int, str]]:
     return [(site, chain[min(depth, len(chain) - 1)].plain) for site, chain in group]
 
 
+def ranked(moved: pl.DataFrame, called: Mapping[int, str]) -> list[str]:
+    """Give what the sites of some reads and writes are called by, those that moved most bytes first."""
+    sizes = moved.group_by("site").agg((pl.col("end") - pl.col("start")).sum().alias("bytes"))
+    asked: dict[str, int] = {}
+    for site, count in sizes.iter_rows():
+        if site in called:
+            asked[called[site]] = asked.get(called[site], 0) + int(count)
+    return sorted(asked, key=lambda name: (-asked[name], name))
+
+
 def report(events: pl.DataFrame, sites: pl.DataFrame) -> pl.DataFrame:
     """Say what each call site asked for, the one with the most bytes first.
 
