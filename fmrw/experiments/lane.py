@@ -10,8 +10,7 @@ import socket
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fmrw.capture.mirror.dirfds import identity
 from fmrw.capture.system import proc
@@ -19,15 +18,21 @@ from fmrw.errors import MountError
 from fmrw.experiments import shared
 from fmrw.experiments.observation import Accesses, Observation, Output, read_output
 from fmrw.experiments.patches import normalised
-from fmrw.experiments.runner import ENDED, OVER_CPU, receive, send
+from fmrw.experiments.runner import PROCESSES, WRITABLE, receive, send
 from fmrw.experiments.serve import mount_of, scratch_of
 from fmrw.experiments.shared import Slot
+from fmrw.experiments.spawn import RUN
 from fmrw.experiments.start import START_S
 from fmrw.experiments.view import Written
 from fmrw.text import visible
 
 if TYPE_CHECKING:
-    from fmrw.experiments.jobs import Job
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from fmrw.experiments.jobs import Job, Limits
+
+_OVER = ("", "cpu", "time")
 
 
 @dataclass
@@ -89,6 +94,7 @@ class Lane:
         self._setup = setup
         self._number = number
         self._slot = Slot(memory)
+        self._shared = memory
         self._outputs = [os.memfd_create(name, os.MFD_CLOEXEC) for name in ("stdout", "stderr")]
         self._writable = bool(setup.writable)
         self._start()
@@ -100,6 +106,7 @@ class Lane:
 
     def _start(self) -> None:
         self._connection, theirs = socket.socketpair()
+        self._processes = 0
         kinds = ("user", "mnt") if self._setup.own_user else ("mnt",)
         spaces = [
             os.open(proc.namespace_path(self._setup.server, kind), os.O_RDONLY | os.O_CLOEXEC)
@@ -109,11 +116,11 @@ class Lane:
             self._child = subprocess.Popen(
                 [sys.executable, "-P", "-m", "fmrw.experiments.runner", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd="/", start_new_session=True,
-                pass_fds=[theirs.fileno(), *spaces, *self._outputs],
+                pass_fds=[theirs.fileno(), *spaces, self._shared, *self._outputs],
             )  # fmt: skip
             home = os.environ.get("HOME")
             send(self._connection, {
-                "enter": spaces, "outputs": self._outputs, "directory": str(self._setup.directory),
+                "enter": spaces, "memory": self._shared, "outputs": self._outputs, "directory": str(self._setup.directory),
                 "slot": f"{mount_of(self._setup.stage)}/{self._number}", "scratch": scratch_of(self._setup.stage),
                 "others": [self._setup.folder, *([home] if home else [])], "most_written": self._setup.most_written,
                 "own_user": self._setup.own_user,
@@ -132,19 +139,34 @@ class Lane:
             why = visible(answer["error"]) if answer else "its process ended"
             raise MountError(f"a slot could not be made: {why}. `fmrw doctor` tells what is missing.")
         if self._writable:
-            send(self._connection, ("writable", True))
-            receive(self._connection)
+            self._tell(WRITABLE)
+            self._answered()
+
+    def _tell(self, byte: int) -> None:
+        self._connection.sendall(bytes((byte,)))
+
+    def _answered(self) -> None:
+        """Wait for the runner.
+
+        Raises
+        ------
+        ConnectionError
+            It has ended.
+        """
+        if not self._connection.recv(1):
+            raise ConnectionResetError
 
     def begin(self, job: Job) -> Observation | None:
         """Start a run; give an observation where that cannot be."""
         try:
-            self._identity = (0, 0) if job.file is None else identity(Path(job.file).stat())
-            program = self._setup.program(job.command[0])
+            self._identity = (0, 0) if job.file is None else identity(os.stat(job.file))  # noqa: PTH116 - every run passes here
+            self._program = self._setup.program(job.command[0])
+            self._patches = normalised(job.patches)
+            self._slot.command(_words(self._program, job.command), _limits(job.limits))
         except OSError as error:
-            return _lost(f"{error.strerror}: {error.filename}")
-        self._patches = normalised(job.patches)
+            return _lost(f"{error.strerror}: {error.filename or job.command[0]}")
         try:
-            self._ask(job, program)
+            self._ask(job)
         except ConnectionError:  # it has ended since the last run
             return self._made_anew()
         return None
@@ -153,53 +175,48 @@ class Lane:
         self.restart()
         return _lost("its slot ended, and was made anew")
 
-    def _ask(self, job: Job, program: bytes) -> None:
+    def _ask(self, job: Job) -> None:
         self._slot.prepare(self._identity, self._patches, job.cut)
-        self._program = program
-        words = [os.fsencode(word) for word in job.command]
-        limits = job.limits
-        allowed = {
-            "cpu_s": limits.cpu,
-            "wall_s": limits.seconds,
-            "memory": limits.memory,
-            "output": limits.output,
-            "processes": limits.processes,
-        }
-        send(self._connection, ("run", program, words, allowed))
+        if job.limits.processes != self._processes:
+            self._processes = self._slot.head[shared.PROCESSES] = job.limits.processes
+            self._tell(PROCESSES)
+            self._answered()
+        self._tell(RUN)
 
     def finish(self, job: Job) -> Observation | None:
         """Give what is known of a run that has ended; None when it is run again, since it wanted to write."""
         try:
+            self._answered()
             return self._finish(job)
         except ConnectionError:  # as if nothing had come
             return self._made_anew()
 
     def _finish(self, job: Job) -> Observation | None:
-        told = receive(self._connection)
-        if told is None:
+        head = self._slot.head
+        written = receive(self._connection) if head[shared.WRITTEN] else ()
+        if written is None:
             return self._made_anew()
-        if "error" in told:
-            return _lost(f"{told['what']}: {os.fsdecode(self._program)}")
-        refused = self._slot.head[shared.REFUSED]
+        if head[shared.FAILED]:
+            return _lost(f"{os.strerror(head[shared.FAILED])}: {os.fsdecode(self._program)}")
+        refused = head[shared.REFUSED]
         if refused and not self._writable and self._setup.writable is None:
             self._writable = True
-            send(self._connection, ("writable", True))
-            receive(self._connection)
-            self._ask(job, self._program)
+            self._tell(WRITABLE)
+            self._answered()
+            self._ask(job)
             return None
-        return self._observe(told, refused)
+        return self._observe([Written(*each) for each in written], refused)
 
-    def _observe(self, told: dict[str, Any], refused: int) -> Observation:
-        code = os.waitstatus_to_exitcode(told["status"])
-        slot, ended = self._slot, told["ended"]
-        lost = max(0, slot.head[shared.RECORDS] - shared.MOST_RECORDS)
+    def _observe(self, written: list[Written], refused: int) -> Observation:
+        slot = self._slot
+        head = slot.head
+        code = os.waitstatus_to_exitcode(head[shared.STATUS])
+        lost = max(0, head[shared.RECORDS] - shared.MOST_RECORDS)
         return Observation(
-            status=code if code >= 0 else None, signal=-code if code < 0 else None,
-            timeout="" if ended == ENDED else "cpu" if ended == OVER_CPU else "time",
-            stdout=read_output(self._outputs[0]), stderr=read_output(self._outputs[1]),
-            written=[Written(*each) for each in told["written"]],
-            seconds=told["wall_s"], cpu=told["cpu_s"], memory=told["memory"], left=told["left"], refused=refused,
-            accesses=Accesses(slot.records(), slot.names(), lost), faults=slot.head[shared.FAULTS],
+            status=code if code >= 0 else None, signal=-code if code < 0 else None, timeout=_OVER[head[shared.OVER]],
+            stdout=read_output(self._outputs[0]), stderr=read_output(self._outputs[1]), written=written,
+            seconds=head[shared.TAKEN_NS] / 1e9, cpu=head[shared.USED_NS] / 1e9, memory=head[shared.RESIDENT], left=head[shared.LEFT],
+            refused=refused, accesses=Accesses(slot.records(), slot.names(), lost), faults=head[shared.FAULTS],
         )  # fmt: skip
 
     def restart(self) -> None:
@@ -219,6 +236,18 @@ class Lane:
         self._slot.close()
         while self._outputs:
             os.close(self._outputs.pop())
+
+
+def _words(program: bytes, command: Sequence[str]) -> bytes:
+    words = [program, *map(os.fsencode, command), b""]
+    joined = b"\0".join(words)
+    if joined.count(b"\0") != len(words) - 1:
+        raise OSError(errno.EINVAL, "A word of a command holds a NUL")
+    return joined
+
+
+def _limits(limits: Limits) -> tuple[int, int, int, int]:
+    return round(limits.cpu * 1e9), round(limits.seconds * 1e9), limits.memory, limits.output
 
 
 def _lost(why: str) -> Observation:

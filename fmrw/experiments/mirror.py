@@ -1,6 +1,8 @@
 """Mirror of the slots: `/0`, `/1`, … each show the same directory, read-only, with the bytes altered that the slot's memory names.
 
 A slot's files have nodes of their own in the kernel, so a page cache of their own. Who calls is not looked up.
+
+What is plain is answered in C where the package was built with a compiler (`fmrw.experiments.native`); what is written here says how.
 """
 
 # ruff: noqa: D102, ARG002, FBT001 - one method per operation of fuse(4)
@@ -19,13 +21,15 @@ from fmrw.capture.mirror.passthrough import Passthrough
 from fmrw.capture.recorder.calls import Calls
 from fmrw.capture.system.libc import pread_into, stat_beneath
 from fmrw.experiments import shared
+from fmrw.experiments.native import NativeSlots
 from fmrw.experiments.patches import Table
 from fmrw.experiments.shared import NO_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from fmrw.capture.mirror.dirfds import Handle, Place
+    from fmrw.capture.fuse.loop import Receiver
+    from fmrw.capture.mirror.dirfds import Place
     from fmrw.experiments.shared import Slot
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_TRUNC
@@ -34,8 +38,10 @@ _WRITES = os.O_WRONLY | os.O_RDWR | os.O_TRUNC
 class SlotState:
     """What the mount knows of a slot's present run."""
 
-    def __init__(self, memory: Slot) -> None:
+    def __init__(self, memory: Slot, number: int, native: NativeSlots | None) -> None:
         self.memory = memory
+        self._number = number
+        self._native = native
         self.head = memory.head
         self.lock = threading.Lock()
         self.generation = -1
@@ -56,11 +62,40 @@ class SlotState:
                 self.generation = generation
         return generation
 
-    def file(self, path: bytes) -> int:
+    def record(
+        self,
+        generation: int,
+        path: bytes | None,
+        *,
+        start: int,
+        size: int,
+        length: int,
+        requested: int,
+        handle: int,
+        file: int,
+        tid: int,
+        errno: int,
+        op: int,
+        flags: int,
+    ) -> int:  # fmt: skip
+        """Add a record if the run is still the present one, with the number of a path if one is given; give that number."""
+        fields = (time.monotonic_ns(), start, size, length, requested, handle, file, tid, errno, op, flags)
+        if self._native is not None:
+            return self._native.record(self._number, generation, path, fields)
+        with self.lock:
+            if generation == self.head[shared.GENERATION]:
+                if path is not None:
+                    file = self._file(path)
+                self.memory.add_record(*fields[:6], file, *fields[7:])
+        return file
+
+    def _file(self, path: bytes) -> int:
         """Give the number of a path in this run; under the lock."""
         found = self.files.get(path)
         if found is None:
-            found = self.files[path] = len(self.files) if self.memory.add_name(path) else NO_NAME
+            found = len(self.files) if self.memory.add_name(path) else NO_NAME
+            if found != NO_NAME:
+                self.files[path] = found
         return found
 
 
@@ -69,14 +104,13 @@ class Opened:
 
     __slots__ = ("cut", "fd", "file", "generation", "number", "slot", "table")
 
-    def __init__(self, handle: Handle, slot: SlotState, generation: int) -> None:
-        self.fd = handle.fd
-        self.number = handle.number & 0xFFFFFFFF
+    def __init__(self, fd: int, number: int, slot: SlotState, generation: int, *, altered: bool) -> None:
+        self.fd = fd
+        self.number = number & 0xFFFFFFFF
         self.slot = slot
         self.generation = generation
-        wanted = handle.identity == slot.target
-        self.table = slot.table if wanted and slot.table else None
-        self.cut = slot.cut if wanted else -1
+        self.table = slot.table if altered and slot.table else None
+        self.cut = slot.cut if altered else -1
         self.file = NO_NAME
 
 
@@ -93,10 +127,20 @@ class Slots(Passthrough):
 
     def __init__(self, root: int, slots: Sequence[Slot], *, grain: int = 0) -> None:
         super().__init__(root, grain=grain)
-        self._slots = {b"%d" % number: SlotState(slot) for number, slot in enumerate(slots)}
+        self.metadata = native = NativeSlots.load(root, slots, grain=grain)
+        self._states = [SlotState(slot, number, native) for number, slot in enumerate(slots)]
+        self._slots = {b"%d" % number: state for number, state in enumerate(self._states)}
         self._opened: dict[int, Opened] = {}
         self._callers = Calls()
         self.limits = PLAIN
+
+    @property
+    def receiving(self) -> Callable[[Receiver], Callable[[], int]] | None:
+        """What receives requests in a thread of the mount (`fmrw.capture.fuse.loop`); None: Python does."""
+        native = self.metadata
+        if native is None:
+            return None
+        return lambda where: native.receiver(where, self.limits.read)
 
     def _split(self, path: bytes) -> tuple[SlotState | None, bytes]:
         """Give the slot of a path, and the path in the directory."""
@@ -143,22 +187,31 @@ class Slots(Passthrough):
         except PermissionError:
             number = super().open(path, flags & ~os.O_NOATIME)  # which an overlay asks for
         handle = self.handles[number]
-        opened = self._opened[number] = Opened(handle, slot, generation)
-        self._record_open(opened, rest[1:])
+        altered = handle.identity == slot.target
+        opened = self._opened[number] = Opened(handle.fd, number, slot, generation, altered=altered)
+        size = os.lseek(opened.fd, 0, os.SEEK_END)
+        opened.file = slot.record(
+            generation, rest[1:], start=0, size=size, length=0, requested=0, handle=opened.number, file=NO_NAME, tid=self.caller.context.pid,
+            errno=0, op=shared.OPEN, flags=0,
+        )  # fmt: skip
         return number, True
 
-    def _record_open(self, opened: Opened, path: bytes) -> None:
-        slot = opened.slot
-        size = os.lseek(opened.fd, 0, os.SEEK_END)
-        with slot.lock:
-            if opened.generation == slot.head[shared.GENERATION]:
-                opened.file = slot.file(path)
-                slot.memory.add_record(
-                    time.monotonic_ns(), 0, size, 0, 0, opened.number, opened.file, self.caller.context.pid, 0, shared.OPEN, 0
-                )  # fmt: skip
+    def _opened_at(self, fh: int) -> Opened:
+        """Give an open file, by whom it was opened ever."""
+        beneath = self.metadata.opened(fh) if self.metadata is not None else None
+        if beneath is None:
+            return self._opened[fh]
+        slot = self._states[beneath.slot]
+        altered = slot.renew() == beneath.generation and bool(beneath.altered)
+        opened = Opened(beneath.fd, beneath.number, slot, beneath.generation, altered=altered)
+        opened.cut, opened.file = beneath.cut, beneath.file
+        if opened.table is not None and self.metadata is not None:
+            for key in opened.table.keys:
+                self.metadata.learn(key)
+        return opened
 
     def read(self, fh: int, buffer: memoryview, size: int, offset: int, exact: bool = True) -> int:  # noqa: FBT002
-        opened = self._opened[fh]
+        opened = self._opened_at(fh)
         wanted = size if opened.cut < 0 else max(0, min(size, opened.cut - offset))
         code = 0
         try:
@@ -182,12 +235,13 @@ class Slots(Passthrough):
                 self.caller.context.pid, offset, size, writes=False, whole=False
             ).amount
             size = min(max(size, wanted), NO_NAME)
-        with slot.lock:
-            if opened.generation == slot.head[shared.GENERATION]:
-                slot.memory.add_record(
-                    time.monotonic_ns(), offset, end, done, size, opened.number, opened.file, self.caller.context.pid, code,
-                    shared.READ, 0 if exact else shared.PAGE,
-                )  # fmt: skip
+        slot.record(
+            opened.generation, None, start=offset, size=end, length=done, requested=size, handle=opened.number, file=opened.file,
+            tid=self.caller.context.pid, errno=code, op=shared.READ, flags=0 if exact else shared.PAGE,
+        )  # fmt: skip
+
+    def fsync(self, fh: int, datasync: int) -> None:
+        """Do nothing: there is nothing that was written."""
 
     def flush(self, fh: int) -> NoReturn:
         """Say that nobody need ask: there is nothing to flush."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FILL, ADD, XOR, KEYED, DATA = range(5)
 OPERATIONS = ("fill", "add", "xor", "keyed", "data")
-_PERIOD = 65_521  # a prime, so that no record length of a format is in step with it
+PERIOD = 65_521  # a prime, so that no record length of a format is in step with it
 _DATA_MOST = 8
 
 
@@ -55,7 +55,7 @@ def data(start: int, content: bytes) -> list[Patch]:
 
 @functools.lru_cache(maxsize=64)
 def _pattern(key: int) -> bytes:
-    return bytes(random.Random(key).choices(range(1, 256), k=_PERIOD))  # noqa: S311 - the same for everybody
+    return bytes(random.Random(key).choices(range(1, 256), k=PERIOD))  # noqa: S311 - the same for everybody
 
 
 @functools.lru_cache(maxsize=512)
@@ -70,9 +70,9 @@ def _xored(value: int) -> bytes:
 
 def pattern(key: int, start: int, end: int) -> bytes:
     """Give the bytes that `keyed` combines with `[start, end)`."""
-    whole, first = _pattern(key), start % _PERIOD
+    whole, first = _pattern(key), start % PERIOD
     size = end - start
-    return (whole[first:] + whole * (size // _PERIOD + 1))[:size]
+    return (whole[first:] + whole * (size // PERIOD + 1))[:size]
 
 
 def altered(patch: Patch, start: int, content: bytes) -> bytes:
@@ -101,6 +101,11 @@ class Table:
     def __bool__(self) -> bool:
         """Tell whether anything is altered."""
         return bool(self._patches)
+
+    @property
+    def keys(self) -> set[int]:
+        """The keys of its `keyed` patches."""
+        return {patch.value for patch in self._patches if patch.operation == KEYED}
 
     def _among(self, start: int, end: int) -> Iterator[Patch]:
         at = max(0, bisect_right(self._starts, start) - 1)

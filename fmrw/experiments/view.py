@@ -176,10 +176,17 @@ class View:
             _remove(area.store)
         self._areas = []
 
+    def uppers(self) -> list[tuple[str, int]]:
+        """Give the folders into which comes what programs write, and when each was last changed, in ns."""
+        return [(area.upper, area.changed_ns) for area in self._areas]
+
+    @property
+    def written_to(self) -> bool:
+        """Whether anything has come into them: every change makes an entry at their top."""
+        return any(os.stat(area.upper).st_mtime_ns != area.changed_ns for area in self._areas)  # noqa: PTH116 - every run passes here
+
     def settle(self) -> list[Written]:
         """Give what was written since the last time, and let it be gone."""
-        if not any(_holds(area) for area in self._areas):
-            return []
         found: list[Written] = []
         for area in self._areas:
             for written in _walk(os.fsencode(area.upper)):
@@ -196,11 +203,6 @@ def _remove(folder: str) -> None:
     for inner, _names, _files in os.walk(folder):
         Path(inner).chmod(0o700)  # before it is listed
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _holds(area: _Area) -> bool:
-    """Tell whether anything has come into the upper half: every change makes an entry at its top."""
-    return os.stat(area.upper).st_mtime_ns != area.changed_ns  # noqa: PTH116 - every run passes here
 
 
 def _walk(folder: bytes) -> Iterator[Written]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import random
 import re
 import shutil
 import signal
@@ -46,8 +47,9 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def runs(file: Path) -> Iterator[Runs]:
+@pytest.fixture(params=["compiled", "python"])
+def runs(file: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
+    monkeypatch.setenv("FMRW_NATIVE", "1" if request.param == "compiled" else "0")
     with Runs(file.parent, slots=2, folder=file.parent) as made:
         yield made
 
@@ -101,6 +103,34 @@ def test_bytes_are_altered_as_they_are_read_and_the_file_is_not(runs: Runs, file
     )
 
 
+def test_every_kind_of_patch_alters_what_lies_in_it_and_nothing_else(runs: Runs, file: Path) -> None:
+    chance = random.Random(7)  # noqa: S311 - the same every time
+    for piece in (1, 700, 4096):
+        edges = sorted(chance.sample(range(len(CONTENT)), 200))
+        made = [
+            chance.choice(
+                [patches.fill, patches.add, patches.xor, patches.keyed, lambda start, _end, value: patches.data(start, bytes([value]))[0]]
+            )(start, end, chance.randrange(1, 256))
+            for start, end in zip(edges[::2], edges[1::2], strict=True)
+        ]  # fmt: skip
+        expected = bytearray(CONTENT)
+        for patch in made:
+            expected[patch.start : patch.end] = patches.altered(
+                patch, patch.start, CONTENT[patch.start : patch.end]
+            )
+        command = ["dd", f"if={file}", f"bs={piece}", f"skip={3000 // piece}", "count=2500", "status=none"]
+        seen = runs.run(command, file=file, patches=made)
+        wanted = bytes(expected[3000 // piece * piece :][: 2500 * piece])
+        assert seen.stdout.head == wanted
+
+
+def test_a_key_that_is_new_is_known_at_once(runs: Runs, file: Path) -> None:
+    for key in range(200):
+        seen = runs.run(["xxd", "-p", "-l", "4", "-s", "300", str(file)], file=file, patches=[patches.keyed(301, 303, key)])  # fmt: skip
+        a, b = patches.pattern(key, 301, 303)
+        assert seen.stdout.text == f"2c{0x2D ^ a:02x}{0x2E ^ b:02x}2f\n"
+
+
 def test_patches_are_about_one_file_by_whatever_name(runs: Runs, file: Path) -> None:
     os.link(file, file.parent / "other name")
     shutil.copy(file, file.parent / "copy")
@@ -144,6 +174,19 @@ def test_accesses_are_what_strace_sees(runs: Runs, file: Path, tmp_path: Path) -
     assert [access.end - access.start for access in reads] == lengths == [10, 700, 1, 9]
     assert [access.start for access in reads] == [5, 0, 700, 10231]
     assert seen.accesses.extents(b"a file.bin") == [(0, 701), (10231, 10240)]
+
+
+def test_every_file_that_is_read_has_its_name(runs: Runs, file: Path) -> None:
+    names = [f"{number:0{1 + number % 60}}" for number in range(2000)]
+    for name in names:
+        (file.parent / name).write_text(name)
+    command = ["cat", *names, *names[:50]]
+    for _again in range(2):
+        seen = runs.run(command)
+        assert seen.stdout.text == "".join(command[1:])
+        reads = [access for access in seen.accesses if access.op == "read" and access.end > access.start]
+        assert [os.fsdecode(access.path) for access in reads] == command[1:]
+        assert [access.end for access in reads] == [len(name) for name in command[1:]]
 
 
 def test_runs_are_alike_in_number_of_process_addresses_and_variables(runs: Runs) -> None:
@@ -195,6 +238,8 @@ def test_a_command_that_cannot_be_started_says_why(runs: Runs, file: Path) -> No
     assert "No such file" in runs.run(["there-is-no-such-program"]).error
     assert "ermission" in runs.run([str(file)]).error
     assert "No such file" in runs.run(["true"], file=file.parent / "gone").error
+    assert "NUL" in runs.run(["true", "a\0b"]).error
+    assert "too long" in runs.run(["true", "a" * (5 << 20)]).error
     assert runs.run(["true"]).ok
 
 

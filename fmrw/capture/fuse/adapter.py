@@ -146,7 +146,8 @@ class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
     Parameters
     ----------
     operations
-        An object with the methods of `fmrw.capture.mirror.passthrough.Passthrough`.
+        An object with the methods of `fmrw.capture.mirror.passthrough.Passthrough`. It may have `metadata`, callbacks that stand before
+        them, and `receiving` (`fmrw.capture.fuse.loop.Loop`).
     mountpoint : bytes
         Absolute path of an existing directory.
     options : sequence of str
@@ -202,7 +203,7 @@ class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
             library = loop.library(fuse._libfuse)  # noqa: SLF001 - fusepy's own handle
             loop.Loop(
                 library, _session(served), self._promised, self._gate, self._transfers,
-                direct=self._direct, agreed=self.operations.agreed,
+                receiving=getattr(self.operations, "receiving", None), direct=self._direct, agreed=self.operations.agreed,
             ).run()  # fmt: skip
         finally:
             _teardown(served, mountpoint)

@@ -27,6 +27,7 @@ import mmap
 import os
 import threading
 from ctypes import CFUNCTYPE, c_int, c_size_t, c_uint16, c_uint32, c_void_p
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fmrw.capture.fuse.transfers import DATA_AT, PLAIN, Limits, aligned
@@ -34,7 +35,7 @@ from fmrw.capture.system import libc
 from fmrw.capture.system.proc import most_fuse_pages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from fmrw.capture.fuse.gate import Gate
 
@@ -77,6 +78,25 @@ class Library(NamedTuple):
     next_channel: Any
     buffer_size: Any
     descriptor: Any
+
+
+class Receiver(NamedTuple):
+    """Where a thread receives requests, and what libfuse processes them with.
+
+    Attributes
+    ----------
+    descriptor : int
+    buffer
+        An array of ctypes.
+    process, session, channel : int
+        Addresses of `fuse_session_process` and what it is called with.
+    """
+
+    descriptor: int
+    buffer: Any
+    process: int
+    session: int
+    channel: int
 
 
 class _Channel(ctypes.Structure):
@@ -163,6 +183,8 @@ class Loop:
     answering : callable
         Called in each thread with (where it receives requests, the descriptor to answer on, what a request carries); gives opcode → function that
         answers the request that lies there. What it does not name is processed by libfuse.
+    receiving : callable, optional
+        Called in each thread with a `Receiver`; gives a function that waits as `receive` does, and gives the length of a request which Python answers.
     direct : bool
         Whether files are opened for direct I/O, for which more is promised where the kernel offers it.
     agreed : callable
@@ -177,10 +199,12 @@ class Loop:
         gate: Gate,
         answering: Callable[[memoryview, int, Limits], Mapping[int, Callable[[], None]]] = lambda *_: {},
         *,
+        receiving: Callable[[Receiver], Callable[[], int]] | None = None,
         direct: bool = False,
         agreed: Callable[[int], None] = lambda _flags: None,
     ) -> None:
         self._fuse = fuse
+        self._receiving = receiving
         self._welcome = _WELCOME if direct else 0
         self._agreed = agreed
         self._answering = answering
@@ -267,7 +291,7 @@ class Loop:
                 threading.stack_size(before)
             self._threads.append(thread)
 
-    def _receive(self, into: list[bytearray] | list[memoryview]) -> int:
+    def _receive(self, into: Sequence[bytearray | memoryview]) -> int:
         """Wait for a request; give its length, or 0 when the mount is gone."""
         while True:
             try:
@@ -282,8 +306,19 @@ class Loop:
         buffer = _serving.buffer = (ctypes.c_char * len(request)).from_buffer(request)
         opcode = request.cast("I")[1:2]
         answers = self._answering(request, self._descriptor, self.limits)
-        receive, process, into = self._receive, self._fuse.process, [request]
-        while length := receive(into):
+        process = self._fuse.process
+        receive: Callable[[], int] = partial(self._receive, [request])
+        if self._receiving is not None:
+            receive = self._receiving(
+                Receiver(
+                    self._descriptor,
+                    buffer,
+                    ctypes.cast(process, c_void_p).value or 0,
+                    self._session,
+                    self._channel,
+                )
+            )
+        while length := receive():
             answer = answers.get(opcode[0])
             if answer is None:
                 process(self._session, buffer, length, self._channel)

@@ -20,7 +20,7 @@ _SUFFIXES, _SUFFIX = 4, 32
 _LENGTH_AT = object.__basicsize__  # of a list: PyVarObject.ob_size of CPython's stable ABI
 
 
-class _Names(ctypes.Structure):
+class Names(ctypes.Structure):
     """`struct names`."""
 
     _fields_ = (
@@ -30,8 +30,12 @@ class _Names(ctypes.Structure):
         ("suffix_length", c_int32 * _SUFFIXES), ("suffix", c_char * _SUFFIX * _SUFFIXES),
     )  # fmt: skip
 
+    def watch(self, free: list[None]) -> None:
+        """Look at the length of a list without the interpreter's lock: one entry for each thread that is in no operation of Python's."""
+        self.free = id(free) + _LENGTH_AT
 
-def _lists_are_known() -> bool:
+
+def lists_are_known() -> bool:
     """Tell whether a list's length stands where the compiled code looks for it."""
     probe: list[None] = [None] * 3
     length = c_int64.from_address(id(probe) + _LENGTH_AT)
@@ -73,9 +77,9 @@ class Metadata:
     ) -> None:
         self._library = library
         library.fmrw_sizes.argtypes, library.fmrw_sizes.restype = (c_int64,), c_int64
-        if library.fmrw_sizes(3) != ctypes.sizeof(_Names):
+        if library.fmrw_sizes(3) != ctypes.sizeof(Names):
             raise OSError("the compiled code was made for other structures; install the package again")
-        self._names = _Names(
+        self._names = Names(
             device=os.fstat(root).st_dev, root=root, grain=grain, switches=switches, uid=os.geteuid(), gid=os.getegid(),
             suffixes=len(suffixes),
         )  # fmt: skip
@@ -93,7 +97,7 @@ class Metadata:
             library = code()
             if library is None:
                 return None
-            if not _lists_are_known():
+            if not lists_are_known():
                 return None
             return cls(library, root, grain=grain, switches=switches, suffixes=suffixes)
         except (OSError, AttributeError):  # of another machine, or damaged: Python answers
@@ -118,11 +122,11 @@ class Metadata:
             interpreter's lock.
         """
         self._free = free
-        self._names.free = id(free) + _LENGTH_AT
+        self._names.watch(free)
         use = self._library.fmrw_use_context
         use.argtypes, use.restype = (c_void_p,), None
         use(ctypes.cast(context, c_void_p))
         for name in ("getattr", "getxattr"):
             setattr(self._names, name, getattr(table, name))
             setattr(table, name, ctypes.cast(getattr(self._library, f"fmrw_{name}"), c_void_p))
-        return c_int64.from_buffer(self._names, _Names.inside.offset)
+        return c_int64.from_buffer(self._names, Names.inside.offset)

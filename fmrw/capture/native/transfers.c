@@ -10,6 +10,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,6 +23,7 @@ extern void PyEval_RestoreThread(void *);
 
 #include "stacks.c"
 #include "metadata.c"
+#include "commands.c"
 
 enum { DECLINED, ANSWERED, RING, UNRECORDED };
 enum { NO_WRITES, WRITES, WRITES_FOR_OTHERS };
@@ -76,9 +78,12 @@ _Static_assert(sizeof(struct record) == 64, "a record has 64 bytes");
 _Static_assert(sizeof(struct answer) == 16, "a header of an answer has 16 bytes");
 _Static_assert(sizeof(struct request) == 72, "up to the owner of locks");
 
+#include "slots.c"
+
 int64_t fmrw_sizes(int64_t which)
 {
-    int64_t sizes[] = {sizeof(struct state), sizeof(struct pair), sizeof(struct stacks), sizeof(struct names)};
+    int64_t sizes[] = {sizeof(struct state), sizeof(struct pair), sizeof(struct stacks), sizeof(struct names), sizeof(struct runner), sizeof(struct slots),
+                       offsetof(struct file_info, fh)};
     return sizes[which];
 }
 
