@@ -2,6 +2,6 @@
 
 import sys
 
-from fmrw.cli.main import main
+from fmrw.cli import fmrw
 
-sys.exit(main())
+sys.exit(fmrw())

@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The command's own status for `run`, 0, 2 for usage, 1 for a failure of ours, with one line on standard error.
+        The command's own status for `run`; 0; 2 where what was typed means nothing, 1 where it could not be done, each with one line
+        on standard error.
     """
     _fill_standard_streams()
     _terminate_politely()
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return OWN_FAILURE
     except (FmrwError, OSError) as error:
         click.echo(f"fmrw: {_told(error)}", err=True)
-        return OWN_FAILURE
+        return error.status if isinstance(error, FmrwError) else OWN_FAILURE
 
 
 def _told(error: FmrwError | OSError) -> str:

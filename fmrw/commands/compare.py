@@ -14,9 +14,10 @@ from fmrw.text import visible
 
 
 @grammar.command(
+    short_help="Compare what two recordings requested of one file.",
     epilog=example(
         "fmrw diff out-unzip out-7z --file polyglot.pdf", "fmrw diff out:unzip out:pdftotext --chart diff.pdf"
-    )
+    ),
 )
 @click.argument("a")
 @click.argument("b")
@@ -68,7 +69,9 @@ def _percent(_context: click.Context, _parameter: click.Parameter, value: float 
 
 
 @grammar.command(
-    "assert", epilog=example("fmrw assert out a.zip --reads 0x0-0x20 --never 0x400-0x800 --fail-under 90")
+    "assert",
+    short_help="Check what was requested of a file against expectations.",
+    epilog=example("fmrw assert out a.zip --reads 0x0-0x20 --never 0x400-0x800 --fail-under 90"),
 )
 @click.argument("session")
 @click.argument("path")

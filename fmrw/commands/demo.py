@@ -13,7 +13,7 @@ from rich.text import Text
 
 from fmrw.commands.outcome import Outcome
 from fmrw.commands.tables import programs_table
-from fmrw.errors import SessionError
+from fmrw.errors import SessionExists
 from fmrw.recording import mount
 from fmrw.session import reports
 from fmrw.session.samples import SAMPLE, samples
@@ -60,8 +60,8 @@ def run_demo(output: Path | None) -> Outcome:
     """Copy the samples, let every parser read the polyglot, write session and reports."""
     folder = (output or _free_folder(Path("fmrw-demo"))).absolute()
     files = folder / "samples"
-    if files.exists():
-        raise SessionError(f"{visible(str(folder))} holds a demo already; choose another folder with -o.")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise SessionExists(f"{visible(str(folder))} is there already; choose a new folder with -o.")
     shutil.copytree(samples(), files, ignore=shutil.ignore_patterns("*.py", "README.md", "__pycache__"))
     with mount.mount(files, output=folder / "session", reports="aside", command=["fmrw", "demo"]) as mounted:
         statuses = {name: _parse(command, files) for command in commands() if (name := _name(command))}

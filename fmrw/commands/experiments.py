@@ -54,11 +54,12 @@ def probe_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @grammar.command(
+    short_help="Find which bytes of a file matter to a command.",
     epilog=example(
         "fmrw probe a.zip -- unzip -l {}",
         "fmrw probe a.png -o out --budget 5m -- pngcheck {}",
         "fmrw probe a.zip -- unzip -l {} --- bsdtar tf {}",
-    )
+    ),
 )
 @click.argument("path", metavar="FILE", type=DIRECTORY)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -153,10 +154,11 @@ def _showing() -> Iterator[Callable[[Probe, str], None]]:
 
 
 @grammar.command(
+    short_help="Write a file with zeros where a command does not care.",
     epilog=example(
         "fmrw reduce a.zip -o small.zip -- unzip -l {}",
         "fmrw reduce a.zip -o small.zip --keep status --cut -- unzip -tq {}",
-    )
+    ),
 )
 @click.argument("path", metavar="FILE", type=DIRECTORY)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)

@@ -50,11 +50,12 @@ def _look(preset: str, options: dict[str, Any]) -> Look:
 
 
 @grammar.command(
+    short_help="Write data and figures of a recording.",
     epilog=example(
         "fmrw report out -o figures",
         "fmrw report out polyglot.pdf --chart strip,lanes --format svg,html --preset slide-16x9",
         "fmrw report out polyglot.pdf --annotate 0x4444-0xadfd=ZIP",
-    )
+    ),
 )
 @click.argument("session")
 @click.argument("paths", nargs=-1)
@@ -157,7 +158,10 @@ def _marked(trace: Trace, chosen: list[str] | None, texts: tuple[str, ...]) -> l
 # view, coverage, gaps
 
 
-@grammar.command(epilog=example("fmrw view out debian.iso", "%fmrw view samples/debian.iso"))
+@grammar.command(
+    short_help="Explore a file of a recording.",
+    epilog=example("fmrw view out debian.iso", "%fmrw view samples/debian.iso"),
+)
 @click.argument("session")
 @click.argument("path", required=False)
 def view(session: str, path: str | None) -> Outcome:
@@ -174,7 +178,10 @@ def view(session: str, path: str | None) -> Outcome:
 # files, coverage
 
 
-@grammar.command(epilog=example("fmrw files out", "%fmrw files samples"))
+@grammar.command(
+    short_help="List the files of a recording, and who read what of them.",
+    epilog=example("fmrw files out", "%fmrw files samples"),
+)
 @click.argument("session")
 @json_option
 def files(session: str) -> Outcome:
@@ -188,7 +195,10 @@ def files(session: str) -> Outcome:
     return Outcome(trace_tables(trace), told_of(trace), value=trace.by_program())
 
 
-@grammar.command(epilog=example("fmrw coverage out debian.iso --json"))
+@grammar.command(
+    short_help="Say which ranges of a file were read, written, never read.",
+    epilog=example("fmrw coverage out debian.iso --json"),
+)
 @click.argument("session")
 @click.argument("path", required=False)
 @json_option
@@ -210,7 +220,10 @@ def _one_file(session: str, path: str | None) -> tuple[Trace, str]:
     return trace, chosen if chosen is not None else trace.only_file()
 
 
-@grammar.command(epilog=example("fmrw gaps out polyglot.pdf", "fmrw gaps out polyglot.pdf --structure"))
+@grammar.command(
+    short_help="Report what was never read of a file, and what is in it.",
+    epilog=example("fmrw gaps out polyglot.pdf", "fmrw gaps out polyglot.pdf --structure"),
+)
 @click.argument("session")
 @click.argument("path", required=False)
 @click.option(

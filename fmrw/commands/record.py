@@ -27,7 +27,10 @@ _NAMED = 3  # files a remark names
 # run
 
 
-@grammar.command(epilog=example("fmrw run samples -o out -- 7z l samples/debian.iso"))
+@grammar.command(
+    short_help="Monitor a directory while a command runs.",
+    epilog=example("fmrw run samples -o out -- 7z l samples/debian.iso"),
+)
 @click.argument("directory", type=DIRECTORY)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option(
@@ -151,12 +154,13 @@ def _suspects(trace: Trace) -> list[str]:
 
 
 @grammar.command(
+    short_help="Monitor a directory in the background.",
     epilog=example(
         "fmrw mount samples",
         "7z l samples/debian.iso",
         "cp samples/debian.iso-heatmap.pdf .",
         "fmrw unmount samples",
-    )
+    ),
 )
 @click.argument("directory", type=DIRECTORY)
 @click.option(
@@ -183,7 +187,9 @@ def mount(directory: Path, output: Path | None, foreground: bool, **options: Any
     return door().mount(resolved(directory), output, options, foreground=foreground)
 
 
-@grammar.command(epilog=example("fmrw unmount samples"))
+@grammar.command(
+    short_help="Stop monitoring a directory, and finish its session.", epilog=example("fmrw unmount samples")
+)
 @click.argument("directory", type=DIRECTORY, required=False)
 @click.option("--force", is_flag=True, help="Detach it although it is in use; open files go on working.")
 @click.option(
@@ -200,7 +206,9 @@ def unmount(directory: Path | None, force: bool, abort: bool) -> Outcome:
     return door().unmount(root, force=force, abort=abort)
 
 
-@grammar.command(epilog=example("fmrw status", "fmrw status --json"))
+@grammar.command(
+    short_help="List what is monitored now.", epilog=example("fmrw status", "fmrw status --json")
+)
 @json_option
 def status() -> Outcome:
     """List what is monitored now, with counts, modes and what to know about each."""
@@ -218,7 +226,9 @@ def status() -> Outcome:
 # demo, doctor
 
 
-@grammar.command(epilog=example("fmrw demo"))
+@grammar.command(
+    short_help="Let several parsers read a file that is two formats at once.", epilog=example("fmrw demo")
+)
 @click.option(
     "-o",
     "--output",
@@ -233,7 +243,10 @@ def demo(output: Path | None) -> Outcome:
     return run_demo(output)
 
 
-@grammar.command(epilog=example("fmrw doctor", "fmrw doctor --fix"))
+@grammar.command(
+    short_help="Check what this machine needs, and print the cures.",
+    epilog=example("fmrw doctor", "fmrw doctor --fix"),
+)
 @click.option("--fix", is_flag=True, help="Take away mounts whose worker is gone.")
 @json_option
 def doctor(fix: bool) -> Outcome:

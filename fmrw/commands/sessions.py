@@ -33,7 +33,7 @@ class _Size(click.ParamType):  # type: ignore[type-arg] # not generic where it r
 
 
 @grammar.command(
-    epilog=example("fmrw sessions", "fmrw sessions --name data-20261128T224900 polyglot", "fmrw gaps polyglot", "fmrw sessions --prune")
+    short_help="List, name and remove the sessions that were kept.", epilog=example("fmrw sessions", "fmrw sessions --name data-20261128T224900 polyglot", "fmrw gaps polyglot", "fmrw sessions --prune")
 )  # fmt: skip
 @click.option(
     "--name",

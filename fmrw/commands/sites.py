@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 
 @grammar.command(
+    short_help="Show which code asked for the bytes.",
     epilog=example(
         "fmrw run samples -o out --sites -- unzip -l samples/polyglot.pdf",
         "fmrw sites out polyglot.pdf",
         "fmrw sites out polyglot.pdf --structure",
         "fmrw sites out --folded > stacks.txt; flamegraph.pl stacks.txt > stacks.svg",
-    )
+    ),
 )
 @click.argument("session")
 @click.argument("path", required=False)

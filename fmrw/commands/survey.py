@@ -27,12 +27,13 @@ _FEW = 20
 
 
 @grammar.command(
+    short_help="Run every file of a corpus by every parser.",
     epilog=example(
         "fmrw survey corpus -o out-survey -p unzip='unzip -l {}' -p bsdtar='bsdtar tf {}' --files '*.zip'",
         "fmrw survey report out-survey",
         "fmrw survey corpus -o out-effects -p unzip='unzip -l {}' --grain 1 --sample 20 --probe",
         "fmrw survey corpus -o out-cluster -p unzip='unzip -l {}' --scheduler tcp://10.0.0.1:8786",
-    )
+    ),
 )
 @click.argument("corpus", type=DIRECTORY)
 @click.argument("survey", type=DIRECTORY, required=False)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fmrw.errors import BadInput, SessionExists, UnknownPath
+from fmrw.errors import BadCommand, BadInput, SessionExists, UnknownPath
 from fmrw.experiments.bench import Bench, Budget, budget_of
 from fmrw.experiments.classes import Range, ranges
 from fmrw.experiments.runs import Runs
@@ -232,7 +232,7 @@ def the_file(path: str | os.PathLike[str], command: Sequence[str]) -> Path:
     if not file.stat().st_size:
         raise BadInput(f"{shown} is empty; there is nothing to probe.")
     if not command or not any(FILE in word for word in command):
-        raise BadInput(
+        raise BadCommand(
             "the command does not say where the file goes; write {} in its place: `-- unzip -l {}`."
         )
     return file

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import altair as alt
 from altair.utils import schemapi
 
-from fmrw.errors import FigureError
+from fmrw.errors import BadChoice, FigureError
 from fmrw.figures import render
 from fmrw.text import visible
 
@@ -49,9 +49,9 @@ def export(chart: alt.TopLevelMixin, kind: str, *, scale: float = 2) -> bytes:
         Unknown format, or a scale that makes no picture.
     """
     if kind not in FORMATS:
-        raise FigureError(f"'{visible(kind)}' is not a format of figures; take one of {', '.join(FORMATS)}")
+        raise BadChoice(f"'{visible(kind)}' is not a format of figures; take one of {', '.join(FORMATS)}")
     if not 0 < scale <= _LARGEST_SCALE:
-        raise FigureError(f"scale {scale} makes no picture; take one above 0, up to {_LARGEST_SCALE}")
+        raise BadChoice(f"scale {scale} makes no picture; take one above 0, up to {_LARGEST_SCALE}")
     draw = functools.partial(render.png, scale=scale) if kind == "png" else FORMATS[kind]
     return draw(chart)
 

@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from fmrw.errors import FigureError
+from fmrw.errors import BadChoice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -171,5 +171,5 @@ def preset(name: str, **changes: object) -> Look:
         Unknown name; the message lists the known ones.
     """
     if name not in PRESETS:
-        raise FigureError(f"'{name}' is not a preset; take one of {', '.join(PRESETS)}")
+        raise BadChoice(f"'{name}' is not a preset; take one of {', '.join(PRESETS)}")
     return replace(PRESETS[name], **changes)  # type: ignore[arg-type] # fields are checked by `replace`

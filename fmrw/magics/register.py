@@ -104,7 +104,8 @@ def _with_help(error: click.ClickException) -> str:
     """Give a message that ends with a cure: the nearest name where click found one, or where the help is."""
     said = error.format_message()
     path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx is not None else "fmrw"
-    return said if re.search(r"Did you mean|name one|lists them", said) else f"{said} `%{path} --help` tells."
+    cured = re.search(r"Did you mean|name one|lists them", said)
+    return _magical(said) if cured else f"{said} `%{path} --help` tells."
 
 
 def _magical(text: str) -> str:

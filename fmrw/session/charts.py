@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from fmrw.capture.system.proc import descriptor_path
-from fmrw.errors import BadInput, FigureError
+from fmrw.errors import BadChoice, BadInput
 from fmrw.figures.page import About
 from fmrw.figures.theme import SCREEN, Look
 from fmrw.offsets import Annotation
@@ -310,7 +310,7 @@ def chart(
         The chart needs the file's content, and that is missing or has changed.
     """
     if name not in CHARTS:
-        raise FigureError(f"{visible(name)!r} is not a chart; take one of {', '.join(CHARTS)}.")
+        raise BadChoice(f"{visible(name)!r} is not a chart; take one of {', '.join(CHARTS)}.")
     if "annotations" in options:
         options["annotations"] = [Annotation(*each) for each in options["annotations"]]
     return CHARTS[name](trace, path, look=look, **options)

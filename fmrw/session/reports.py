@@ -18,7 +18,7 @@ import polars as pl
 
 from fmrw.capture.mounts import registry
 from fmrw.capture.mounts import unmount as unmounting
-from fmrw.errors import BadInput, FigureError
+from fmrw.errors import BadChoice, BadInput, FigureError
 from fmrw.figures.export import FORMATS as FIGURES
 from fmrw.figures.export import export, font_note
 from fmrw.figures.theme import SCREEN, Look
@@ -153,22 +153,22 @@ def _font_note(look: Look, written: Sequence[Path]) -> str:
 def _check(formats: Sequence[str], style: Style) -> None:
     for name in formats:
         if name not in KNOWN:
-            raise FigureError(f"{visible(name)!r} is not a format; take some of {', '.join(KNOWN)}.")
+            raise BadChoice(f"{visible(name)!r} is not a format; take some of {', '.join(KNOWN)}.")
     if style.borders and "strip" not in style.charts:
-        raise FigureError("only a strip shows where calls begin and end; add `--chart strip`.")
+        raise BadChoice("only a strip shows where calls begin and end; add `--chart strip`.")
     if style.functions and not set(FUNCTIONAL) & set(style.charts):
-        raise FigureError(
+        raise BadChoice(
             f"none of these charts is coloured by function; add `--chart` with some of {', '.join(FUNCTIONAL)}."
         )
     if style.structure is not False and not set(STRUCTURED) & set(style.charts):
-        raise FigureError(
+        raise BadChoice(
             f"none of these charts shows the parts of a format; add `--chart` with some of {', '.join(STRUCTURED)}."
         )
     for name in style.charts:
         if name not in CHARTS:
-            raise FigureError(f"{visible(name)!r} is not a chart; take some of {', '.join(CHARTS)}.")
+            raise BadChoice(f"{visible(name)!r} is not a chart; take some of {', '.join(CHARTS)}.")
         if name != "playback" and "gif" in formats:
-            raise FigureError(f"a GIF shows a playback, not a {name}; add `--chart playback`, or take png.")
+            raise BadChoice(f"a GIF shows a playback, not a {name}; add `--chart playback`, or take png.")
 
 
 def _touched(trace: Trace, notes: list[str]) -> list[str]:
@@ -207,7 +207,7 @@ def _write_figure(trace: Trace, path: str, kind: str, name: str, style: Style, t
         target.write_bytes(draw(trace.of(path), drawing.about(trace, path), look=style.look))
         return
     if name == "playback":
-        raise FigureError(f"a playback moves, a {kind} does not; take html or gif.")
+        raise BadChoice(f"a playback moves, a {kind} does not; take html or gif.")
     own: dict[str, Any] = {"borders": True} if style.borders and name == "strip" else {}
     if style.structure is not False and name in STRUCTURED:
         own["structure"] = style.structure

@@ -320,6 +320,20 @@ def test_reports_of_a_live_mount(say: Say, directory: Path, tmp_path: Path) -> N
     assert (tmp_path / "figures" / f"{FILE}.csv").read_text().count('"read"') == 1
 
 
+def test_an_interrupt_among_the_imports_leaves_no_traceback() -> None:
+    code = """
+import sys
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == "fmrw.cli.main": raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+from fmrw.cli import fmrw
+sys.exit(fmrw())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_the_ancestors_command(directory: Path, say: Say) -> None:
     assert subprocess.run([ANCESTOR, directory], capture_output=True, check=True).stderr == b""
     assert is_mounted(directory)
@@ -467,9 +481,9 @@ def test_help_is_quick_to_import() -> None:
 # Bad input: one line that ends with the cure
 
 
-def refused(say: Say, *arguments: object, cure: str) -> None:
+def refused(say: Say, *arguments: object, cure: str, status: int = 1) -> None:
     said = say(*arguments)
-    assert said.status == 1
+    assert said.status == status
     assert said.out == ""
     (line,) = said.err.splitlines()
     assert line.startswith("fmrw: ")
@@ -535,6 +549,7 @@ def test_sessions_that_cannot_be_read(say: Say, session: Path, tmp_path: Path) -
         "-o",
         tmp_path,
         cure=_known_formats(say, session, tmp_path),
+        status=2,
     )
     refused(say, "report", session, "-o", "/proc/figures", cure="choose a folder you may write.")
     (session / "events.parquet").write_bytes((session / "events.parquet").read_bytes()[:-100])
@@ -551,6 +566,10 @@ def test_an_empty_name_is_no_directory(say: Say) -> None:
 def test_what_the_system_refuses_is_told_in_one_line(say: Say, tmp_path: Path) -> None:
     refused(say, "demo", "-o", "/proc/nowhere", cure="see that it is there, and that you may use it.")
     (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes").write_bytes(b"")
+    refused(say, "demo", "-o", tmp_path / "mine", cure="choose a new folder with -o.")
+    assert [each.name for each in (tmp_path / "mine").iterdir()] == ["notes"]
     refused(say, "demo", "-o", tmp_path / "file", cure="see that it is there, and that you may use it.")
 
 

@@ -244,7 +244,7 @@ def test_parts_are_marked_by_their_names(
     assert ">its list<" in drawn
     assert ">entry second.bin<" in drawn
     assert "there are ZIP, entry first.txt" in refused(
-        capsys, "report", str(session), *out, "--annotate", "trailer"
+        capsys, "report", str(session), *out, "--annotate", "trailer", status=2
     )
 
 
@@ -299,7 +299,8 @@ def test_figures_in_every_format(session: Path, tmp_path: Path, capsys: pytest.C
 def test_reports_refuse_in_one_line(
     session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], cure: str
 ) -> None:
-    assert cure in refused(capsys, "report", str(session), "-o", str(tmp_path / "out"), *arguments)
+    out = str(tmp_path / "out")
+    assert cure in refused(capsys, "report", str(session), "-o", out, *arguments, status=2)
 
 
 def test_call_borders_are_drawn_when_asked_for(
@@ -311,7 +312,7 @@ def test_call_borders_are_drawn_when_asked_for(
     told(capsys, "report", session, NAME, "-o", out, *asked, "--borders")
     assert "call borders" not in plain
     assert "call borders" in (out / f"{NAME}-strip.svg").read_text()
-    assert "add `--chart strip`" in refused(capsys, "report", session, "-o", out, "--borders")
+    assert "add `--chart strip`" in refused(capsys, "report", session, "-o", out, "--borders", status=2)
 
 
 def test_unknown_names_list_the_nearest(session: Path, capsys: pytest.CaptureFixture[str]) -> None:

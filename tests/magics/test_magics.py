@@ -146,6 +146,7 @@ def test_refusals_are_one_line(
     assert "not monitored" in refused(shell, f'%unmount "{samples}"', capsys)
     assert "no such directory" in refused(shell, "%fmrw mount /nowhere/at/all", capsys)
     assert "Did you mean mount" in refused(shell, "%fmrw mont x", capsys)
+    assert "`%fmrw --help` lists them" in refused(shell, "%fmrw zzz", capsys)
     assert "--capture" in refused(shell, f'%fmrw mount "{samples}" --captur exact', capsys)
     assert "quotation" in refused(shell, "%fmrw mount 'open", capsys)
     assert "run DIR" in refused(shell, "%%fmrw what\nx", capsys)

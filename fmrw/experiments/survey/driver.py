@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fmrw.errors import BadInput, MountError, SessionError
+from fmrw.errors import BadCommand, BadInput, MountError, SessionError
 from fmrw.experiments.survey.corpus import Listing
 from fmrw.experiments.survey.mapping import LEAST
 from fmrw.experiments.survey.parsers import checked
@@ -164,9 +164,9 @@ def _begun(corpus: str | os.PathLike[str], out: str | os.PathLike[str], wanted: 
     if not Path(wanted.corpus).is_dir():
         raise BadInput(f"{visible(os.fsdecode(corpus))} is no directory; name the one that holds the files.")
     if min(wanted.sample, wanted.grain) < 0 or min(wanted.seconds, wanted.memory) <= 0:
-        raise BadInput("sample and grain are 0 or more, timeout and memory more than 0.")
+        raise BadCommand("sample and grain are 0 or more, timeout and memory more than 0.")
     if wanted.probe and wanted.probe < LEAST:
-        raise BadInput(
+        raise BadCommand(
             f"a map takes at least {LEAST} runs, of which five are on the unaltered file; give probe more, or 0."
         )
     folder = Folder(out)

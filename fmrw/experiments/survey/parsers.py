@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fmrw.errors import BadInput
+from fmrw.errors import BadCommand, BadInput
 from fmrw.text import visible
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ def named(texts: Iterable[str]) -> dict[str, list[str]]:
     for text in texts:
         name, equals, command = text.partition("=")
         if not equals:
-            raise BadInput(f"{visible(text)!r} names no parser; write NAME='COMMAND {{}}'.")
+            raise BadCommand(f"{visible(text)!r} names no parser; write NAME='COMMAND {{}}'.")
         if name in found:
-            raise BadInput(f"two parsers are called {visible(name)}; give each a name of its own.")
+            raise BadCommand(f"two parsers are called {visible(name)}; give each a name of its own.")
         try:
             found[name] = shlex.split(command)
         except ValueError as error:
-            raise BadInput(f"{visible(text)!r}: {error}; close the quotation.") from None
+            raise BadCommand(f"{visible(text)!r}: {error}; close the quotation.") from None
     return found
 
 
@@ -61,7 +61,7 @@ def checked(parsers: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str, 
         a program that is not installed.
     """
     if not parsers:
-        raise BadInput("a survey needs parsers; name one with -p NAME='COMMAND {}'.")
+        raise BadCommand("a survey needs parsers; name one with -p NAME='COMMAND {}'.")
     words = {
         name: tuple(shlex.split(each) if isinstance(each, str) else each) for name, each in parsers.items()
     }
@@ -69,11 +69,11 @@ def checked(parsers: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str, 
     for name, command in words.items():
         _check_name(name)
         if folded.setdefault(name.lower(), name) != name:
-            raise BadInput(
+            raise BadCommand(
                 f"{name} and {folded[name.lower()]} differ in case only; give them names that differ more."
             )
         if not any(FILE in word for word in command[1:]):
-            raise BadInput(
+            raise BadCommand(
                 f"the command of {name} does not say where the file's path goes; put {{}} there, as in '{name} {{}}'."
             )
     return {name: (located(name, command[0]), *command[1:]) for name, command in words.items()}
@@ -81,11 +81,11 @@ def checked(parsers: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str, 
 
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
-        raise BadInput(
+        raise BadCommand(
             f"{visible(name)!r} cannot name a parser; take up to 64 of the letters a to z, digits, and . _ + -, with a letter or digit first."
         )
     if _NUMBER.fullmatch(name) or _DATE.fullmatch(name) or name.lower() in _WORDS:
-        raise BadInput(
+        raise BadCommand(
             f"readers of Parquet would take {name} for a number, a date or nothing; call the parser p{name}."
         )
 
