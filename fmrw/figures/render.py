@@ -175,7 +175,7 @@ def fonts(drawn: bytes) -> list[str]:
 
 def bundle(script: str | None = None) -> str:
     """Give Vega, Vega-Lite and Vega-Embed as one script, or with a script that uses `vegaEmbed`; vl-convert keeps the former after the first call."""
-    made: str = vl_convert.javascript_bundle(script)  # type: ignore[call-arg] # has a default
+    made: str = vl_convert.javascript_bundle(script)  # type: ignore[arg-type] # None is the default
     return made
 
 
