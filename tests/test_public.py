@@ -118,5 +118,8 @@ def test_commands_import_what_they_need(tmp_path: Path) -> None:
     assert imported(HEAVY, *drawn) == {"polars"}, "another process draws"
     assert (tmp_path / "drawn" / "file-heatmap.pdf").exists()
     assert set(fmrw.load(tmp_path / "drawn").events["process"]) == {"cat"}, "and is not recorded"
+    own = ("report", session, "file", "-o", tmp_path / "again", "--format")
+    assert imported(("altair", "PIL"), *own, "csv,pdf,svg,html") == set(), "a heatmap is drawn without them"
+    assert len([*(tmp_path / "again").iterdir()]) == 4
     assert imported(HEAVY, "coverage", session, "file", "--json") == {"polars"}
     assert imported(("polars", *DRAWING), "gaps", session, "file") == {"polars"}

@@ -5,7 +5,8 @@ What lives here and nowhere else: the charts a user can export, their colours an
 
     frame, About ──heatmap, strip, plots, tracks, entropy, playback──▶ altair chart ──export, render──▶ file
 
-A chart function takes a frame and an `About`, mutates neither, and returns an altair chart of the size of its `Look`.
+A chart function takes a frame and an `About`, mutates neither, and returns an altair chart of the size of its `Look`. The heatmap, which stands beside every
+file of a mount, is made of plain layers of Vega-Lite (`marks`, `page.Sheet`), so that drawing it imports no altair; its chart is made of the same layers.
 
 Threads. Making charts keeps no state and may run in any thread. vl-convert holds the GIL while it renders and hangs in a forked child,
 so a process that serves reads renders in a spawned one.

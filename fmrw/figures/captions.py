@@ -8,12 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from fmrw.figures import marks
 from fmrw.figures.measure import wrap
 from fmrw.text import visible
 
 if TYPE_CHECKING:
-    import altair as alt
-
     from fmrw.figures.theme import Look
 
 
@@ -86,10 +85,8 @@ class Captions:
         box = {"px": x, "py": y, "px2": x + width, "py2": y + height}
         self.swatches.append({key: round(value, 2) for key, value in box.items()} | {"fill": fill})
 
-    def layers(self, box: Box) -> list[alt.Chart]:
+    def layers(self, box: Box) -> list[marks.Layer]:
         """Draw it all, relative to the chart's `box`."""
-        from fmrw.figures import marks  # noqa: PLC0415 - altair takes a second, and measuring needs none
-
         texts = [_moved(text, box) for text in self.texts]
         swatches = [_moved(swatch, box) for swatch in self.swatches]
         return [

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import altair as alt
 import numpy as np
 
 from fmrw.figures import marks
@@ -28,18 +27,18 @@ _STROKES = 32  # at least that many strokes of hatching across an empty square
 _GUIDE = 8  # points per side of the line that shows where Hilbert's curve goes
 
 
-def scales(square: Square) -> tuple[Any, Any]:
+def scales(square: Square) -> tuple[dict[str, Any], dict[str, Any]]:
     """Count cells from the top left."""
     return (
-        alt.Scale(domain=[0, square.side], nice=False, zero=False),
-        alt.Scale(domain=[0, square.side], nice=False, zero=False, reverse=True),
+        {"domain": [0, square.side], "nice": False, "zero": False},
+        {"domain": [0, square.side], "nice": False, "zero": False, "reverse": True},
     )
 
 
-def axes(square: Square) -> tuple[Any, Any]:
+def axes(square: Square) -> tuple[dict[str, Any], dict[str, Any]]:
     """Label whole rows by their offset and columns by the distance from it; a curve has no such axes."""
     if square.layout == "hilbert" or not square.size:
-        bare = alt.Axis(labels=False, ticks=False, domain=False, grid=False, title=None)
+        bare = {"labels": False, "ticks": False, "domain": False, "grid": False, "title": None}
         return bare, bare
     held = -(-square.used // square.side)  # rows with bytes: what lies behind them has no offset
     rows = _ticks(square.side, 8, held, lambda place: hex_offset(square.start_of(place * square.side)))
@@ -49,7 +48,7 @@ def axes(square: Square) -> tuple[Any, Any]:
         if square.cell or square.size % square.count == 0
         else "offset in the row (± 1 byte)"
     )
-    return alt.Axis(**columns, title=exact), alt.Axis(**rows, title="offset of the row")
+    return {**columns, "title": exact}, {**rows, "title": "offset of the row"}
 
 
 def _ticks(places: int, number: int, last: int, label: Callable[[int], str]) -> dict[str, Any]:
@@ -65,7 +64,7 @@ def _ticks(places: int, number: int, last: int, label: Callable[[int], str]) -> 
     }
 
 
-def ground(square: Square, look: Look) -> alt.Chart:
+def ground(square: Square, look: Look) -> marks.Layer:
     """Paint the paper of untouched bytes: whole rows in one, and the row in which the file ends."""
     full, rest = divmod(square.used, square.side)
     spans = [(0, square.side, 0, full), (0, rest, full, full + 1)]
@@ -77,7 +76,7 @@ def ground(square: Square, look: Look) -> alt.Chart:
     return marks.rectangles(rows, fill=look.palette.untouched, **frame)
 
 
-def lines(square: Square, box: Box, look: Look) -> alt.Chart:
+def lines(square: Square, box: Box, look: Look) -> marks.Layer:
     """Part the cells by lines of paper, thin ones in a fine grid."""
     fine = square.side >= _FINE
     across = [(0.0, float(k), float(square.side), float(k)) for k in range(1, square.side) if not fine]
@@ -86,7 +85,7 @@ def lines(square: Square, box: Box, look: Look) -> alt.Chart:
     return marks.rules(across + down, stroke=look.palette.paper, strokeWidth=round(width, 2))
 
 
-def hatching(square: Square, look: Look) -> list[alt.Chart]:
+def hatching(square: Square, look: Look) -> list[marks.Layer]:
     """Hatch the cells beyond the end of the file, in strokes as long as they go."""
     fine = max(1, _STROKES // square.side)
     beyond = np.kron(np.flipud(square.order >= square.used), np.ones((fine, fine), bool))
@@ -100,7 +99,7 @@ def hatching(square: Square, look: Look) -> list[alt.Chart]:
     return [marks.rules(strokes, stroke=look.palette.faint, strokeWidth=0.6, opacity=0.45)] if strokes else []
 
 
-def annotated(square: Square, annotations: Sequence[Annotation], box: Box, look: Look) -> list[alt.Chart]:
+def annotated(square: Square, annotations: Sequence[Annotation], box: Box, look: Look) -> list[marks.Layer]:
     """Outline the cells of named ranges, and number them."""
     if not annotations:
         return []
@@ -133,22 +132,21 @@ def _apart(
     return found
 
 
-def curve(square: Square, look: Look) -> list[alt.Chart]:
+def curve(square: Square, look: Look) -> list[marks.Layer]:
     """Show where Hilbert's curve goes: its course between large blocks, and the offset at each quarter."""
     if square.layout != "hilbert" or square.side < _GUIDE * 2:
         return []
     block = square.side // _GUIDE
     order = square.order.reshape(_GUIDE, block, _GUIDE, block).min(axis=(1, 3))
-    course = np.argsort(order, axis=None)
+    along = np.argsort(order, axis=None)
     points = [
         {"x": (x + 0.5) * block, "y": (y + 0.5) * block, "n": n}
         for n, (y, x) in enumerate(
-            zip(*(each.tolist() for each in np.unravel_index(course, order.shape)), strict=True)
+            zip(*(each.tolist() for each in np.unravel_index(along, order.shape)), strict=True)
         )
     ]
-    line = alt.Chart(marks.inline(points)).mark_line(
-        stroke=look.palette.ink, strokeWidth=look.text * 0.1, opacity=0.35, clip=True, tooltip=None
-    )
+    course = {"x": marks.field("x:Q"), "y": marks.field("y:Q"), "order": marks.field("n:Q")}
+    line = {"stroke": look.palette.ink, "strokeWidth": look.text * 0.1, "opacity": 0.35}
     quarters = [
         {**point, "label": hex_offset(square.start_of(number * square.count // 4))}
         for number, point in enumerate(points[:: _GUIDE**2 // 4])
@@ -156,6 +154,6 @@ def curve(square: Square, look: Look) -> list[alt.Chart]:
     ]
     style: dict[str, Any] = {"fontSize": look.label, "fontWeight": "bold", "clip": False}
     return [
-        line.encode(alt.X("x:Q"), alt.Y("y:Q"), alt.Order("n:Q")),
+        marks.layer("line", points, course, **line),
         *marks.labels(quarters, look.palette.paper, look.palette.ink, **style),
     ]

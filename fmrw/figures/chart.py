@@ -11,11 +11,16 @@ Limits. JupyterLab 4 brings Vega-Lite 5, and the charts are written for 6. They 
 from __future__ import annotations
 
 import base64
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
 from fmrw.figures.frontend import in_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fmrw.figures.marks import Layer
 
 MIME = "application/vnd.vegalite.v5+json"
 """The newest type that JupyterLab 4, Notebook 7 and VS Code draw by themselves."""
@@ -54,3 +59,48 @@ class NotebookChart(alt.LayerChart):
 
 def _chosen(shown: Any) -> dict[str, Any]:  # noqa: ANN401 - a renderer gives data, or data and metadata
     return dict(shown[0] if isinstance(shown, tuple) else shown)
+
+
+_CHANNELS: dict[str, Any] = {
+    "x": alt.X,
+    "x2": alt.X2,
+    "y": alt.Y,
+    "y2": alt.Y2,
+    "color": alt.Color,
+    "opacity": alt.OpacityValue,
+    "order": alt.Order,
+    "text": alt.Text,
+    "tooltip": alt.Tooltip,
+}
+_SELECTIONS = {"point": alt.selection_point, "interval": alt.selection_interval}
+
+
+def layered(
+    layers: Sequence[Layer | alt.Chart], page: Mapping[str, Any], config: Mapping[str, Any]
+) -> NotebookChart:
+    """Make one chart of layers, plain ones (`fmrw.figures.marks`) and altair's own, with properties and configuration as Vega-Lite has them."""
+    chart = NotebookChart(layer=[_chart_of(each) if isinstance(each, dict) else each for each in layers])
+    finished: NotebookChart = chart.properties(**page).configure(**config)
+    return finished
+
+
+def _chart_of(layer: Layer) -> alt.Chart:
+    """Make altair's chart of a plain layer, with altair's classes: of texts and dictionaries it would compute hashes of each of its 600, 10 ms every time."""
+    chart = alt.Chart(layer["data"], mark=alt.MarkDef(**layer["mark"]))
+    if "encoding" in layer:
+        chart = chart.encode(**{name: _channel(name, each) for name, each in layer["encoding"].items()})
+    for transform in layer.get("transform", ()):
+        chart = chart.transform_filter(transform["filter"])
+    made: alt.Chart = chart.add_params(*map(_selection, layer.get("params", ())))
+    return made
+
+
+def _channel(name: str, given: Any) -> Any:  # noqa: ANN401 - JSON, and altair's channel
+    if isinstance(given, list):
+        return [_channel(name, each) for each in given]
+    return _CHANNELS[name](**given)
+
+
+def _selection(given: Mapping[str, Any]) -> alt.Parameter:
+    select = dict(given["select"])
+    return _SELECTIONS[select.pop("type")](name=given["name"], bind=given["bind"], **select)

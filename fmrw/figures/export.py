@@ -11,9 +11,6 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import altair as alt
-from altair.utils import schemapi
-
 from fmrw.errors import BadChoice, FigureError
 from fmrw.figures import render
 from fmrw.text import visible
@@ -22,9 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from os import PathLike
 
+    from fmrw.figures.render import Chart
     from fmrw.figures.theme import Look
 
-FORMATS: dict[str, Callable[[alt.TopLevelMixin], bytes]] = {
+FORMATS: dict[str, Callable[[Chart], bytes]] = {
     "pdf": render.pdf,
     "svg": render.svg,
     "png": render.png,
@@ -33,7 +31,7 @@ FORMATS: dict[str, Callable[[alt.TopLevelMixin], bytes]] = {
 """Format → a chart's bytes."""
 
 
-def export(chart: alt.TopLevelMixin, kind: str, *, scale: float = 2) -> bytes:
+def export(chart: Chart, kind: str, *, scale: float = 2) -> bytes:
     """Draw a chart in a format.
 
     Parameters
@@ -59,7 +57,7 @@ def export(chart: alt.TopLevelMixin, kind: str, *, scale: float = 2) -> bytes:
 _LARGEST_SCALE = 16
 
 
-def save(chart: alt.TopLevelMixin, path: str | PathLike[str], *, scale: float = 2) -> Path:
+def save(chart: Chart, path: str | PathLike[str], *, scale: float = 2) -> Path:
     """Write a chart to a file, in the format its name ends with.
 
     Raises
@@ -78,14 +76,6 @@ def save(chart: alt.TopLevelMixin, path: str | PathLike[str], *, scale: float = 
     return target
 
 
-def trust_charts() -> None:
-    """Let altair build charts without checking every part against its schema, which takes as long as drawing.
-
-    That holds for the whole process, so it is for processes of fmrw's own, which draw nobody else's charts.
-    """
-    schemapi.disable_debug_mode()
-
-
 def font_note(look: Look, drawn: bytes | None = None) -> str:
     """Say which font is used where one that was asked for is missing; "" if it is there.
 
@@ -101,7 +91,7 @@ def font_note(look: Look, drawn: bytes | None = None) -> str:
 
 @functools.cache
 def _fonts_of(font: str) -> tuple[str, ...]:
-    text = alt.Chart({"values": [{}]}).mark_text(text="Hxg", font=visible(font))
+    text = {"data": {"values": [{}]}, "mark": {"type": "text", "text": "Hxg", "font": font}}
     return tuple(render.fonts(render.pdf(text)))
 
 

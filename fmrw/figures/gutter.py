@@ -11,8 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import altair as alt
-
 from fmrw.figures import marks
 from fmrw.figures.measure import shorten, widest
 from fmrw.figures.overlays import PART, format_tracks
@@ -70,7 +68,7 @@ class Gutter:
     def _names(self) -> float:
         return self.look.text * (_GAP + len(self.bars) * (_BAR + 0.15) + 0.3)
 
-    def layers(self, box: Box, place: Callable[[int], float], top: float) -> list[alt.Chart]:
+    def layers(self, box: Box, place: Callable[[int], float], top: float) -> list[marks.Layer]:
         """Draw it.
 
         Parameters
@@ -86,7 +84,7 @@ class Gutter:
             return []
         return [*self._drawn_bars(box, place), *self._written(box, place, top)]
 
-    def _drawn_bars(self, box: Box, place: Callable[[int], float]) -> list[alt.Chart]:
+    def _drawn_bars(self, box: Box, place: Callable[[int], float]) -> list[marks.Layer]:
         text = self.look.text
         rows: list[marks.Row] = []
         for number, bar in enumerate(self.bars):
@@ -98,16 +96,15 @@ class Gutter:
         if not rows:
             return []
         style: dict[str, Any] = {
-            "x": alt.expr("datum.left"),
-            "x2": alt.expr("datum.right"),
+            "x": marks.expression("datum.left"),
+            "x2": marks.expression("datum.right"),
             "y": _inside("datum.from"),
             "y2": _inside("datum.to"),
-            "fill": alt.expr("datum.fill"),
+            "fill": marks.expression("datum.fill"),
         }
-        bars: alt.Chart = alt.Chart(marks.inline(rows)).mark_rect(**style, clip=False, tooltip=None)
-        return [bars]
+        return [marks.layer("rect", rows, **style, clip=False)]
 
-    def _written(self, box: Box, place: Callable[[int], float], top: float) -> list[alt.Chart]:
+    def _written(self, box: Box, place: Callable[[int], float], top: float) -> list[marks.Layer]:
         unit, line = box.height / top, self.look.label * _LINE
         palette = self.look.palette
         taken: list[float] = []
@@ -137,23 +134,20 @@ class Gutter:
             }
             for name, at, shift, fill in names
         ]
-        seen = alt.expr("scale('y', datum.at) >= 0 && scale('y', datum.at) <= height ? 1 : 0")
+        seen = marks.expression("scale('y', datum.at) >= 0 && scale('y', datum.at) <= height ? 1 : 0")
         style: dict[str, Any] = {
             "x": box.width + self._names,
-            "y": alt.expr("scale('y', datum.at) + datum.shift"),
-            "text": alt.expr("datum.label"),
-            "fill": alt.expr("datum.fill"),
+            "y": marks.expression("scale('y', datum.at) + datum.shift"),
+            "text": marks.expression("datum.label"),
+            "fill": marks.expression("datum.fill"),
             "opacity": seen,
             "fontSize": self.look.label,
         }
-        text: alt.Chart = alt.Chart(marks.inline(rows)).mark_text(
-            **style, align="left", baseline="middle", clip=False, tooltip=None
-        )
-        return [text]
+        return [marks.layer("text", rows, **style, align="left", baseline="middle", clip=False)]
 
 
-def _inside(value: str) -> Any:  # noqa: ANN401 - altair's expression
-    return alt.expr(f"clamp(scale('y', {value}), 0, height)")
+def _inside(value: str) -> dict[str, str]:
+    return marks.expression(f"clamp(scale('y', {value}), 0, height)")
 
 
 def _free(wanted: float, taken: Sequence[float], line: float, height: float) -> float | None:

@@ -18,12 +18,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-import altair as alt
 import numpy as np
 
 from fmrw.analysis.index.tiles import Index
 from fmrw.errors import BadRange, FigureError
-from fmrw.figures import cells, grid, gutter, marks, page, render, wide
+from fmrw.figures import cells, grid, gutter, marks, page, render
 from fmrw.figures.captions import Box, Captions
 from fmrw.figures.classes import Classes, Scale, times_text
 from fmrw.figures.measure import shorten, wrap
@@ -35,6 +34,7 @@ from fmrw.trace.exactness import NOTHING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import altair as alt
     import polars as pl
     from numpy.typing import NDArray
 
@@ -49,7 +49,12 @@ _HALF = {False: (0.0, 1.0), True: (0.0, 0.46)}  # a read's part of its cell, wit
 _LOWER = (0.54, 1.0)
 
 
-def heatmap(
+def heatmap(source: pl.DataFrame | Index, about: About, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - those of `sheet`
+    """Draw a heatmap as altair's chart, to be shown or changed; see `sheet`."""
+    return sheet(source, about, **options).chart()
+
+
+def sheet(
     source: pl.DataFrame | Index,
     about: About,
     *,
@@ -60,7 +65,7 @@ def heatmap(
     structure: pl.DataFrame | None = None,
     annotations: Sequence[Annotation] = (),
     look: Look = SCREEN,
-) -> alt.LayerChart:
+) -> page.Sheet:
     """Draw a file as a square grid, coloured by how often the most-touched byte of each cell was touched.
 
     Parameters
@@ -105,7 +110,7 @@ def heatmap_pdf(
     source: pl.DataFrame | Index, about: About, *, side: int = 64, annotations: Sequence[Annotation] = ()
 ) -> bytes:
     """Draw the heatmap that stands beside a file in a mount: one page, A4 landscape, also readable on a wall."""
-    return render.pdf(heatmap(source, about, side=side, annotations=annotations))
+    return render.pdf(sheet(source, about, side=side, annotations=annotations))
 
 
 def check_annotations(annotations: Sequence[Annotation], about: About) -> None:
@@ -187,7 +192,7 @@ def _total(index: Index, size: int) -> str:
 
 def _draw(
     picture: Picture, about: About, annotations: Sequence[Annotation], beside: gutter.Gutter
-) -> alt.LayerChart:
+) -> page.Sheet:
     look, square = beside.look, picture.square
     captions = Captions(look)
     times = times_text(picture.counts)
@@ -205,14 +210,14 @@ def _draw(
     ]
     if not any(each.any() for each in picture.counts.values()):
         _nothing(captions, box)
-    return page.assemble(layers, captions, box, about, f"heatmap: how often a byte of each cell was {times}")
+    return page.Sheet(layers, captions, box, about, f"heatmap: how often a byte of each cell was {times}")
 
 
 def _places(look: Look, square: Square, edges: tuple[float, float], right: float) -> tuple[Box, Box]:
     """Give the places of the grid and of the explanations, beside it, or below on upright paper; leave room to the grid's right."""
     top, bottom = edges
     left = look.margin + look.text * (2.2 + 0.55 * len(hex_offset(square.size)))
-    above, below = top + look.text * 1.2, wide.axis_room(look)
+    above, below = top + look.text * 1.2, page.axis_room(look)
     if look.portrait:
         unit = min(look.width - left - look.margin - right, look.height * 0.5) / square.side
         under = above + unit * square.side + below + look.text
@@ -251,7 +256,10 @@ def _facts(picture: Picture, about: About, annotations: Sequence[Annotation]) ->
     square = picture.square
     reduced = f", as {picture.asked} × {picture.asked} would be too many marks" if picture.halved else ""  # noqa: RUF001 - times
     facts = [
-        (f"{square.side} × {square.side} cells{reduced}", [page.size_text(about.size), *_cell_size(square)]),  # noqa: RUF001 - times
+        (
+            f"{square.side} × {square.side} cells{reduced}",
+            [page.size_text(about.size), f"{human_size(square.cell)} per cell"],
+        ),  # noqa: RUF001 - times
         ("Colour", [f"The most times any one byte of the cell was {times_text(picture.counts)}."]),
         ("Cell to bytes", [_formula(square)]),
         ("Accesses", [picture.total]),
@@ -265,10 +273,6 @@ def _facts(picture: Picture, about: About, annotations: Sequence[Annotation]) ->
     return facts[:1] + ([("Marked", named)] if named else []) + facts[1:]
 
 
-def _cell_size(square: Square) -> list[str]:
-    return [f"{human_size(square.cell)} per cell"]
-
-
 def _formula(square: Square) -> str:
     """Say which bytes a cell holds."""
     along = f"= {square.side}·row + column" if square.layout == "row-major" else "along Hilbert's curve"
@@ -277,58 +281,57 @@ def _formula(square: Square) -> str:
     return f"Cell n {along}, from 0, holds {square.cell:,} bytes from {square.cell:,}·n."
 
 
-def _cells(picture: Picture, box: Box, panel: Box, look: Look) -> alt.Chart:
+def _cells(picture: Picture, box: Box, panel: Box, look: Look) -> marks.Layer:
     """Draw the runs, with axes, a legend that filters, and what hovering tells."""
     square = picture.square
     x_scale, y_scale = cells.scales(square)
-    chosen = alt.selection_point(name="kind", fields=["class"], bind="legend")
-    zoom = alt.selection_interval(name="zoom", bind="scales")
     x_axis, y_axis = cells.axes(square)
-    chart: alt.Chart = (
-        alt.Chart(marks.inline(picture.rows))
-        .mark_rect(clip=True)
-        .encode(
-            x=alt.X("x:Q", scale=x_scale, axis=x_axis),
-            x2=alt.X2("x2:Q"),
-            y=alt.Y("y:Q", scale=y_scale, axis=y_axis),
-            y2=alt.Y2("y2:Q"),
-            color=alt.Color(
-                "class:N", scale=_colours(picture, look), legend=_legend(picture, box, panel, look)
-            ),
-            opacity=alt.OpacityValue(**alt.condition(chosen, alt.value(1), alt.value(0.08))),
-            tooltip=[alt.Tooltip("bytes:N"), alt.Tooltip("class:N", title="times")],
-        )
-        .add_params(chosen, zoom)
-    )
-    return chart
+    colour = {"scale": _colours(picture, look), "legend": _legend(picture, box, panel, look)}
+    return {
+        "data": marks.inline(picture.rows),
+        "mark": {"type": "rect", "clip": True},
+        "params": [
+            {"name": "kind", "select": {"type": "point", "fields": ["class"]}, "bind": "legend"},
+            {"name": "zoom", "select": {"type": "interval"}, "bind": "scales"},
+        ],
+        "encoding": {
+            "x": marks.field("x:Q", scale=x_scale, axis=x_axis),
+            "x2": {"field": "x2"},
+            "y": marks.field("y:Q", scale=y_scale, axis=y_axis),
+            "y2": {"field": "y2"},
+            "color": marks.field("class:N", **colour),
+            "opacity": {"condition": {"param": "kind", "value": 1}, "value": 0.08},
+            "tooltip": [marks.field("bytes:N"), marks.field("class:N", title="times")],
+        },
+    }
 
 
-def _colours(picture: Picture, look: Look) -> alt.Scale:
+def _colours(picture: Picture, look: Look) -> dict[str, Any]:
     ramps = {op: picture.classes.colours(look.palette.ramp(op)) for op in picture.counts}
     kinds = [(op, number) for op in picture.counts for number in range(len(picture.classes.lowest))]
-    return alt.Scale(
-        domain=[f"{op} {picture.classes.label(number + 1)}" for op, number in kinds],
-        range=[ramps[op][number] for op, number in kinds],
-    )
+    return {
+        "domain": [f"{op} {picture.classes.label(number + 1)}" for op, number in kinds],
+        "range": [ramps[op][number] for op, number in kinds],
+    }
 
 
-def _legend(picture: Picture, box: Box, panel: Box, look: Look) -> alt.Legend | None:
+def _legend(picture: Picture, box: Box, panel: Box, look: Look) -> dict[str, Any] | None:
     if not any(each.any() for each in picture.counts.values()):
         return None
-    return alt.Legend(
-        orient="none",
-        legendX=round(panel.left - box.left, 2),
-        legendY=round(panel.top - box.top, 2),
-        title=_legend_title(picture, panel, look),
-        titleFontWeight="bold",
-        titleLimit=0,
-        columns=len(picture.counts),
-        columnPadding=look.text * 1.5,
-        rowPadding=look.text * 0.42,
-        symbolSize=look.text**2,
-        labelLimit=0,
-        clipHeight=look.text,
-    )
+    return {
+        "orient": "none",
+        "legendX": round(panel.left - box.left, 2),
+        "legendY": round(panel.top - box.top, 2),
+        "title": _legend_title(picture, panel, look),
+        "titleFontWeight": "bold",
+        "titleLimit": 0,
+        "columns": len(picture.counts),
+        "columnPadding": look.text * 1.5,
+        "rowPadding": look.text * 0.42,
+        "symbolSize": look.text**2,
+        "labelLimit": 0,
+        "clipHeight": look.text,
+    }
 
 
 def _legend_title(picture: Picture, panel: Box, look: Look) -> list[str]:

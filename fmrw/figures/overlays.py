@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from fmrw.analysis.structure.naming import is_bracket
 from fmrw.figures.measure import shorten, text_width
 
 if TYPE_CHECKING:
@@ -74,6 +73,8 @@ def format_tracks(structure: pl.DataFrame | None) -> list[Track]:
     """
     if structure is None or structure.is_empty():
         return []
+    from fmrw.analysis.structure.naming import is_bracket  # noqa: PLC0415 - brings all formats, and most figures show none
+
     numbered = structure.with_columns(format=is_bracket().cum_sum())
     formats = numbered.partition_by("format", maintain_order=True)[:_MOST_FORMATS]
     tracks: list[Track] = []

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     import altair as alt
 
+    from fmrw.figures.marks import Layer
     from fmrw.figures.theme import Look
 
 __all__ = [
@@ -35,7 +36,9 @@ __all__ = [
     "Box",
     "Captions",
     "Section",
+    "Sheet",
     "assemble",
+    "axis_room",
     "capture_text",
     "config",
     "footer",
@@ -272,6 +275,11 @@ def capture_text(about: About) -> str:
     return ", ".join(part for part in parts if part)
 
 
+def axis_room(look: Look) -> float:
+    """Give the room an axis below a chart needs: its ticks, labels and title."""
+    return look.text * 2.1 + 13
+
+
 def footer(captions: Captions, about: About) -> float:
     """Write the provenance at the bottom of the page; give the upper edge of it."""
     look = captions.look
@@ -292,33 +300,58 @@ def _cut(text: str, most: int = 420) -> str:
 
 
 def assemble(
-    layers: Sequence[alt.Chart | alt.LayerChart],
+    layers: Sequence[Layer | alt.Chart],
     captions: Captions,
     box: Box,
     about: About,
     description: str,
 ) -> alt.LayerChart:
     """Put the layers and the captions on a page of exactly the look's size."""
-    look = captions.look
-    left, top, width, height = (round(each, 2) for each in (box.left, box.top, box.width, box.height))
-    padding = {
-        "left": left,
-        "top": top,
-        "right": look.width - left - width,
-        "bottom": look.height - top - height,
-    }
-    from fmrw.figures.chart import NotebookChart  # noqa: PLC0415 - altair takes a second, and much of a page needs none
+    from fmrw.figures.chart import layered  # noqa: PLC0415 - altair takes long, and much of a page needs none
 
-    chart = NotebookChart(layer=[*layers, *captions.layers(box)]).properties(
-        width=width,
-        height=height,
-        padding={side: round(room, 2) for side, room in padding.items()},
-        autosize={"type": "none"},
-        description=visible(description),
-        usermeta={"fmrw": about.metadata()},
-    )
-    finished: alt.LayerChart = chart.configure(**config(look))
-    return finished
+    look = captions.look
+    return layered([*layers, *captions.layers(box)], _page(look, box, about, description), config(look))
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A figure of plain layers, as `assemble` puts it on a page; altair is imported when somebody wants its chart, and drawing does not."""
+
+    layers: Sequence[Layer]
+    captions: Captions
+    box: Box
+    about: About
+    description: str
+
+    def chart(self) -> alt.LayerChart:
+        """Give it as altair's chart."""
+        return assemble(self.layers, self.captions, self.box, self.about, self.description)
+
+    def to_dict(self, *, validate: bool = False) -> dict[str, Any]:
+        """Give it as Vega-Lite, as altair's charts give it; there is nobody here who could validate it."""
+        del validate
+        look = self.captions.look
+        layers = [*self.layers, *self.captions.layers(self.box)]
+        return {
+            **_page(look, self.box, self.about, self.description),
+            "layer": layers,
+            "config": config(look),
+        }
+
+
+def _page(look: Look, box: Box, about: About, description: str) -> dict[str, Any]:
+    """Give what Vega-Lite is to know of the whole figure: its size, so that the page is as large as the look, and its facts."""
+    left, top, width, height = (round(each, 2) for each in (box.left, box.top, box.width, box.height))
+    right, bottom = look.width - left - width, look.height - top - height
+    padding = {"left": left, "top": top, "right": round(right, 2), "bottom": round(bottom, 2)}
+    return {
+        "width": width,
+        "height": height,
+        "padding": padding,
+        "autosize": {"type": "none"},
+        "description": visible(description),
+        "usermeta": {"fmrw": about.metadata()},
+    }
 
 
 def config(look: Look) -> dict[str, Any]:

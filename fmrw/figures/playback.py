@@ -20,7 +20,7 @@ import polars as pl
 from PIL import Image
 
 from fmrw.errors import FigureError
-from fmrw.figures import cells, grid, marks, page, render, wide
+from fmrw.figures import cells, grid, marks, page, render
 from fmrw.figures.captions import Box, Captions
 from fmrw.figures.measure import shorten
 from fmrw.figures.programs import program_colours
@@ -196,15 +196,14 @@ def _draw(film: _Film, about: About, look: Look) -> alt.LayerChart:
     above = top + look.text * 3.2
     square = film.square
     unit = min(
-        (bottom - above - wide.axis_room(look)) / square.side, (look.width - left - look.margin) / square.side
+        (bottom - above - page.axis_room(look)) / square.side, (look.width - left - look.margin) / square.side
     )
     box = Box(left, above, unit * square.side, unit * square.side)
     _explain(captions, box, film, about, bottom)
     visited = [{"frame": f, "x": x, "x2": x + 1, "y": y, "y2": y + 1} for y, x, f in film.first.iter_rows()]
-    been = marks.rectangles(visited, fill=look.palette.ink, opacity=0.22).transform_filter(
-        "datum.frame <= frame"
-    )
-    layers = [
+    been = marks.rectangles(visited, fill=look.palette.ink, opacity=0.22)
+    been["transform"] = [{"filter": "datum.frame <= frame"}]
+    layers: list[marks.Layer | alt.Chart] = [
         cells.ground(film.square, look),
         been,
         _trail(film, look),

@@ -158,7 +158,7 @@ def _plot(
     )
     plane = plane.parted(box.height, look.text * 1.4)
     _halves(captions, plane, box)
-    layers = [
+    layers: list[marks.Layer | alt.Chart] = [
         _ground(plane, look),
         *_bands(plane, annotations, look),
         *_seeks(shown.seeks, plane, look, across),
@@ -201,7 +201,7 @@ def _kind(moved: pl.DataFrame) -> pl.Expr:
     return kind
 
 
-def _ground(plane: _Plane, look: Look) -> alt.Chart:
+def _ground(plane: _Plane, look: Look) -> marks.Layer:
     tops = [0.0, plane.drop] if plane.drop else [0.0]
     rows = [{"x": 0, "x2": plane.last, "y": low, "y2": low + plane.size} for low in tops]
     return marks.rectangles(rows, fill=look.palette.untouched, opacity=0.55)
@@ -215,7 +215,7 @@ def _halves(captions: Captions, plane: _Plane, box: Box) -> None:
         captions.text(box.right, y, f"{op}s", bold=True, colour=captions.look.palette.faint, align="right")
 
 
-def _bands(plane: _Plane, annotations: Sequence[Annotation], look: Look) -> list[alt.Chart]:
+def _bands(plane: _Plane, annotations: Sequence[Annotation], look: Look) -> list[marks.Layer]:
     if not annotations:
         return []
     lows = [0.0, plane.drop] if plane.drop else [0.0]
@@ -227,7 +227,7 @@ def _bands(plane: _Plane, annotations: Sequence[Annotation], look: Look) -> list
     return [marks.rectangles(rows, fill=look.palette.accent, opacity=0.16)]
 
 
-def _seeks(seeks: pl.DataFrame, plane: _Plane, look: Look, across: Across) -> list[alt.Chart]:
+def _seeks(seeks: pl.DataFrame, plane: _Plane, look: Look, across: Across) -> list[marks.Layer]:
     if across != "order" or seeks.is_empty():
         return []
     lines = seeks.select("t", plane.y(pl.col("from")).alias("y"), "t2", plane.y(pl.col("to")).alias("y2"))

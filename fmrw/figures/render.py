@@ -13,11 +13,11 @@ Fonts are the machine's own; text of a script that no font on it covers shows as
 
 from __future__ import annotations
 
+import html as markup
 import io
 import json
 import re
-import xml.sax.saxutils
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import pikepdf
 import vl_convert
@@ -25,15 +25,21 @@ import vl_convert
 from fmrw.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    import altair as alt
     from PIL import Image
 
-    Chart = alt.TopLevelMixin
+    Chart: TypeAlias = "Drawable | dict[str, Any]"
 
 _SVG_NAME = re.compile(r'((?:id="|url\(#)(?:clip|gradient)_?)(\d+)')
 _EMBED = {"actions": {"source": False, "compiled": False, "editor": False, "export": True}, "renderer": "svg"}
+
+
+class Drawable(Protocol):
+    """What can be drawn: a chart of altair, or a sheet of plain layers."""
+
+    def to_dict(self, *, validate: bool) -> dict[str, Any]:
+        """Give it as Vega-Lite."""
 
 
 def wake() -> None:
@@ -47,7 +53,7 @@ def wake() -> None:
 
 def specification(chart: Chart) -> dict[str, Any]:
     """Give the Vega-Lite specification of a chart, every text in it harmless."""
-    spec: dict[str, Any] = scrubbed(chart.to_dict(validate=False))
+    spec: dict[str, Any] = scrubbed(chart if isinstance(chart, dict) else chart.to_dict(validate=False))
     return spec
 
 
@@ -147,7 +153,7 @@ def page(script: str, spec: Mapping[str, Any], controls: str = "") -> bytes:
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:">
-<title>{xml.sax.saxutils.escape(known["Title"])}</title>
+<title>{markup.escape(known["Title"])}</title>
 {metas}<style>body {{ margin: 0; background: {background}; }} #figure {{ display: inline-block; }}</style>
 </head>
 <body>
@@ -192,13 +198,12 @@ def _titled(spec: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _svg_metadata(spec: Mapping[str, Any]) -> str:
-    escape: Callable[[str], str] = xml.sax.saxutils.escape
     known = _titled(spec)
     items = "".join(
-        f"<fmrw:fact name={_quoted(key)}>{escape(text)}</fmrw:fact>" for key, text in known.items()
+        f"<fmrw:fact name={_quoted(key)}>{markup.escape(text)}</fmrw:fact>" for key, text in known.items()
     )
-    return f'<title>{escape(known["Title"])}</title><metadata xmlns:fmrw="urn:fmrw">{items}</metadata>'
+    return f'<title>{markup.escape(known["Title"])}</title><metadata xmlns:fmrw="urn:fmrw">{items}</metadata>'
 
 
 def _quoted(text: str) -> str:
-    return xml.sax.saxutils.quoteattr(text)
+    return f'"{markup.escape(text)}"'

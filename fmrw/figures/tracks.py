@@ -88,7 +88,7 @@ def draw(
         for row in _rows(track, top, about.size, box)
     ]
     areas = [track.spans[0].kind for track in tracks if track.ticks and track.spans]
-    layers = [
+    layers: list[marks.Layer | alt.Chart] = [
         _grounds(tracks, layout.tops, about, look),
         *_areas(rows, areas, colours),
         *_ticks(layout, look),
@@ -158,20 +158,20 @@ def _name(captions: Captions, layout: _Layout, columns: _Columns) -> None:
             captions.text(right, at, label, size=size, align="right")
 
 
-def _areas(rows: list[dict[str, Any]], kinds: Sequence[str], colours: Mapping[str, str]) -> list[alt.Chart]:
+def _areas(rows: list[dict[str, Any]], kinds: Sequence[str], colours: Mapping[str, str]) -> list[marks.Layer]:
     """Draw bars that stand side by side as one stepped area: seams between them would show as a pattern."""
     made = []
     for kind in kinds:
         steps = [row for row in rows if row["kind"] == kind]
         steps.append(steps[-1] | {"x": steps[-1]["x2"]})
-        area = alt.Chart(marks.inline(steps)).mark_area(
-            interpolate="step-after", fill=colours[kind], clip=True, tooltip=None, line=False
+        edges = {"x": marks.field("x:Q"), "y": marks.field("y:Q"), "y2": {"field": "y2"}}
+        made.append(
+            marks.layer("area", steps, edges, interpolate="step-after", fill=colours[kind], line=False)
         )
-        made.append(area.encode(alt.X("x:Q"), alt.Y("y:Q"), alt.Y2("y2:Q")))
     return made
 
 
-def _ticks(layout: _Layout, look: Look) -> list[alt.Chart]:
+def _ticks(layout: _Layout, look: Look) -> list[marks.Layer]:
     """Draw a line across a graph at each of its ticks."""
     lines = [
         (0, top + track.height * (1 - share), layout.size, top + track.height * (1 - share))
@@ -213,7 +213,7 @@ def _rows(track: Track, top: float, size: int, box: Box) -> Iterable[dict[str, A
         }
 
 
-def _grounds(tracks: Sequence[Track], tops: Sequence[float], about: About, look: Look) -> alt.Chart:
+def _grounds(tracks: Sequence[Track], tops: Sequence[float], about: About, look: Look) -> marks.Layer:
     rows = [
         {"x": 0, "x2": about.size, "y": top, "y2": top + track.height}
         for track, top in zip(tracks, tops, strict=True)
@@ -263,7 +263,7 @@ def _spans(
 
 def _labels(
     rows: list[dict[str, Any]], colours: Mapping[str, str], layout: _Layout, look: Look
-) -> list[alt.Chart]:
+) -> list[marks.Layer]:
     """Write the names of spans that have room for them; marked ranges get theirs in any case, beside them."""
     size, box = layout.size, layout.box
     letters = round(min(look.label, box.height / layout.height), 1)  # a track is one unit high, or nearly
@@ -281,18 +281,18 @@ def _labels(
             after = label_after(row["x2"] / max(size, 1) * box.width, box.width)
             place = {"x": row["x2"] if after else row["x"], "align": "left" if after else "right"}
             outside.append({**place, "y": middle, "label": beside(row["label"], look)})
-    style: dict[str, Any] = {"fontSize": letters, "baseline": "middle", "clip": True, "tooltip": None}
-    charts: list[alt.Chart] = []
+    style: dict[str, Any] = {"fontSize": letters, "baseline": "middle"}
+    layers: list[marks.Layer] = []
     if inside:
-        text = alt.Chart(marks.inline(inside)).mark_text(fill=alt.expr("datum.ink"), **style)
-        charts.append(text.encode(alt.X("x:Q"), alt.Y("y:Q"), alt.Text("label:N")))
+        encoding = {"x": marks.field("x:Q"), "y": marks.field("y:Q"), "text": marks.field("label:N")}
+        layers.append(marks.layer("text", inside, encoding, fill=marks.expression("datum.ink"), **style))
     for align, shift in (("left", 4), ("right", -4)):
         some = [row for row in outside if row["align"] == align]
         if some:
-            charts += marks.labels(
+            layers += marks.labels(
                 some, look.palette.paper, look.palette.accent, align=align, dx=shift, **style
             )
-    return charts
+    return layers
 
 
 def _telling(text: str, label: str) -> bool:

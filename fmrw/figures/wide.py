@@ -69,12 +69,7 @@ def place(
     first = bottom - look.text * 0.4 - len(lines) * size * 1.32
     for number, line in enumerate(lines, 1):
         captions.text(look.margin, first + number * size * 1.32, line, size=size)
-    return Box(edge, top, width, first - axis_room(look) - top)
-
-
-def axis_room(look: Look) -> float:
-    """Give the room an axis below a chart needs: its ticks, labels and title."""
-    return look.text * 2.1 + 13
+    return Box(edge, top, width, first - page.axis_room(look) - top)
 
 
 def byte_axis(scale: str, title: str, **changes: Any) -> alt.Axis:  # noqa: ANN401 - properties of altair's axis

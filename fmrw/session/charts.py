@@ -2,7 +2,7 @@
 
 `fmrw.figures` draws frames; here a recording and the name of a file become the frame, the caption and the content a chart
 asks for. The command line, the notebook and `Trace` share these functions. A chart's module is imported when it is drawn: the heatmap of
-a run waits for no other.
+a run waits for no other, nor for altair.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import polars as pl
 
 from fmrw.capture.system.proc import descriptor_path
 from fmrw.errors import BadChoice, BadInput
-from fmrw.figures.page import About
+from fmrw.figures.page import About, Sheet
 from fmrw.figures.theme import SCREEN, Look
 from fmrw.offsets import Annotation
 from fmrw.session import questions
@@ -27,7 +27,7 @@ from fmrw.text import visible
 from fmrw.trace.exactness import MAPPED, is_mapped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import altair as alt
 
@@ -112,10 +112,10 @@ def _short(command: str) -> str:
     return f"{program.rpartition('/')[2] or program}{blank}{rest}"
 
 
-def _heatmap(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
-    from fmrw.figures.heatmap import heatmap  # noqa: PLC0415 - each chart imports what it needs
+def _heatmap(trace: Recording, path: str, **options: Any) -> Sheet:  # noqa: ANN401 - the chart's own
+    from fmrw.figures.heatmap import sheet  # noqa: PLC0415 - each chart imports what it needs
 
-    return heatmap(trace.of(path), about(trace, path), structure=_parts(trace, path, options), **options)
+    return sheet(trace.of(path), about(trace, path), structure=_parts(trace, path, options), **options)
 
 
 def _strip(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # noqa: ANN401 - the chart's own
@@ -278,7 +278,7 @@ def _effects(trace: Recording, path: str, **options: Any) -> alt.LayerChart:  # 
     )
 
 
-CHARTS = {
+CHARTS: dict[str, Callable[..., alt.LayerChart | Sheet]] = {
     "heatmap": _heatmap,
     "strip": _strip,
     "timeline": _timeline,
@@ -289,7 +289,7 @@ CHARTS = {
     "differential": _differential,
     "effects": _effects,
 }
-"""Name → function(trace, path, annotations=…, look=…) → chart."""
+"""Name → function(trace, path, annotations=…, look=…) → chart, or a sheet that altair is not needed to draw."""
 
 
 def chart(
@@ -309,6 +309,19 @@ def chart(
     BadInput
         The chart needs the file's content, and that is missing or has changed.
     """
+    made = drawn(trace, path, name, look=look, **options)
+    return made.chart() if isinstance(made, Sheet) else made
+
+
+def drawn(
+    trace: Recording,
+    path: str,
+    name: str = "heatmap",
+    *,
+    look: Look = SCREEN,
+    **options: Any,  # noqa: ANN401 - the chart's own
+) -> alt.LayerChart | Sheet:
+    """Draw a chart of one file as `fmrw.figures.export` takes it; as `chart`, which see, but altair is imported only where it is needed."""
     if name not in CHARTS:
         raise BadChoice(f"{visible(name)!r} is not a chart; take one of {', '.join(CHARTS)}.")
     if "annotations" in options:

@@ -2,7 +2,7 @@
 
 A file that was asked for once is followed from then on: its index grows with the
 journal, so that the next heatmap costs what is new. A CSV is streamed from the journal's beginning and never stands in memory;
-who only wants CSV does not wait for altair.
+who only wants CSV waits for nothing that draws.
 """
 
 from __future__ import annotations
@@ -129,14 +129,11 @@ def _live_csv(session: str, path: str, file: IO[bytes]) -> None:
 
 
 def _live_pdf(session: str, path: str, file: IO[bytes]) -> None:
-    from fmrw.figures import render as engine  # noqa: PLC0415 - altair takes long, and a CSV does not need it
+    from fmrw.figures import render as engine  # noqa: PLC0415 - takes long, and a CSV does not need it
 
-    engine.wake()  # before altair is imported
-    from fmrw.figures.export import trust_charts  # noqa: PLC0415 - the same
+    engine.wake()  # before the others are imported
     from fmrw.figures.heatmap import heatmap_pdf  # noqa: PLC0415 - the same
     from fmrw.session.charts import describe  # noqa: PLC0415 - the same
-
-    trust_charts()
 
     followed = _follow(session, path)
     facts = store.read_facts(Path(session))

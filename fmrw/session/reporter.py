@@ -1,6 +1,6 @@
 """Reporter: a process that gets ready while a command runs, and writes the reports of its session when that has ended.
 
-altair and vl-convert take longer to start than most commands run. The process that waits for the command imports neither:
+What draws takes longer to start than most commands run. The process that waits for the command imports neither:
 a helper (`fmrw.capture.reports.helper`) does, and runs `prepare` and `write_reports` of this module. Both sides are here; what the helper's
 side needs is imported there.
 """
@@ -91,16 +91,14 @@ def _writing(folder: Path) -> tuple[str, str, str, bool]:
 
 
 def prepare() -> None:
-    """Do what the first report waits for: import altair, start vl-convert."""
+    """Do what the first report waits for: import what draws, start vl-convert."""
     with uncollected():
         from fmrw.figures import render  # noqa: PLC0415 - for the helper
 
-        render.wake()  # before altair is imported
+        render.wake()  # before the others are imported
         import fmrw.figures.heatmap  # noqa: PLC0415 - the chart that is drawn
         import fmrw.session.reports  # noqa: PLC0415 - the same
         import fmrw.session.trace  # noqa: F401, PLC0415 - the same
-        from fmrw.figures.export import trust_charts  # noqa: PLC0415 - the same
-    trust_charts()
 
 
 def write_reports(folder: str, shown: bool) -> dict[str, list[str]]:  # noqa: FBT001 - JSON

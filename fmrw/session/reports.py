@@ -213,7 +213,7 @@ def _write_figure(trace: Trace, path: str, kind: str, name: str, style: Style, t
         own["structure"] = style.structure
     if style.functions and name in FUNCTIONAL:
         own["functions"] = True
-    chart = drawing.chart(trace, path, name, look=style.look, annotations=style.annotations, **own)
+    chart = drawing.drawn(trace, path, name, look=style.look, annotations=style.annotations, **own)
     target.write_bytes(export(chart, kind, scale=style.scale))
 
 

@@ -13,7 +13,7 @@ from fmrw.analysis.index.tiles import Index, hilbert
 from fmrw.errors import BadRange, FigureError
 from fmrw.figures import cells, render
 from fmrw.figures.grid import Square, bytes_of, outline, runs
-from fmrw.figures.heatmap import MOST_MARKS, heatmap, heatmap_pdf
+from fmrw.figures.heatmap import MOST_MARKS, heatmap, heatmap_pdf, sheet
 from fmrw.figures.page import About
 from fmrw.figures.theme import LIGHT, PRESETS, SCREEN
 from fmrw.offsets import Annotation
@@ -346,9 +346,8 @@ def test_a_run_of_hilberts_curve_may_go_from_right_to_left() -> None:
 def test_the_ground_is_as_large_as_the_cells_that_hold_bytes(layout: str, size: int) -> None:
     square = Square.of(size, 16, layout)
     painted = np.zeros((square.side, square.side), int)
-    for rows in cells.ground(square, SCREEN).to_dict()["datasets"].values():
-        for row in rows:
-            painted[row["y"] : row["y2"], row["x"] : row["x2"]] += 1
+    for row in cells.ground(square, SCREEN)["data"]["values"]:
+        painted[row["y"] : row["y2"], row["x"] : row["x2"]] += 1
     assert (painted == (square.order < square.used)).all()
 
 
@@ -367,3 +366,30 @@ def test_an_outline_parts_inside_from_outside() -> None:
         + np.abs(np.diff(np.pad(cells, 1).astype(int), axis=1)).sum()
     )
     assert sum(abs(x2 - x) + abs(y2 - y) for x, y, x2, y2 in outline(cells)) == border
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"layout": "hilbert", "look": PRESETS["dark"]},
+        {"annotations": [Annotation(0, 900, "header"), Annotation(5000, 5001, "a byte")]},
+        {"structure": pl.DataFrame({"start": [0], "end": [4000], "name": ["part"], "depth": [1]})},
+    ],
+)
+def test_a_heatmap_looks_the_same_whether_altair_makes_its_chart_or_not(
+    events: Make, options: dict[str, Any]
+) -> None:
+    frame, about = events(("read", 0, 900), ("write", 4000, 9000), size=10_007), About("a.bin", 10_007)
+    assert render.pdf(sheet(frame, about, **options)) == render.pdf(heatmap(frame, about, **options))
+
+
+def test_the_chart_of_a_heatmap_can_be_changed(events: Make) -> None:
+    """Its layers are altair's own objects, with encodings, marks and selections."""
+    chart = heatmap(events(("read", 0, 900), size=10_007), About("a.bin", 10_007))
+    cells_drawn = next(each for each in chart.layer if "class" in str(each.encoding.to_dict()))
+    cells_drawn.encoding.color.legend = None
+    spec = chart.properties(title="once more").to_dict()
+    assert spec["title"] == "once more"
+    assert "'legend': {'orient'" not in str(spec)
+    assert {each["name"] for each in chart.to_dict()["params"]} == {"kind", "zoom"}
