@@ -255,11 +255,9 @@ def _panel(
 def _facts(picture: Picture, about: About, annotations: Sequence[Annotation]) -> list[tuple[str, list[str]]]:
     square = picture.square
     reduced = f", as {picture.asked} × {picture.asked} would be too many marks" if picture.halved else ""  # noqa: RUF001 - times
+    cells_shown = f"{square.side} × {square.side} cells"  # noqa: RUF001 - times
     facts = [
-        (
-            f"{square.side} × {square.side} cells{reduced}",
-            [page.size_text(about.size), f"{human_size(square.cell)} per cell"],
-        ),  # noqa: RUF001 - times
+        (cells_shown + reduced, [page.size_text(about.size), f"{human_size(square.cell)} per cell"]),
         ("Colour", [f"The most times any one byte of the cell was {times_text(picture.counts)}."]),
         ("Cell to bytes", [_formula(square)]),
         ("Accesses", [picture.total]),
