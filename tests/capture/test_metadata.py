@@ -17,6 +17,7 @@ import pytest
 import fmrw
 from fmrw.capture.fuse.adapter import Context, Stat
 from fmrw.capture.native.metadata import Metadata
+from fmrw.capture.system.libc import fstat_into
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -221,3 +222,16 @@ def test_a_mount_says_the_same_with_and_without_it(
             assert os.fstat(file.fileno()).st_nlink == 0
             assert not (tree / "a" / "b" / "file").exists()
             assert file.read() == b"content"
+
+
+def test_a_status_has_room_for_all_that_is_written_into_it(tmp_path: Path) -> None:
+    mark, room = 0xA5, 512
+    buffer = (ctypes.c_ubyte * room)(*[mark] * room)
+    fd = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fstat_into(fd, ctypes.addressof(buffer))
+        assert Stat.from_buffer(buffer).st_ino == os.fstat(fd).st_ino
+    finally:
+        os.close(fd)
+    written = max(place for place, value in enumerate(buffer) if value != mark) + 1
+    assert written <= ctypes.sizeof(Stat)

@@ -40,8 +40,15 @@ if TYPE_CHECKING:
 if not hasattr(fuse, "fuse_operations"):  # the package fuse-python installs a module of the same name
     raise ImportError("the module `fuse` is not fusepy's")
 
-Stat: Any = fuse.c_stat
-"""`struct stat` as libfuse hands it over, for those who fill one."""
+
+class Stat(fuse.c_stat):  # type: ignore[misc] # fusepy has no types
+    """`struct stat`, for those who fill one, or hand one to libfuse, which copies all of it.
+
+    fusepy's ends before the three reserved words of x86-64: what is written into one by the C library goes 24 bytes beyond it.
+    """
+
+    _fields_ = (("reserved", c_int64 * 3),)
+
 
 FI_FLAGS = fuse.fuse_file_info.flags.offset
 FI_FH = fuse.fuse_file_info.fh.offset
@@ -297,7 +304,7 @@ class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
         c_uint64.from_address(fi + FI_FH).value = self.operations.opendir(path)
 
     def _c_readdir(self, _path: bytes, buffer: int, fill: Callable[..., int], _offset: int, fi: int) -> int:
-        stat = fuse.c_stat()
+        stat = Stat()
         address = ctypes.addressof(stat)
         entries: Iterable[tuple[bytes, int, int]] = self.operations.readdir(_u64(fi + FI_FH))
         for name, inode, mode in entries:
