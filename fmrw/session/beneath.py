@@ -17,7 +17,7 @@ def open_below(root: str, path: bytes) -> int | None:
     """Open a regular file below a directory for reading, beneath any mount of ours; None for whatever else is there."""
     if not root or path.startswith(b"/") or b".." in path.split(b"/"):
         return None
-    place = unmonitored(os.fsencode(root) + b"/" + path)
+    place = unmonitored(os.fsencode(root).rstrip(b"/") + b"/" + path)
     if place is None:
         return None
     try:

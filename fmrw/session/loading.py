@@ -114,4 +114,4 @@ def _file(path: Path, root: str | os.PathLike[str] | None) -> FrameSource:
     if b"Time" in head or path.suffix == ".csv":
         return FrameSource(read_csv(path), nobody, facts)
     log = read_log(path, root)
-    return FrameSource(log.events, nobody, {**facts, "mapped": log.mapped})
+    return FrameSource(log.events, nobody, {**facts, "mapped": log.mapped, "absolute": root is None})

@@ -289,7 +289,9 @@ class FrameSource:
         return self._facts
 
     def open(self, path: bytes) -> int | None:
-        """Open the file below the recorded root, if there is one."""
+        """Open the file below the recorded root, if there is one, or by the absolute path that a log of strace has."""
+        if self._facts.get("absolute") and path.startswith(b"/"):
+            return open_below("/", path[1:])
         return open_below(str(self._facts.get("root") or ""), path)
 
 

@@ -3,12 +3,13 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
 import warnings
 import zipfile
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -27,9 +28,7 @@ from fmrw.trace import schema
 from fmrw.trace.exactness import MAPPED
 from fmrw.trace.foreign import DamagedWarning
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+DATA = Path(__file__).parents[2] / "data"
 SIZE = 100_000
 Move = tuple[str, str, int, int]  # process, op, start, end
 
@@ -125,6 +124,20 @@ def test_files_that_are_mapped_are_named(folder: Path) -> None:
     assert "also mapped" not in exactness_of(trace_.coverage_report("other"))
     assert fmrw.load(trace_.save(folder / "kept")).coverage_report("data")["mapped"]
     assert charts.about(trace_, "data").capture == f"strace, {MAPPED}"
+
+
+def test_gaps_of_a_log_without_a_root_are_described_by_the_files_content(folder: Path) -> None:
+    shutil.copy(DATA / "hidden-png.zip", folder)
+    log = trace(
+        folder, *python('fd = os.open("hidden-png.zip", os.O_RDONLY); os.fstat(fd); os.read(fd, 100)')
+    )
+    path = folder / "hidden-png.zip"
+    report = fmrw.load(log).gap_report(path)
+    assert report.rows() == fmrw.load(log, root=folder).gap_report("hidden-png.zip").rows()
+    assert report["start"].to_list() == [100]
+    assert report["entropy"].null_count() == 0
+    path.unlink()
+    assert fmrw.load(log).gap_report(path)["entropy"].null_count() == 1
 
 
 def test_an_append_is_placed_by_a_stat_by_absence_or_by_a_given_size(folder: Path) -> None:

@@ -116,5 +116,5 @@ def test_programs_are_drawn_against_each_other(
         (50, 100, "unzip, u:8"),
         (100, 150, "u:8"),
     ]
-    assert main(["diff", f"{session}:unzip", f"{session}:u:8", "--chart", str(tmp_path / "a.jpeg")]) == 1
+    assert main(["diff", f"{session}:unzip", f"{session}:u:8", "--chart", str(tmp_path / "a.jpeg")]) == 2
     assert "pdf, svg, png, html" in capsys.readouterr().err
