@@ -8,16 +8,22 @@ Limits. Colours are keys of a fixed scale; a row is about 25 bytes of a message,
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from fmrw.figures.theme import LIGHT, Look
 from fmrw.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from fmrw.figures.captions import Box
-    from fmrw.figures.theme import Look
+
+    Places = NDArray[np.floating[Any]]
 
 Row = dict[str, Any]
 DATASETS = ("rects", "lines", "texts")
@@ -38,6 +44,12 @@ class Canvas:
         self.rects.append(
             {"x": round(x, 1), "y": round(y, 1), "X": round(x2, 1), "Y": round(y2, 1), "k": key}
         )
+
+    def many(self, x: Places, y: Places, x2: Places, y2: Places, keys: Sequence[str]) -> None:
+        """Paint rectangles, each in the colour of its key."""
+        edges = (np.round(each, 1).tolist() for each in (x, y, x2, y2))
+        named = zip(*edges, keys, strict=True)
+        self.rects += [dict(zip(("x", "y", "X", "Y", "k"), row, strict=True)) for row in named]
 
     def line(self, x: float, y: float, x2: float, y2: float, key: str, *, width: float = 1) -> None:
         """Draw a line `width` points wide."""
@@ -86,3 +98,14 @@ class Canvas:
         }
         data = {name: [list(row.values()) for row in rows] for name, rows in self.datasets.items()}
         return json.dumps({"signals": signals, "data": data}, separators=(",", ":"))
+
+
+def note(line: str) -> Canvas:
+    """Write one line on no ground, in a grey that is read on light and dark ones."""
+    look = Look(width=600, height=24, text=13, palette=replace(LIGHT, paper="transparent"))
+    made = Canvas(look, {"grey": _GREY})
+    made.text(4, 17, line, "grey")
+    return made
+
+
+_GREY = "#767b84"

@@ -11,12 +11,13 @@ built when somebody has time (`prepare`) or asks for it. Both are exact; what gr
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import polars as pl
 
-from fmrw.analysis.index.cover import Cover, Extents, Sorted
+from fmrw.analysis.index.cover import Cover, Extents, Sorted, running_sum
 from fmrw.analysis.index.depth import Depth
 from fmrw.analysis.index.layers import LARGEST
 from fmrw.analysis.index.tiles import Index
@@ -96,14 +97,18 @@ class Tally:
 
     def __init__(self, starts: Offsets, ends: Offsets) -> None:
         self._starts, self._ends = Sorted(starts), Sorted(ends)
-        self._starts_before, self._ends_before = (np.r_[0, np.cumsum(each)] for each in (starts, ends))
-        self.cover = Cover.of(starts, ends)
-        self._depth = Depth(Extents(starts, ends))
+        with ThreadPoolExecutor(2) as others:  # numpy and polars let go of the interpreter
+            cover, depth = others.submit(Cover.of, starts, ends), others.submit(Depth, Extents(starts, ends))
+            self._starts_before, self._ends_before = running_sum(starts), running_sum(ends)
+            self.cover, self._depth = cover.result(), depth.result()
 
     @classmethod
     def of(cls, ranges: pl.DataFrame) -> Self | None:
         """Count ranges; None where their bytes do not fit into 63 bits."""
-        starts, ends = (ranges[name].sort().to_numpy() for name in ("start", "end"))
+        ordered = (
+            ranges.lazy().select(pl.col("start", "end").sort()).collect()
+        )  # each on a processor of its own
+        starts, ends = (ordered[name].to_numpy() for name in ("start", "end"))
         most = len(starts) * (int(ends[-1]) - int(starts[0]))
         return cls(starts, ends) if most <= LARGEST else None
 

@@ -59,7 +59,7 @@ def explore(trace: Recording, path: str | os.PathLike[str], **state: Any) -> Exp
         made.waiting = waiting
     finally:
         if waiting is not None:
-            waiting.end(f"{total:,} events" if made is None else repr(made))
+            waiting.end(repr(made) if made else "")
     return made
 
 
@@ -80,13 +80,13 @@ class Explorer(View):
         if self._display is None:
             from fmrw.explorer.widgets.panel import Panel  # noqa: PLC0415 - the extra `notebook` may be missing
 
-            self._display = Panel(self)
+            self._display = Panel(self, self.waiting and self.waiting.chart)
         return self._display
 
     def _ipython_display_(self) -> None:
         """Put out the widget, and behind it the picture that stays in the notebook."""
-        waiting, self.waiting = self.waiting, None
-        mimebundle.display(repr(self), self.text, self._bundle, [self._kept], waiting=waiting)
+        mimebundle.display(repr(self), self.text, self._bundle, [self._kept], waiting=self.waiting)
+        self.waiting = None
 
     def _bundle(self) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self.widget._repr_mimebundle_()

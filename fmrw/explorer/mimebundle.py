@@ -6,9 +6,10 @@ In a terminal, or without the packages of the widgets, there is the text and a l
 from __future__ import annotations
 
 import base64
+import contextlib
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from fmrw.explorer import raster
+from fmrw.explorer import canvas, raster
 from fmrw.explorer.outputs import cell, publish
 from fmrw.figures.frontend import in_notebook, in_terminal
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from fmrw.explorer.canvas import Canvas
     from fmrw.explorer.kept import Kept
     from fmrw.explorer.outputs import Still
+    from fmrw.explorer.widgets.live_chart import LiveChart
 
 INSTALL = "The explorer needs the notebook's widgets: pip install 'fmrw[notebook]'"
 TERMINAL = "A terminal shows text only; for the explorer: pip install 'fmrw[notebook]', then `jupyter lab`"
@@ -53,25 +55,39 @@ def display(
 
 
 class Waiting(NamedTuple):
-    """A line where something is to come: its place, and the number of its cell."""
+    """What stands where something is to come: its place, the number of its cell, and the chart that is to be filled."""
 
     place: str
     cell: int
+    chart: LiveChart | None
 
     @classmethod
     def begin(cls, line: str) -> Self | None:
-        """Say in a notebook what takes its time; None where no notebook is."""
-        return cls(publish(({"text/plain": line}, {})), cell()) if in_notebook() else None
+        """Say in a notebook what takes its time; None where no notebook is.
+
+        It is said on the chart that the widget will have, so that the browser loads what draws while the kernel counts.
+        """
+        if not in_notebook():
+            return None
+        chart, shown = None, {"text/plain": line}
+        with contextlib.suppress(ImportError):  # told when the widget is to be shown
+            from fmrw.explorer.widgets.live_chart import LiveChart  # noqa: PLC0415 - the extra `notebook` may be missing
+
+            chart = LiveChart(canvas.note(line))
+            shown = {**(chart._repr_mimebundle_() or ({}, {}))[0], **shown}
+        return cls(publish((shown, {})), cell(), chart)
 
     def end(self, line: str) -> None:
-        """Say what came of it."""
+        """Say what came of it; "": nothing."""
         publish(({"text/plain": line}, {}), self.place)
+        if not line and self.chart is not None:
+            self.chart.close()
 
 
-def still(canvas: Canvas, text: str) -> Still:
+def still(drawn: Canvas, text: str) -> Still:
     """Give a picture and the text."""
-    size = {"width": round(canvas.look.width), "height": round(canvas.look.height)}
-    picture = base64.b64encode(raster.png(canvas, _SCALE)).decode()
+    size = {"width": round(drawn.look.width), "height": round(drawn.look.height)}
+    picture = base64.b64encode(raster.png(drawn, _SCALE)).decode()
     return {"image/png": picture, "text/plain": text}, {"image/png": size}
 
 

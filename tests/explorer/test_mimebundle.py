@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import base64
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from PIL import Image
-from recordings import brute
+from recordings import brute, events
 
+from fmrw.errors import FmrwError
+from fmrw.explorer import explorer, mimebundle
 from fmrw.explorer.explorer import Explorer
+from fmrw.explorer.widgets.live_chart import LiveChart
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    import pytest
+    from recordings import LiveTrace
+
+    from fmrw.explorer.outputs import Still
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def test_a_saved_notebook_keeps_a_picture_and_a_summary(view: Explorer, tmp_path: Path) -> None:
     bundle = view._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in bundle
+    assert WIDGET in bundle
     assert "sample.bin: 1,000 bytes" in bundle["text/plain"]
     picture = tmp_path / "x.png"
     picture.write_bytes(base64.b64decode(bundle["image/png"]))
@@ -47,5 +56,48 @@ def test_without_the_widgets_there_is_a_strip_and_a_hint(
 
     monkeypatch.setattr(Explorer, "_shown", missing)
     bundle = view._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" not in bundle
+    assert WIDGET not in bundle
     assert "pip install" in bundle["text/plain"]
+
+
+@pytest.fixture
+def put_out(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, Any], str]]:
+    """Let few events count as many, and note what a notebook is given: by MIME type, and the place it is put in."""
+    found: list[tuple[dict[str, Any], str]] = []
+
+    def publish(shown: Still, place: str = "") -> str:
+        found.append((shown[0], place))
+        return place or f"place {len(found)}"
+
+    for name, value in (("in_notebook", lambda: True), ("in_terminal", lambda: False), ("cell", lambda: 1), ("publish", publish)):  # fmt: skip
+        monkeypatch.setattr(mimebundle, name, value)
+    monkeypatch.setattr(explorer, "LARGE", 2)
+    return found
+
+
+def test_while_a_kernel_counts_the_chart_is_there_already(
+    trace: Callable[..., LiveTrace], put_out: list[tuple[dict[str, Any], str]]
+) -> None:
+    view = explorer.explore(trace(events(("read", 0, 100), ("read", 200, 300))), "sample.bin")
+    view._ipython_display_()
+    (early, _), (line, _), (shown, place) = put_out[:3]
+    assert early["text/plain"] == "counting 2 events…"
+    assert early[WIDGET]["model_id"] == view._shown().figure.model_id
+    assert view._shown().figure.marks == view.scene.canvas.message
+    assert line == {"text/plain": repr(view)}
+    assert shown[WIDGET]["model_id"] == view.widget.model_id
+    assert place == "place 1"
+
+
+def test_a_chart_that_is_never_filled_goes(
+    trace: Callable[..., LiveTrace],
+    put_out: list[tuple[dict[str, Any], str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    closed: list[str] = []
+    monkeypatch.setattr(LiveChart, "close", lambda chart: closed.append(chart.model_id))
+    recorded = trace(events(("read", 0, 100), ("read", 200, 300)))
+    with pytest.raises(FmrwError):
+        explorer.explore(recorded, "sample.bin", window=(5000, 6000))
+    assert put_out[-1] == ({"text/plain": ""}, "place 1")
+    assert closed == [put_out[0][0][WIDGET]["model_id"]]

@@ -36,6 +36,13 @@ _EDGE = 12  # pixels left beside the chart
 class Panel:
     """The widgets of one view; `box` holds them all.
 
+    Parameters
+    ----------
+    view
+        What is shown.
+    chart
+        One that is in the browser already; else one is made.
+
     Attributes
     ----------
     figure : LiveChart
@@ -44,11 +51,12 @@ class Panel:
         The panels that the toolbar opens.
     """
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, chart: LiveChart | None = None) -> None:
         self.view = view
         self.menus = Menus(view)
         self.menus.place.add_class("fmrw-menu")
-        self.figure = LiveChart(view.scene.canvas)
+        self.figure = chart or LiveChart(view.scene.canvas)
+        self.figure.show(view.scene.canvas)
         self.figure.observe(lambda change: view.gestures.take(change["new"]), "gesture")
         self.bytes = HexView(view)
         self.main = w.HBox([self.figure, self.bytes])
