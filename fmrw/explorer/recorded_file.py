@@ -14,10 +14,10 @@ import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+import numpy as np
 import polars as pl
 
 from fmrw.analysis import ranges
-from fmrw.analysis.index.filter import Filter
 from fmrw.analysis.index.tiles import window_edges
 from fmrw.errors import BadInput, UnknownPath
 from fmrw.explorer import timeaxis
@@ -27,6 +27,7 @@ from fmrw.explorer.counts import Counts
 from fmrw.explorer.filters import OPS, Choice
 from fmrw.explorer.palette import program_keys
 from fmrw.explorer.probed import Probed
+from fmrw.explorer.sampling import THINNED, every, inside, mask_of, sampled, thinned
 from fmrw.figures.page import About
 from fmrw.text import path_bytes, visible
 from fmrw.trace import exactness
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from fmrw.explorer.timeaxis import TimeAxis
@@ -251,19 +251,24 @@ class RecordedFile:
     def sample(self, choice: Choice, window: Window, most: int) -> tuple[pl.DataFrame, int]:
         """Give every n-th of a choice's reads and writes in a window, at most `most`, and how many there are in all."""
         rows, mask = self._masked(choice)
-        conditions = [] if mask is None else [pl.lit(mask)]
-        if window != (0, self.size):
-            conditions += [pl.col("start") < window[1], pl.col("end") > window[0]]
-        if not conditions:
-            return rows.gather_every(-(-rows.height // most) or 1), rows.height
-        places = rows.select(pl.arg_where(pl.all_horizontal(conditions))).to_series()
-        return rows[places.gather_every(-(-len(places) // most) or 1)], len(places)
+        within = None if window == (0, self.size) else window
+        if rows.height > THINNED * most:
+            few = self.remembered(("thinned", choice), lambda: thinned(rows, mask))
+            found = few if within is None else few.filter(*inside(within))
+            if found.height >= most:
+                return every(found, most), self._accesses(choice, window)
+        return sampled(rows, mask, within, most)
+
+    def _accesses(self, choice: Choice, window: Window) -> int:
+        """Count a choice's reads and writes in a window, without looking at each."""
+        edges = np.array(window, np.int64)
+        return sum(self.bins(edges, op, choice)["accesses"].item() for op in OPS[choice.ops])
 
     def _masked(self, choice: Choice) -> tuple[pl.DataFrame, pl.Series | None]:
         """Give all rows, and which of them a choice lets pass; remembered, since a choice stays while one zooms."""
         with self._lock:
             key, rows = (choice, self.version), self._joined()
-        return rows, _remembered(self._masks, key, lambda: _mask(choice, rows))
+        return rows, _remembered(self._masks, key, lambda: mask_of(choice, rows))
 
     def touched(self, choice: Choice) -> pl.DataFrame:
         """Give the ranges of a choice as a set; remembered, since they are asked for again and again."""
@@ -304,13 +309,6 @@ class RecordedFile:
             requests=sum(each.total for each in self._counts.values()), smallest=self.smallest, capture=capture,
             command=" ".join(command) if command else None, date=self.last,
         )  # fmt: skip
-
-
-def _mask(choice: Choice, rows: pl.DataFrame) -> pl.Series | None:
-    """Say which rows a choice lets pass; None if all."""
-    op = None if choice.ops == "both" else choice.ops
-    mask = Filter.of(op=op, **choice.who()).mask(rows)
-    return None if mask is None else pl.Series(mask)
 
 
 def _remembered(known: dict[Any, Any], key: object, make: Callable[[], Value], most: int = _KEPT) -> Value:

@@ -112,7 +112,7 @@ class _Painter:
         bins = (edges, columns, window_edges(0, self.state.size, self.layout.columns("overview")))
         asked = Question(self.recorded, self.state, self.choice, self.ops, bins)
         self.context.colouring = COLOURINGS[self.state.colour](asked)
-        runs = sum(1 for op in self.ops for _ in grid.runs(square, self.colouring.numbers(edges, op)))
+        runs = sum(grid.count_runs(square, self.colouring.numbers(edges, op)) for op in self.ops)
         if runs > MOST_CELLS and square.side > grid.SMALLEST:
             half = Square(square.size, square.side // 2, square.layout)
             self.context.layout = PanelLayout.of(self.canvas.look, self.state.size, self.state.window, half)
@@ -224,9 +224,10 @@ class _Painter:
             keys = self.colouring.keys(op)
             other = written & (number > 0) if op == "read" else np.zeros(square.count, bool)
             upper = 0.5 if op == "write" and "read" in numbers else 0.0
-            for row, a, b, look in grid.runs(square, np.where(number > 0, number * 2 + other, 0)):
-                y, y2 = (box.top + (row + part) * unit for part in (upper, 0.5 if look % 2 else 1.0))
-                self.canvas.rect(box.left + a * unit, y, box.left + b * unit, y2, keys[look // 2 - 1])
+            row, a, b, look = grid.run_columns(square, np.where(number > 0, number * 2 + other, 0))
+            y, y2 = (box.top + (row + part) * unit for part in (upper, np.where(look % 2, 0.5, 1.0)))
+            chosen = [keys[each - 1] for each in (look // 2).tolist()]
+            self.canvas.many(box.left + a * unit, y, box.left + b * unit, y2, chosen)
         self._lines(unit)
         self._outlines(unit)
         lines = wrap(self._cell_text(), box.width / _WIDER, self.text * 0.85)

@@ -137,15 +137,29 @@ def runs(square: Square, looks: NDArray[np.int64]) -> Iterator[tuple[int, int, i
     ------
     row, first column, column after the last, look
     """
-    order = square.order
-    picture = looks[order]
+    yield from zip(*(each.tolist() for each in run_columns(square, looks)), strict=True)
+
+
+def run_columns(square: Square, looks: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+    """Give what `runs` gives, as four arrays."""
+    picture = looks[square.order]
+    rows, cuts = np.nonzero(_breaks(square, picture))  # the last of each row ends a run, and begins none
+    look = np.append(picture, np.zeros((square.side, 1), np.int64), axis=1)[rows[:-1], cuts[:-1]]
+    begun = np.flatnonzero(look)
+    return rows[begun], cuts[begun], cuts[begun + 1], look[begun]
+
+
+def count_runs(square: Square, looks: NDArray[np.int64]) -> int:
+    """Count what `runs` gives."""
+    picture = looks[square.order]
+    return int(np.count_nonzero(_breaks(square, picture)[:, :-1] & (picture != 0)))
+
+
+def _breaks(square: Square, picture: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Say of each edge of the cells of a row whether a run begins or ends there."""
     breaks = np.ones((square.side, square.side + 1), bool)
-    breaks[:, 1:-1] = (np.diff(picture) != 0) | (abs(np.diff(order)) != 1)
-    for row in np.flatnonzero(picture.any(axis=1)):
-        cuts = np.flatnonzero(breaks[row])
-        for first, last in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
-            if picture[row, first]:
-                yield int(row), first, last, int(picture[row, first])
+    breaks[:, 1:-1] = (np.diff(picture) != 0) | (abs(np.diff(square.order)) != 1)
+    return breaks
 
 
 def bytes_of(square: Square, row: int, first: int, last: int, order: NDArray[np.int64]) -> tuple[int, int]:

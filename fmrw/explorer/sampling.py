@@ -1,0 +1,51 @@
+"""Sampling: every n-th of many accesses, for lanes, the plane of time, and the pointer, which need no more than a screen shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import polars as pl
+
+from fmrw.analysis.index.filter import Filter
+
+if TYPE_CHECKING:
+    from fmrw.explorer.filters import Choice
+
+THINNED = 16
+"""Of so many accesses one is looked at first, where that is enough for a sample."""
+
+Rows = TypeVar("Rows", pl.DataFrame, pl.Series)
+
+
+def every(found: Rows, most: int) -> Rows:
+    """Give every n-th, at most so many."""
+    return found.gather_every(-(-len(found) // most) or 1)
+
+
+def inside(window: tuple[int, int]) -> list[pl.Expr]:
+    """Ask which accesses share a byte with a window."""
+    return [pl.col("start") < window[1], pl.col("end") > window[0]]
+
+
+def mask_of(choice: Choice, rows: pl.DataFrame) -> pl.Series | None:
+    """Say which rows a choice lets pass; None if all."""
+    op = None if choice.ops == "both" else choice.ops
+    mask = Filter.of(op=op, **choice.who()).mask(rows)
+    return None if mask is None else pl.Series(mask)
+
+
+def thinned(rows: pl.DataFrame, mask: pl.Series | None) -> pl.DataFrame:
+    """Give one in `THINNED` rows, of those that pass; the sample of a large window is taken from these."""
+    few = rows.gather_every(THINNED)
+    return few if mask is None else few.filter(mask.gather_every(THINNED))
+
+
+def sampled(
+    rows: pl.DataFrame, mask: pl.Series | None, window: tuple[int, int] | None, most: int
+) -> tuple[pl.DataFrame, int]:
+    """Look at all rows: give every n-th of those that pass and lie in a window (None: anywhere), and how many do."""
+    conditions = [*([] if mask is None else [pl.lit(mask)]), *(inside(window) if window else [])]
+    if not conditions:
+        return every(rows, most), rows.height
+    places = rows.select(pl.arg_where(pl.all_horizontal(conditions))).to_series()
+    return rows[every(places, most)], len(places)
