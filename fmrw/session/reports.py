@@ -129,7 +129,7 @@ def write(
                 "trace",
                 ".perfetto.json",
                 lambda target: export_perfetto(
-                    trace.events, trace.processes, target, sites.stack_texts(trace)
+                    trace.events, trace.processes, target, sites.stack_frames(trace)
                 ),
             )
         )

@@ -144,13 +144,15 @@ def by_part(trace: Recording, path: str, described: str | os.PathLike[str] | Non
         return parts.crosstab(structure.structure(content), trace.of(path), called)
 
 
+def stack_frames(trace: Recording) -> dict[int, list[str]]:
+    """Give the frames of each site, the innermost first, without those of the C library."""
+    known = stacks.chains(trace.sites)
+    return {site: [visible(frame.label) for frame in stacks.shown(chain)] for site, chain in known.items()}
+
+
 def stack_texts(trace: Recording) -> dict[int, str]:
     """Give the stack of each site as one line, the innermost frame first, without those of the C library."""
-    known = stacks.chains(trace.sites)
-    return {
-        site: visible(" ← ".join(frame.label for frame in stacks.shown(chain)))
-        for site, chain in known.items()
-    }
+    return {site: " ← ".join(frames) for site, frames in stack_frames(trace).items()}
 
 
 def names(trace: Recording) -> dict[int, str]:

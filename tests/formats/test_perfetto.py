@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -13,6 +15,7 @@ from fmrw.formats.perfetto import FILES_PID, export_perfetto
 from fmrw.trace import schema
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 START = dt.datetime(2025, 1, 28, 5, 50, 6, 727741, tzinfo=dt.UTC)
@@ -51,9 +54,14 @@ def processes(*rows: tuple[int, int, str, str]) -> pl.DataFrame:
     )
 
 
-def exported(folder: Path, events: pl.DataFrame, known: pl.DataFrame | None = None) -> dict[str, Any]:
+def exported(
+    folder: Path,
+    events: pl.DataFrame,
+    known: pl.DataFrame | None = None,
+    stacks: Mapping[int, Sequence[str]] = MappingProxyType({}),
+) -> dict[str, Any]:
     path = folder / "trace.json"
-    export_perfetto(events, processes() if known is None else known, path)
+    export_perfetto(events, processes() if known is None else known, path, stacks)
     text = path.read_text(encoding="utf-8")
     assert "<" not in text
     loaded: dict[str, Any] = json.loads(text)
@@ -145,3 +153,73 @@ def test_no_events_make_a_valid_trace(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(FigureError, match="No such file or directory; choose a file"):
         export_perfetto(frame(seq=[0]), processes(), tmp_path / "none" / "x.json")
+
+
+def nested(trace: dict[str, Any]) -> dict[tuple[int, int], list[list[dict[str, Any]]]]:
+    """Check the slices as the format has them ("Trace Event Format", complete events) and give each outermost one with those inside it.
+
+    Slices of a track lie in each other or apart; of two with the same ends the one that stands first is outside.
+    """
+    tracks: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    for event in trace["traceEvents"]:
+        assert event["ph"] in {"M", "X", "i"}
+        assert {"pid", "name"} <= set(event)
+        if event["ph"] == "X":
+            assert event["dur"] >= 0
+            tracks.setdefault((event["pid"], event["tid"]), []).append(event)
+    found: dict[tuple[int, int], list[list[dict[str, Any]]]] = {}
+    for track, slices in tracks.items():
+        open_until: list[int] = []
+        for event in sorted(slices, key=lambda each: (each["ts"], -each["dur"])):  # stable
+            begin, end = round(event["ts"] * 1000), round((event["ts"] + event["dur"]) * 1000)
+            while open_until and open_until[-1] <= begin:
+                open_until.pop()
+            assert not open_until or end <= open_until[-1], "crosses the slice it begins in"
+            if not open_until:
+                found.setdefault(track, []).append([])
+            open_until.append(end)
+            found[track][-1].append(event)
+    return found
+
+
+def test_the_frames_of_a_stack_are_slices_inside_each_other_and_the_call_is_innermost(tmp_path: Path) -> None:
+    events = frame(site=[1, None, 2], op=["read", "read", "write"], tid=[8, 8, 9])
+    stacks = {1: ["p!fetch", "p!header", "p!main"], 2: ["p!main"]}
+    trace = exported(tmp_path, events, stacks=stacks)
+    found = nested(trace)
+    assert [each["name"] for each in found[7, 8][0]] == ["p!main", "p!header", "p!fetch", "read"]
+    assert [each["name"] for each in found[7, 9][0]] == ["p!main", "write"]
+    assert found[7, 8][0][-1]["args"]["stack"] == "p!fetch ← p!header ← p!main"
+    assert found[7, 8][0][-1]["args"]["start"] == 10
+    assert (found[7, 8][0][0]["ts"], found[7, 9][0][0]["ts"], found[7, 9][0][0]["dur"]) == (0, 10, 1)
+    on_threads = [event for event in instants(trace) if event["pid"] == 7]
+    assert [(event["ts"], event["name"]) for event in on_threads] == [(5, "read")]
+    assert len(instants(trace)) == 1 + events.height
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_slices_of_a_thread_never_cross_however_close_its_events_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    moments = np.sort(random.integers(0, 40, 300))
+    events = frame(
+        time=[START + dt.timedelta(microseconds=int(at)) for at in moments],
+        tid=random.integers(7, 10, 300).tolist(),
+        site=[None if site == 0 else int(site) for site in random.integers(0, 4, 300)],
+    )
+    stacks = {site: [f"f{site}-{depth}" for depth in range(site)] for site in (1, 2, 3)}
+    monkeypatch.setattr(perfetto, "_SLICE", 17)
+    found = nested(exported(tmp_path, events, stacks=stacks))
+    for tid in (7, 8, 9):
+        expected = events.filter(pl.col("tid") == tid, pl.col("site").is_not_null())["site"]
+        assert [[each["name"] for each in stack] for stack in found[7, tid]] == [
+            [*reversed(stacks[site]), "read"] for site in expected
+        ]
+
+
+def test_names_of_functions_are_harmless_and_bounded(tmp_path: Path) -> None:
+    trace = exported(tmp_path, frame(site=[1]), stacks={1: [*HOSTILE, "x" * 10_000, *["deep"] * 100]})
+    (stack,) = nested(trace)[7, 8]
+    assert len(stack) == 32 + 1
+    assert all(each["name"].isprintable() and len(each["name"]) <= 60 for each in stack)
