@@ -14,6 +14,7 @@ import pytest
 from straced import compared
 
 import fmrw
+from fmrw.capture.native.pairs import Native
 from fmrw.capture.sites import elf, numbers
 from fmrw.capture.sites.numbers import Notes, Sites
 
@@ -118,6 +119,36 @@ def test_a_library_that_takes_the_place_of_another(
     assert [Path(each).name for each in used] == ["plugin.so"] * 2 + ["other.so"] * 2 + [
         "plugin.so", "plugin.so", "other.so", "other.so", "plugin.so", "plugin.so", "other.so", "other.so",
     ]  # fmt: skip
+
+
+def test_stacks_with_code_that_may_be_unloaded_are_known_again_by_the_compiled_code(
+    made: Callable[..., Path], tmp_path: Path
+) -> None:
+    native = Native.load()
+    if native is None:
+        pytest.skip("there is no compiled code")
+    library = made("plugin.so", "-shared", "-fPIC", source="plugin.c")
+    program = made("plugin", "-DPROGRAM", source="plugin.c")
+    os.mkfifo(tmp_path / "pipe")
+    known, modules = native.know_stacks(), list[bytes]()
+    notes = Notes(lambda module: modules.append(module.path), lambda *_site: None, lambda *_why: None)
+    sites = Sites(notes, 100, native=known)
+    with subprocess.Popen([program, library, tmp_path / "pipe"]) as waiting:
+        end = os.open(tmp_path / "pipe", os.O_WRONLY)  # waits until the program has opened it
+        try:
+            while not (number := sites.of(waiting.pid)):  # it may be on its way to read
+                os.sched_yield()
+            assert os.fsencode(library) in modules
+            assert known.site(waiting.pid) == number
+            for stack in known._memory.stacks:
+                if stack.version:
+                    assert stack.codes == 1
+                    stack.code[0].inode += 1  # as if another file lay there now
+            assert known.site(waiting.pid) == -1
+            assert sites.of(waiting.pid) == number
+        finally:
+            os.close(end)
+            sites.close()
 
 
 @pytest.mark.mount

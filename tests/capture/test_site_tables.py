@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fmrw.capture.native.pairs import code
+from fmrw.capture.native.unwinding import Unwinding
 from fmrw.capture.sites import elf
 from fmrw.capture.sites.cfi import Pieces, Tables
 from fmrw.capture.sites.elf import Damaged
@@ -25,9 +27,18 @@ _REGISTERS = ("rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", *(f"r{n}" 
 _BLOCK = re.compile(r"FDE .*pc=([0-9a-f]+)\.\.([0-9a-f]+)\n +LOC +CFA +(.*)\n((?:[0-9a-f]{16} .*\n)*)")
 
 
-def tables(path: str | Path) -> tuple[Tables, int]:
+def tables(path: str | Path, native: Unwinding | None = None) -> tuple[Tables, int]:
     fd = os.open(path, os.O_RDONLY)
-    return Tables(Pieces(fd), elf.read(fd)), fd
+    return Tables(Pieces(fd), elf.read(fd), native), fd
+
+
+@pytest.fixture(scope="module")
+def compiled() -> Unwinding:
+    """Give the compiled code."""
+    loaded = code()
+    if loaded is None:
+        pytest.skip("there is no compiled code")
+    return Unwinding(loaded)
 
 
 def told(path: str) -> Iterator[tuple[int, str, dict[str, str]]]:
@@ -67,6 +78,27 @@ def test_rules_are_those_that_readelf_tells(program: str) -> None:
     assert rows > 20
 
 
+@pytest.mark.parametrize("program", ["bash", "unzip", "perl", "strace"])
+def test_compiled_rules_are_those_of_python(compiled: Unwinding, program: str) -> None:
+    path = os.path.realpath(shutil.which(program) or program)
+    (known, fd), (fast, other) = tables(path), tables(path, compiled)
+    noise = random.Random(1)  # noqa: S311 - the same every time
+    code = [each for each in elf.read(fd).segments if each.executable]
+    places = [noise.randrange(each.address, each.address + each.size) for each in code for _ in range(4000)]
+    borders = [place + near for place, _cfa, _cells in list(told(path))[::7] for near in (-1, 0)]
+    given = 0
+    for place in [*places, *borders, 0, 1, (1 << 64) - 1]:
+        rule = known.rule(place)
+        assert fast.rule(place) == rule, hex(place)
+        assert fast._compiled is not None
+        plain = compiled.rule(other, fast._compiled, place)
+        assert plain is None or rule is not None
+        given += plain is not None
+    assert given > 0.9 * len(places)
+    for each in (fd, other):
+        os.close(each)
+
+
 def test_code_without_a_table_has_no_rule() -> None:
     known, fd = tables("/bin/sh")
     assert known.rule(0) is None
@@ -80,13 +112,16 @@ def test_a_build_id_and_the_libraries_are_those_that_readelf_tells() -> None:
     said = subprocess.run(["readelf", "-nd", path], capture_output=True, text=True, check=True).stdout
     fd = os.open(path, os.O_RDONLY)
     found = elf.read(fd)
+    libraries = elf.libraries(fd, found)
     os.close(fd)
     assert f"Build ID: {found.build_id}\n" in said
-    assert set(re.findall(r"\(NEEDED\).*\[(.*)\]", said)) == found.needed
+    assert set(re.findall(r"\(NEEDED\).*\[(.*)\]", said)) == libraries
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_damaged_files_give_rules_or_none_and_nothing_else(tmp_path: Path, seed: int) -> None:
+def test_damaged_files_give_rules_or_none_and_nothing_else(
+    compiled: Unwinding, tmp_path: Path, seed: int
+) -> None:
     """Bits flip anywhere in headers, index and tables."""
     noise = random.Random(seed)  # noqa: S311 - the same every time
     data = bytearray(Path(os.path.realpath("/bin/ls")).read_bytes())
@@ -107,9 +142,12 @@ def test_damaged_files_give_rules_or_none_and_nothing_else(tmp_path: Path, seed:
     except Damaged:
         return
     else:
-        known = Tables(Pieces(fd), found)
-        for _ask in range(300):
-            known.rule(noise.randrange(0, 1 << 18))
+        for native in (None, compiled):
+            known = Tables(Pieces(fd), found, native)
+            for _ask in range(300):
+                place = noise.randrange(0, 1 << 18)
+                rule = known.rule(place)
+                assert rule is None or rule.begin <= place
     finally:
         os.close(fd)
 

@@ -1,22 +1,35 @@
 /* Known stacks: the call site of a thread that waits, where its stack is the same as once before.
  *
  * A stack is the same when the thread waits at the same place, with the same stack pointer, and every word is the same that its walk
- * has looked at (fmrw/capture/sites). Whatever is not known is declined, and Python walks the stack.
+ * has looked at (fmrw/capture/sites); code on it that may be unloaded must be mapped where it was (PROCMAP_QUERY, Linux 6.11,
+ * include/uapi/linux/fs.h). Whatever is not known is declined, and Python walks the stack.
  *
  * The interpreter's lock is let go while the kernel is asked: reading a program's memory may wait for a page fault of it that another
  * thread of ours answers. So a stack may be learned meanwhile: `version` is odd while one is written, and another one afterwards.
  * Descriptors are closed only while nobody looks (`looking`).
  */
-enum { THREADS = 256, STACKS = 512, WORDS = 160, EXTENT = 1 << 16, LOOKING = 64 };
+enum { THREADS = 256, STACKS = 512, WORDS = 160, EXTENT = 1 << 16, LOOKING = 64, CODES = 8 };
+
+struct mapping_query { /* struct procmap_query */
+    uint64_t size, flags, address, begin, end, rights, page, offset, inode;
+    uint32_t major, minor, name_size, id_size;
+    uint64_t name, id;
+};
 
 struct known_thread {
     int32_t tid, line, memory; /* descriptors on /proc/TID/syscall and mem */
-    int32_t space;             /* number of its address space */
+    int32_t space, list;       /* number of its address space; descriptor on maps */
+};
+
+struct known_code {
+    uint64_t begin, end, offset, inode;
+    uint32_t major, minor;
 };
 
 struct known_stack {
     uint64_t version, place, top;
-    int32_t space, site, extent, words;
+    int32_t space, site, extent, words, codes, unused;
+    struct known_code code[CODES];
     uint16_t at[WORDS]; /* in words from the top */
     uint64_t value[WORDS];
 };
@@ -70,6 +83,13 @@ static int waits_at(const char *line, ssize_t length, uint64_t *top, uint64_t *p
     return words == 9;
 }
 
+static int is_mapped(int list, const struct known_code *code)
+{
+    struct mapping_query query = {.size = sizeof query, .address = code->begin};
+    return !ioctl(list, _IOWR('f', 17, struct mapping_query), &query) && query.begin == code->begin && query.end == code->end &&
+           query.offset == code->offset && query.inode == code->inode && query.major == code->major && query.minor == code->minor;
+}
+
 static int64_t look(struct stacks *stacks, struct known_thread thread)
 {
     char line[256], memory[EXTENT];
@@ -79,7 +99,7 @@ static int64_t look(struct stacks *stacks, struct known_thread thread)
         return -1;
     struct known_stack *stack = &stacks->stacks[fmrw_stack_slot(place, top, thread.space)];
     uint64_t version = __atomic_load_n(&stack->version, __ATOMIC_ACQUIRE);
-    int32_t extent = stack->extent, words = stack->words, site = stack->site;
+    int32_t extent = stack->extent, words = stack->words, site = stack->site, codes = stack->codes;
     if (!version || version & 1 || stack->place != place || stack->top != top || stack->space != thread.space)
         return -1;
     if (extent < 0 || extent > EXTENT || words < 0 || words > WORDS)
@@ -89,6 +109,10 @@ static int64_t look(struct stacks *stacks, struct known_thread thread)
     for (int32_t i = 0; i < words; i++) {
         size_t at = (size_t)stack->at[i] * 8;
         if (at + 8 > (size_t)extent || memcmp(memory + at, &stack->value[i], 8))
+            return -1;
+    }
+    for (int32_t i = 0; i < codes && i < CODES; i++) {
+        if (!is_mapped(thread.list, &stack->code[i]))
             return -1;
     }
     return __atomic_load_n(&stack->version, __ATOMIC_ACQUIRE) == version ? site : -1;
@@ -107,3 +131,5 @@ static int64_t site_of(struct stacks *stacks, uint32_t tid)
     stacks->looking--;
     return site;
 }
+
+int64_t fmrw_site(struct stacks *stacks, int64_t tid) { return site_of(stacks, (uint32_t)tid); }

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -22,6 +23,7 @@ extern void *PyEval_SaveThread(void);
 extern void PyEval_RestoreThread(void *);
 
 #include "stacks.c"
+#include "unwinding.c"
 #include "metadata.c"
 #include "commands.c"
 
@@ -83,7 +85,7 @@ _Static_assert(sizeof(struct request) == 72, "up to the owner of locks");
 int64_t fmrw_sizes(int64_t which)
 {
     int64_t sizes[] = {sizeof(struct state), sizeof(struct pair), sizeof(struct stacks), sizeof(struct names), sizeof(struct runner), sizeof(struct slots),
-                       offsetof(struct file_info, fh)};
+                       offsetof(struct file_info, fh), sizeof(struct unwind_index)};
     return sizes[which];
 }
 

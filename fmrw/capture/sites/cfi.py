@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 
 from fmrw.capture.sites.elf import Damaged
 from fmrw.capture.sites.expressions import sleb, uleb
-from fmrw.capture.sites.rules import Description, KeptRules, Program, Rule
+from fmrw.capture.sites.rules import OFFSET, Description, KeptRules, Program, Rule
 
 if TYPE_CHECKING:
+    from fmrw.capture.native.unwinding import Index, Unwinding
     from fmrw.capture.sites.elf import Elf
 
 _PIECE = 1 << 14
@@ -45,7 +46,7 @@ class Pieces:
     """
 
     def __init__(self, fd: int) -> None:
-        self._fd = fd
+        self.fd = fd
         self._pieces: dict[int, bytes] = {}
 
     def read(self, offset: int, size: int) -> bytes:
@@ -89,7 +90,7 @@ class Pieces:
             while len(self._pieces) >= _MOST_PIECES:
                 self._pieces.pop(next(iter(self._pieces)), None)
             try:
-                piece = self._pieces[number] = os.pread(self._fd, _PIECE, number * _PIECE)
+                piece = self._pieces[number] = os.pread(self.fd, _PIECE, number * _PIECE)
             except (OSError, OverflowError) as error:
                 raise Damaged(str(error)) from error
         return piece
@@ -104,11 +105,14 @@ class Tables(KeptRules):
         The file.
     elf : Elf
         Its headers.
+    native : Unwinding or None
+        The compiled code, which gives rules of the usual kind.
     """
 
-    def __init__(self, pieces: Pieces, elf: Elf) -> None:
+    def __init__(self, pieces: Pieces, elf: Elf, native: Unwinding | None = None) -> None:
         super().__init__()
-        self._file, self._elf = pieces, elf
+        self._file, self._elf, self._native = pieces, elf, native
+        self._compiled: Index | None = None
         self._commons: dict[int, Description] = {}
         self._index = self._rows = 0
         self._made: list[tuple[int, int]] = []
@@ -153,8 +157,18 @@ class Tables(KeptRules):
         count, at = _pointer(head, at, counted, self._index)
         self._table = offset + at
         self._rows = min(count, (size - at) // _ROW.size)
+        if self._native is not None and self._rows > 0:
+            segments = [(each.offset, each.address, each.size) for each in self._elf.segments]
+            self._compiled = self._native.index(self._table, self._rows, self._index, segments)
 
     def _rule(self, place: int) -> Rule | None:
+        if self._native is not None and self._compiled is not None:
+            found = self._native.rule(self._file.fd, self._compiled, place)
+            if found is not None:
+                saved: dict[int, tuple[int, int | bytes]] = {
+                    register: (OFFSET, at) for register, at in found.stored
+                }
+                return Rule(found.register, found.distance, b"", saved, signal=False, begin=found.begin)
         described = self.description(place)
         return None if described is None else Program(described, place).rule()
 

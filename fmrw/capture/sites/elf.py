@@ -12,10 +12,6 @@ import os
 from dataclasses import dataclass
 from struct import Struct
 from struct import error as struct_error
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _SECTION = Struct("<IIQQQQIIQQ")
 _HEADER = Struct("<16sHHIQQQIHHHHHH")
@@ -27,9 +23,8 @@ _MAGIC = b"\x7fELF\x02\x01"  # 64 bits, little-endian
 X86_64 = 62
 _LOAD, _DYNAMIC, _NOTES, _UNWINDING = 1, 2, 4, 0x6474E550
 _EXECUTABLE = 1
-_FIXED = 2  # ET_EXEC
 _BUILD_ID = 3
-_NEEDED, _STRINGS, _SONAME = 1, 5, 14
+_NEEDED, _STRINGS = 1, 5
 _MOST_SEGMENTS, _MOST_SECTIONS = 128, 4096
 _MOST_BYTES = 1 << 16  # of notes, of a dynamic section
 _MOST_ID = 64
@@ -58,8 +53,6 @@ class Elf:
 
     Attributes
     ----------
-    fixed : bool
-        Whether it is loaded at the addresses that it names (ET_EXEC).
     segments : tuple of Segment
     unwinding : tuple of int
         Offset, address and size of the unwind tables' index (`.eh_frame_hdr`); zeros where there is none.
@@ -67,10 +60,8 @@ class Elf:
         In hexadecimal digits; empty where there is none.
     frames : tuple of int
         Offset, address and size of the unwind tables (`.eh_frame`) where they have no index; zeros where they have one, or there are none.
-    needed : frozenset of str
-        Names of the libraries it is linked to.
-    soname : str
-        Its own name as a library.
+    dynamic : tuple of int
+        Offset, address and size of what it tells the linker; zeros where it is linked to nothing.
     base : int
         The address that the file's beginning has when it is linked: 0 in nearly all but programs at fixed addresses.
     entry : int
@@ -79,12 +70,10 @@ class Elf:
         Offset, address and size of the table of functions of a Go program; zeros where it is none.
     """
 
-    fixed: bool
     segments: tuple[Segment, ...]
     unwinding: tuple[int, int, int]
     build_id: str
-    needed: frozenset[str]
-    soname: str
+    dynamic: tuple[int, int, int]
     frames: tuple[int, int, int]
     base: int
     entry: int
@@ -123,7 +112,7 @@ def read(fd: int) -> Elf:
 
 def _read(fd: int) -> Elf:
     head = os.pread(fd, _HEADER.size, 0)
-    ident, kind, machine, _version, entry, at, _sections, _flags, _size, width, count, *_rest = (
+    ident, _kind, machine, _version, entry, at, _sections, _flags, _size, width, count, *_rest = (
         _HEADER.unpack(head)
     )
     if not ident.startswith(_MAGIC) or machine != X86_64 or width != _SEGMENT.size or count > _MOST_SEGMENTS:
@@ -137,22 +126,15 @@ def _read(fd: int) -> Elf:
     parts = {type_: (offset, address, size) for type_, _flags, offset, address, _p, size, *_ in headers}
     notes = ((offset, size) for type_, _flags, offset, _address, _p, size, *_ in headers if type_ == _NOTES)
     build_id = next((found for place in notes if (found := _build_id(fd, *place))), "")
-    elf = Elf(
-        kind == _FIXED, segments, parts.get(_UNWINDING, (0, 0, 0)), build_id, frozenset(), "", (0, 0, 0), 0, 0
-    )
-    needed, soname = frozenset[str](), ""
-    with contextlib.suppress(struct_error, OverflowError):  # a stack is walked without them, too
-        needed, soname = _linked(fd, elf, parts.get(_DYNAMIC, (0, 0, 0)))
-    table = (0, 0, 0) if elf.unwinding[2] else _section(fd, b".eh_frame", head)
+    unwinding = parts.get(_UNWINDING, (0, 0, 0))
+    table = (0, 0, 0) if unwinding[2] else _section(fd, b".eh_frame", head)
     first = min(segments, key=lambda segment: segment.address, default=None)
     base = 0 if first is None else first.address - first.offset & ~0xFFF
     return Elf(
-        elf.fixed,
         segments,
-        elf.unwinding,
+        unwinding,
         build_id,
-        needed,
-        soname,
+        parts.get(_DYNAMIC, (0, 0, 0)),
         table,
         base,
         entry,
@@ -215,21 +197,24 @@ def _build_id(fd: int, offset: int, size: int) -> str:
     return ""
 
 
-def _linked(fd: int, elf: Elf, place: tuple[int, int, int]) -> tuple[frozenset[str], str]:
-    data = os.pread(fd, min(place[2], _MOST_BYTES), place[0])
+def libraries(fd: int, elf: Elf) -> frozenset[str]:
+    """Give the names of the libraries that a file is linked to; none where it is damaged.
+
+    Raises
+    ------
+    OSError
+        It cannot be read.
+    """
+    offset, _address, size = elf.dynamic
+    data = os.pread(fd, min(size, _MOST_BYTES), offset)
     entries = list(_ENTRY.iter_unpack(data[: len(data) // _ENTRY.size * _ENTRY.size]))
-    strings = next((value for tag, value in entries if tag == _STRINGS), 0)
-    offset = elf.offset_of(strings)
-    if offset is None:
-        return frozenset(), ""
-    names = list(_names(fd, offset, entries))
-    return frozenset(name for tag, name in names if tag == _NEEDED), next(
-        (name for tag, name in names if tag == _SONAME), ""
-    )
-
-
-def _names(fd: int, strings: int, entries: list[tuple[int, int]]) -> Iterator[tuple[int, str]]:
-    wanted = [(tag, value) for tag, value in entries if tag in (_NEEDED, _SONAME)]
-    for tag, value in wanted[:_MOST_NAMES]:
-        text = os.pread(fd, _LONGEST_NAME, strings + value).partition(b"\0")[0]
-        yield tag, text.decode("utf-8", "replace")
+    strings = elf.offset_of(next((value for tag, value in entries if tag == _STRINGS), 0))
+    if strings is None:
+        return frozenset()
+    wanted = [value for tag, value in entries if tag == _NEEDED]
+    with contextlib.suppress(OverflowError):
+        texts = (
+            os.pread(fd, _LONGEST_NAME, strings + value).partition(b"\0")[0] for value in wanted[:_MOST_NAMES]
+        )
+        return frozenset(text.decode("utf-8", "replace") for text in texts)
+    return frozenset()

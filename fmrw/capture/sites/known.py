@@ -11,6 +11,8 @@ from struct import Struct
 from struct import error as struct_error
 from typing import TYPE_CHECKING, NamedTuple
 
+from fmrw.capture.native.stacks import MOST_CODES, Walked
+
 if TYPE_CHECKING:
     from fmrw.capture.native.stacks import Stacks
     from fmrw.capture.sites.space import Code, Space
@@ -30,13 +32,10 @@ class _Known(NamedTuple):
     lean: bool  # whether the compiled code can know it
 
 
-class Walked(NamedTuple):
-    """A stack: where the thread waits, its stack pointer, the words by address, its site."""
-
-    place: int
-    top: int
-    words: dict[int, int]
-    site: int
+class _Thread(NamedTuple):
+    tid: int
+    line: int
+    space: Space
 
 
 class KnownStacks:
@@ -75,25 +74,29 @@ class KnownStacks:
             return None  # walked, which notices when the program has gone on to another one
         if self._native is not None and known.lean:
             words = {address + at: value for address, _size, words in known.pieces for at, value in words}
-            self._teach(self._native, tid, line, space, Walked(place, top, words, known.site))
+            self._teach(
+                self._native, _Thread(tid, line, space), Walked(place, top, words, known.site), known.codes
+            )
         return known.site
 
     def learn(self, tid: int, line: int, space: Space, walked: Walked, codes: tuple[Code, ...]) -> None:
         """Know a stack again, as long as what it was walked by stays: its words, and the code on it that may be unloaded."""
         place, top, words, site = walked
-        lean = not codes and all(top <= address < top + _STACK for address in words)
+        lean = len(codes) <= MOST_CODES and all(top <= address < top + _STACK for address in words)
         while len(self._stacks) >= _KEPT_STACKS:
             self._stacks.popitem(last=False)
         self._stacks[space.number, place, top] = _Known(_pieces(words), codes, site, lean)
         if self._native is not None and lean:
             self._native.forget_stack(space.number, place, top)
-            self._teach(self._native, tid, line, space, walked)
+            self._teach(self._native, _Thread(tid, line, space), walked, codes)
 
-    def _teach(self, native: Stacks, tid: int, line: int, space: Space, walked: Walked) -> None:
+    @staticmethod
+    def _teach(native: Stacks, thread: _Thread, walked: Walked, codes: tuple[Code, ...]) -> None:
         """Let the compiled code know a stack and its thread."""
-        if not native.knows_stack(space.number, walked.place, walked.top):
-            native.learn_stack(space.number, *walked)
-        native.learn_thread(tid, line, space.memory, space.number)
+        number = thread.space.number
+        if not native.knows_stack(number, walked.place, walked.top):
+            native.learn_stack(number, walked, [code.mapping.numbers for code in codes])
+        native.learn_thread(thread.tid, thread.line, (thread.space.memory, thread.space.list), number)
 
 
 def _pieces(words: dict[int, int]) -> tuple[tuple[int, int, tuple[tuple[int, int], ...]], ...]:

@@ -24,6 +24,7 @@ from fmrw.capture.system.proc import local_devices, open_mapped, open_within
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fmrw.capture.native.unwinding import Unwinding
     from fmrw.capture.sites.interpreter import Interpreter
 
 _KEPT = 400  # descriptors
@@ -59,7 +60,7 @@ class Module:
         That of Python, where the module holds one.
     """
 
-    def __init__(self, number: int, path: bytes, fd: int) -> None:
+    def __init__(self, number: int, path: bytes, fd: int, native: Unwinding | None = None) -> None:
         self.number, self.path = number, path
         self.fd = fd
         self.elf: elf.Elf | None = None
@@ -74,9 +75,18 @@ class Module:
         with contextlib.suppress(elf.Damaged, OSError):
             self.elf = elf.read(fd)
             self.file = Pieces(fd)
-            self.tables = Tables(self.file, self.elf)
+            self.tables = Tables(self.file, self.elf, native)
             self.go = Functions(self.file, self.elf) if self.elf.go[2] else None
             self.interpreter = interpreter(fd, self.elf, path)
+
+    @functools.cached_property
+    def libraries(self) -> frozenset[str]:
+        """The names of those that it is linked to."""
+        if self.elf is None or self.fd == _NOT_THERE:
+            return frozenset()
+        with contextlib.suppress(OSError):
+            return elf.libraries(self.fd, self.elf)
+        return frozenset()
 
     @property
     def build_id(self) -> str:
@@ -111,6 +121,8 @@ class Modules:
         Gives the device of the mount that is served, as lists of mappings write it.
     open_beneath : callable
         Opens a file below the served directory by the path that processes have, beneath the mount.
+    native : Unwinding or None
+        The compiled code, which reads unwind tables.
     """
 
     def __init__(
@@ -118,10 +130,12 @@ class Modules:
         note: Callable[[Module], None],
         own_device: Callable[[], bytes] = lambda: b"",
         open_beneath: Callable[[bytes], int] | None = None,
+        native: Unwinding | None = None,
     ) -> None:
         self._note = note
         self._own_device = own_device
         self._open_beneath = open_beneath
+        self._native = native
         self._known: dict[Place, Module] = {}
         self._next = 0
         self._local: dict[bytes, bool] = {}
@@ -137,7 +151,7 @@ class Modules:
         elif len(self._known) >= _KEPT:
             self._known.pop(next(iter(self._known))).close()
         fd = self._opened(place, tid, begin, end)
-        module = Module(self._next, place.path, _NOT_THERE if fd is None else fd)
+        module = Module(self._next, place.path, _NOT_THERE if fd is None else fd, self._native)
         if fd is not None:
             self._known[place] = module
         self._next += 1

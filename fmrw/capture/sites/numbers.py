@@ -18,10 +18,11 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
+from fmrw.capture.native.stacks import Walked
 from fmrw.capture.sites.faults import Faults
 from fmrw.capture.sites.frames import CFI
 from fmrw.capture.sites.golang import GO
-from fmrw.capture.sites.known import KnownStacks, Walked
+from fmrw.capture.sites.known import KnownStacks
 from fmrw.capture.sites.modules import Modules
 from fmrw.capture.sites.python import PYTHON, functions
 from fmrw.capture.sites.space import Space
@@ -95,7 +96,8 @@ class Sites:
     ) -> None:
         self._is_narrow = is_narrow
         self._notes, self._most, self._native = notes, most, native
-        self._modules = Modules(notes.module, own_device, open_beneath)
+        unwinding = None if native is None else native.unwinding
+        self._modules = Modules(notes.module, own_device, open_beneath, unwinding)
         self._threads: OrderedDict[int, _Thread] = OrderedDict()
         self._spaces: OrderedDict[int, Space] = OrderedDict()
         self._stacks = KnownStacks(native)

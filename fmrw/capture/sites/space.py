@@ -17,6 +17,7 @@ import fcntl
 import itertools
 import os
 import re
+from collections import deque
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,7 +31,7 @@ _LINE = re.compile(
     rb"^([0-9a-f]+)-([0-9a-f]+) (....) ([0-9a-f]+) ([0-9a-f]+:[0-9a-f]+) (\d+) *(.*)$", re.MULTILINE
 )
 _MOST_LIST = 16 << 20
-_MOST_MAPPINGS = 65_536
+_MOST_MAPPINGS, _MOST_LIBRARIES = 65_536, 4_096
 _QUERY = Struct("=9Q4I2Q")
 """`struct procmap_query`: size, flags, address; begin, end, flags, page size, offset, inode, device, sizes and addresses of a name and a build-id."""
 _QUERY_CODE = 0xC0686611  # _IOWR('f', 17, 104 bytes)
@@ -51,6 +52,12 @@ class Mapping(NamedTuple):
     def is_memory(self) -> bool:
         """Whether no file lies behind it that somebody would have to be asked for."""
         return not self.place.inode or self.place.path.startswith(_MEMORY_FILES)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Begin, end, offset, inode, and the device's two numbers."""
+        major, _colon, minor = self.place.device.partition(b":")
+        return self.begin, self.end, self.offset, self.place.inode, int(major, 16), int(minor, 16)
 
 
 class Code(NamedTuple):
@@ -75,8 +82,8 @@ class Space:
     ----------
     number : int
         One for each.
-    memory : int
-        Descriptor of its memory.
+    memory, list : int
+        Descriptors of its memory, and of the list of what is mapped.
     places : dict
         Places in the code that stacks have led to, as long as what is mapped stays the same (`fmrw.capture.sites.unwind`).
 
@@ -93,7 +100,7 @@ class Space:
         self._mappings: list[Mapping] = []
         self.memory = open_entry(tid, "mem")
         try:
-            self._list = open_entry(tid, "maps")
+            self.list = open_entry(tid, "maps")
             self.read_list()
         except BaseException:
             self.close()
@@ -101,8 +108,8 @@ class Space:
 
     def take(self) -> list[int]:
         """Give the descriptors to somebody who closes them."""
-        taken = [fd for name in ("memory", "_list") if (fd := getattr(self, name, -1)) >= 0]
-        self.memory = self._list = -1
+        taken = [fd for name in ("memory", "list") if (fd := getattr(self, name, -1)) >= 0]
+        self.memory = self.list = -1
         return taken
 
     def close(self) -> None:
@@ -113,8 +120,8 @@ class Space:
     def read_list(self) -> bool:
         """Read what is mapped now; tell whether that is something else than before."""
         data = bytearray()
-        os.lseek(self._list, 0, os.SEEK_SET)
-        while len(data) < _MOST_LIST and (more := os.read(self._list, 1 << 16)):
+        os.lseek(self.list, 0, os.SEEK_SET)
+        while len(data) < _MOST_LIST and (more := os.read(self.list, 1 << 16)):
             data += more
         mappings = [
             Mapping(int(begin, 16), int(end, 16), rights[2:3] == b"x", int(offset, 16), Place(device, int(inode), path))
@@ -126,7 +133,8 @@ class Space:
         self._begins = [mapping.begin for mapping in self._mappings]
         self._code: dict[int, Code | None] = {}
         self.places: dict[int, Any] = {}  # of `fmrw.capture.sites.frames.Met`, which knows this class
-        self._permanent: frozenset[int] | None = None
+        self._permanent: set[Place] | None = None
+        self._unfollowed: deque[Mapping] = deque()
         return True
 
     def mapping(self, address: int) -> Mapping | None:
@@ -166,7 +174,7 @@ class Space:
         mapping = code.mapping
         question = bytearray(_QUERY.pack(_QUERY.size, 0, mapping.begin, *(0,) * 12))
         try:
-            fcntl.ioctl(self._list, _QUERY_CODE, question)
+            fcntl.ioctl(self.list, _QUERY_CODE, question)
         except FileNotFoundError:
             return False
         except OSError:  # an older kernel
@@ -174,36 +182,37 @@ class Space:
             self.read_list()
             return self.mapping(mapping.begin) == before
         _s, _f, _a, begin, end, _vf, _ps, offset, inode, major, minor, *_rest = _QUERY.unpack(question)
-        device = b"%02x:%02x" % (major, minor)
-        return (begin, end, offset, inode, device) == (
-            mapping.begin, mapping.end, mapping.offset, mapping.place.inode, mapping.place.device,
-        )  # fmt: skip
+        return (begin, end, offset, inode, major, minor) == mapping.numbers
 
     def stays(self, code: Code) -> bool:
         """Tell whether code cannot be unloaded: the program itself and the libraries that it is linked to, directly or by another."""
-        if self._permanent is None:
-            self._permanent = self._linked()
-        return code.module.number in self._permanent
+        place = code.mapping.place
+        known = self._begun() if self._permanent is None else self._permanent
+        while place not in known and self._unfollowed:
+            self._follow(self._unfollowed.popleft(), known)
+        return place in known
 
-    def _linked(self) -> frozenset[int]:
-        """Follow what the program is linked to, by the names of files; where that leads nowhere, nothing is taken for permanent."""
+    def _begun(self) -> set[Place]:
+        """Begin with the program; libraries are known by the names of their files."""
         program = os.fsencode(program_of(self.tid))
-        named = {
-            mapping.place.path.rpartition(b"/")[2]: mapping
-            for mapping in self._mappings
-            if mapping.executable and mapping.place.inode
+        files = {
+            mapping.place: mapping for mapping in self._mappings if mapping.executable and mapping.place.inode
         }
-        waiting = [each for each in named.values() if each.place.path == program]
-        reached: set[int] = set()
-        while waiting:
-            code = self.code(waiting.pop().begin)
-            if code is None or code.module.elf is None or code.module.number in reached:
-                continue
-            reached.add(code.module.number)
-            wanted = [os.fsencode(name) for name in code.module.elf.needed]
-            waiting += [
-                mapping
-                for name, mapping in named.items()
-                if any(name == each or name.startswith(each + b".") for each in wanted)
-            ]
-        return frozenset(reached)
+        self._unfollowed = deque(mapping for place, mapping in files.items() if place.path == program)
+        known = self._permanent = {mapping.place for mapping in self._unfollowed}
+        self._named: dict[bytes, list[Mapping]] = {}
+        for mapping in itertools.islice(files.values(), _MOST_LIBRARIES):
+            name = mapping.place.path.rpartition(b"/")[2]
+            while name:
+                self._named.setdefault(name, []).append(mapping)
+                name = name.rpartition(b".")[0]
+        return known
+
+    def _follow(self, mapping: Mapping, known: set[Place]) -> None:
+        """Note the libraries that a file is linked to."""
+        code = self.code(mapping.begin)
+        for name in code.module.libraries if code is not None else ():
+            for found in self._named.get(os.fsencode(name), ()):
+                if found.place not in known:
+                    known.add(found.place)
+                    self._unfollowed.append(found)
