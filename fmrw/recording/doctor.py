@@ -102,7 +102,7 @@ def _peek() -> Finding:
     """Tell whether system calls of other processes may be looked at (Yama, ptrace(2))."""
     if ptrace_scope() and os.geteuid():
         cure = "sudo sysctl kernel.yama.ptrace_scope=0"
-        return Finding("large calls", "joined by contiguity (Yama)", cure, fatal=False)
+        return Finding("large calls", "joined by contiguity, no call sites (Yama)", cure, fatal=False)
     return Finding("large calls", "looked up exactly", fatal=False)
 
 

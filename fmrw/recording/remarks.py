@@ -25,7 +25,9 @@ _LATE = "WRONG BYTES ARE POSSIBLE: {} set io_uring up with files open already; w
 _HIDDEN = "{} may not be looked at and could use io_uring; what it opened is seen by the page."
 _RINGS = "{} uses io_uring; what it opened is seen by the page."
 _UNSITED = {
-    "denied": "call sites are missing for {}, which may not be looked at; record as root, or allow it with `sysctl kernel.yama.ptrace_scope=0`.",
+    "Yama": "call sites are missing for {}: Yama lets you look at no program that is not your own child; record as root, or allow it with `sudo sysctl kernel.yama.ptrace_scope=0`.",
+    "Yama for all": "call sites are missing for {}: Yama lets nobody look at a program until this machine is started again; set kernel.yama.ptrace_scope to 0 in /etc/sysctl.d and restart it.",
+    "denied": "call sites are missing for {}, which may not be looked at; record as root, in a container with `--cap-add SYS_PTRACE`.",
     "32-bit": "call sites are missing for {}, which runs in 32 bits; only programs of 64 bits have some.",
     "too many": "call sites are missing for some calls of {}: there are more than a recording numbers; record less at once.",
 }

@@ -15,8 +15,10 @@ from straced import compared
 
 import fmrw
 from fmrw.capture.native.pairs import Native
+from fmrw.capture.recorder import sites as recorder
 from fmrw.capture.sites import elf, numbers
 from fmrw.capture.sites.numbers import Notes, Sites
+from fmrw.recording.remarks import unsited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -233,6 +235,29 @@ def test_who_may_not_be_looked_at_is_named_once(monkeypatch: pytest.MonkeyPatch)
     assert said == [(os.getpid(), "denied")]
     assert modules == []
     sites.close()
+
+
+@pytest.mark.parametrize(
+    ("yama", "user", "owner", "why", "cure"),
+    [
+        (1, 1000, 1000, "Yama", "record as root, or allow it with `sudo sysctl kernel.yama.ptrace_scope=0`."),
+        (2, 1000, 1000, "Yama", "record as root, or allow it with `sudo sysctl kernel.yama.ptrace_scope=0`."),
+        (1, 1000, 0, "denied", "record as root, in a container with `--cap-add SYS_PTRACE`."),
+        (1, 0, 0, "denied", "record as root, in a container with `--cap-add SYS_PTRACE`."),
+        (0, 1000, 1000, "denied", "record as root, in a container with `--cap-add SYS_PTRACE`."),
+        (3, 0, 0, "Yama for all", "in /etc/sysctl.d and restart it."),
+    ],
+)
+def test_the_cure_is_that_of_the_reason(  # noqa: PLR0917 - a table
+    monkeypatch: pytest.MonkeyPatch, yama: int, user: int, owner: int, why: str, cure: str
+) -> None:
+    monkeypatch.setattr(recorder, "ptrace_scope", lambda: yama)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setattr(recorder, "owner_of", lambda _pid: owner)
+    assert recorder.reason(7) == why
+    (said,) = unsited({"without_sites": [{"pid": 7, "name": "unz\x1bip", "why": why}]})
+    assert said.startswith("call sites are missing for unz\\x1bip [7]")
+    assert said.endswith(cure)
 
 
 def test_who_is_not_there_has_no_site() -> None:

@@ -1,4 +1,8 @@
-"""Call sites in the journal: what `fmrw.capture.sites` finds becomes lines of names, and what it needs to know of the mount."""
+"""Call sites in the journal: what `fmrw.capture.sites` finds becomes lines of names, and what it needs to know of the mount.
+
+Yama, where a kernel has it, lets no ordinary user's process look at another one than its descendants (security/yama/yama_lsm.c): the worker is a
+sibling of the command. A program may allow it (PR_SET_PTRACER), which stays over execve(2), but is not passed on to what it starts.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from fmrw.capture.recorder.calls import is_narrow
 from fmrw.capture.recorder.journal import MOST_SITES
-from fmrw.capture.sites.numbers import Notes, Sites
+from fmrw.capture.recorder.process import owner_of
+from fmrw.capture.sites.numbers import DENIED, Notes, Sites
 from fmrw.capture.system.libc import open_directory_beneath
-from fmrw.capture.system.proc import comm_of, device_of_mount
+from fmrw.capture.system.proc import comm_of, device_of_mount, ptrace_scope
 from fmrw.text import path_text
 
 if TYPE_CHECKING:
@@ -20,6 +25,9 @@ if TYPE_CHECKING:
     from fmrw.capture.recorder.journal import Journal
     from fmrw.capture.sites.modules import Module
     from fmrw.capture.sites.numbers import Entry
+
+
+_FOR_ALL = 3  # YAMA_SCOPE_NO_ATTACH
 
 
 def call_sites(journal: Journal, native: Native | None, directory: int, root: str) -> Sites:
@@ -70,4 +78,13 @@ def _note_site(journal: Journal, number: int, frames: Sequence[Entry]) -> None:
 
 
 def _note_without(journal: Journal, pid: int, why: str) -> None:
-    journal.note("no sites", pid=pid, name=comm_of(pid) or "?", why=why)
+    said = reason(pid) if why == DENIED else why
+    journal.note("no sites", pid=pid, name=comm_of(pid) or "?", why=said)
+
+
+def reason(pid: int) -> str:
+    """Say why a process may not be looked at: "Yama" where an administrator can allow it, "Yama for all" where nobody can, else "denied"."""
+    scope, user = ptrace_scope(), os.geteuid()
+    if scope >= _FOR_ALL:
+        return "Yama for all"
+    return "Yama" if scope and user and owner_of(pid) == user else DENIED
