@@ -51,6 +51,11 @@ def wake() -> None:
     vl_convert.vegalite_to_html({})
 
 
+def warm() -> None:
+    """Draw a line of text as PDF: the first drawing of a process takes 0.1 s longer than others, for fonts and to compile Vega."""
+    pdf({"data": {"values": [{}]}, "mark": {"type": "text", "text": "fmrw"}})
+
+
 def specification(chart: Chart) -> dict[str, Any]:
     """Give the Vega-Lite specification of a chart, every text in it harmless."""
     spec: dict[str, Any] = scrubbed(chart if isinstance(chart, dict) else chart.to_dict(validate=False))

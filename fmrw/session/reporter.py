@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from fmrw.capture.mounts.registry import resolved
-from fmrw.capture.reports.helper import Helper, uncollected
+from fmrw.capture.reports.helper import Helper, is_waited_for, uncollected
 from fmrw.capture.worker.own_code import code_below
 from fmrw.errors import FigureError
 from fmrw.text import visible
@@ -91,7 +91,7 @@ def _writing(folder: Path) -> tuple[str, str, str, bool]:
 
 
 def prepare() -> None:
-    """Do what the first report waits for: import what draws, start vl-convert."""
+    """Do what the first report waits for: import what draws, start vl-convert, and draw something while nothing is to be drawn yet."""
     with uncollected():
         from fmrw.figures import render  # noqa: PLC0415 - for the helper
 
@@ -99,6 +99,8 @@ def prepare() -> None:
         import fmrw.figures.heatmap  # noqa: PLC0415 - the chart that is drawn
         import fmrw.session.reports  # noqa: PLC0415 - the same
         import fmrw.session.trace  # noqa: F401, PLC0415 - the same
+    if not is_waited_for():
+        render.warm()
 
 
 def write_reports(folder: str, shown: bool) -> dict[str, list[str]]:  # noqa: FBT001 - JSON

@@ -56,6 +56,18 @@ def test_what_else_a_report_fails_with_is_told_as_text(helper: reports.Helper) -
     assert helper.run("json", "loads", '"\\udc80"') == "\udc80", "any name comes through"
 
 
+def test_a_helper_knows_whether_the_next_question_waits(
+    helper: reports.Helper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert helper.run(reports.__name__, "is_waited_for") is False
+    reading, writing = os.pipe()
+    monkeypatch.setattr(reports, "_asked", [reading])
+    os.write(writing, b"\n")
+    assert reports.is_waited_for()
+    os.close(reading)
+    os.close(writing)
+
+
 def test_what_is_begun_is_waited_for_by_the_next_question(helper: reports.Helper) -> None:
     process = helper.begin("os", "getpid")
     helper.begin("os", "listdir", "/nowhere/at/all")

@@ -334,6 +334,11 @@ sys.exit(fmrw())
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
+def test_the_interpreters_end_looks_for_no_garbage() -> None:
+    code = "import sys, gc; from fmrw.cli import fmrw; sys.argv[1:] = ['--help']; fmrw(); sys.exit(not gc.get_freeze_count())"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
 def test_the_ancestors_command(directory: Path, say: Say) -> None:
     assert subprocess.run([ANCESTOR, directory], capture_output=True, check=True).stderr == b""
     assert is_mounted(directory)

@@ -14,6 +14,8 @@ import pytest
 import fmrw
 from fmrw.capture.reports import helper
 from fmrw.errors import FigureError
+from fmrw.figures import render
+from fmrw.session import reporter as reporting
 from fmrw.session import reports
 from fmrw.session.reporter import Reporter
 
@@ -107,3 +109,12 @@ def test_it_waits_where_it_would_hold_the_mount() -> None:
     with Reporter() as reporter:
         assert reporter.prepare(sys.prefix) == [], "it would load libraries through the mount"
         assert reporter.prepare(Path(fmrw.__file__).parents[1]) == []
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+def test_it_draws_while_nothing_is_to_be_drawn_yet(monkeypatch: pytest.MonkeyPatch, *, waiting: bool) -> None:
+    drawn: list[dict[str, object]] = []
+    monkeypatch.setattr(reporting, "is_waited_for", lambda: waiting)
+    monkeypatch.setattr(render, "pdf", drawn.append)
+    reporting.prepare()
+    assert bool(drawn) is not waiting

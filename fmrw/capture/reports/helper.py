@@ -185,7 +185,8 @@ def help_out(parent: int) -> None:
 
     It steps back behind watched programs, and ends with its parent, even in the middle of an answer.
     """
-    questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    questions, answers = os.fdopen(os.dup(0), "rb", buffering=0), os.fdopen(os.dup(1), "wb")
+    _asked.append(questions.fileno())
     os.dup2(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), 0)  # vl-convert fails without one
     os.dup2(2, 1)
     os.nice(_NICE)
@@ -195,6 +196,14 @@ def help_out(parent: int) -> None:
         answer = {**_answer(*json.loads(question)), "resident": resident()}
         answers.write(json.dumps(answer).encode() + b"\n")
         answers.flush()
+
+
+_asked: list[int] = []
+
+
+def is_waited_for() -> bool:
+    """Tell, in a helper, whether a question waits already, so that what would only save time later is left out."""
+    return bool(select.select(_asked, [], [], 0)[0])
 
 
 def _answer(module: str, function: str, *arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
