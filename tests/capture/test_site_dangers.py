@@ -18,7 +18,7 @@ from fmrw.capture.native.pairs import Native
 from fmrw.capture.recorder import sites as recorder
 from fmrw.capture.sites import elf, numbers
 from fmrw.capture.sites.numbers import Notes, Sites
-from fmrw.recording.remarks import unsited
+from fmrw.recording import remarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -237,6 +237,20 @@ def test_who_may_not_be_looked_at_is_named_once(monkeypatch: pytest.MonkeyPatch)
     sites.close()
 
 
+@pytest.mark.mount
+def test_programs_of_32_bits_have_no_site_and_it_is_said(made: Callable[..., Path], directory: Path) -> None:
+    narrow = made("narrow", "-m32", source="readers.c")
+    trace = fmrw.run([narrow, directory / "polyglot.pdf"], directory, sites=True).trace
+    reads = trace.events.filter(op="read", path="polyglot.pdf")
+    assert reads.height == 4
+    assert reads["site"].null_count() == 4
+    (said,) = trace.facts["without_sites"]
+    assert (said["name"], said["why"]) == ("narrow", "32-bit")
+    assert remarks.unsited(trace.facts)[0].endswith(
+        "which runs in 32 bits; only programs of 64 bits have some."
+    )
+
+
 @pytest.mark.parametrize(
     ("yama", "user", "owner", "why", "cure"),
     [
@@ -255,7 +269,7 @@ def test_the_cure_is_that_of_the_reason(  # noqa: PLR0917 - a table
     monkeypatch.setattr(os, "geteuid", lambda: user)
     monkeypatch.setattr(recorder, "owner_of", lambda _pid: owner)
     assert recorder.reason(7) == why
-    (said,) = unsited({"without_sites": [{"pid": 7, "name": "unz\x1bip", "why": why}]})
+    (said,) = remarks.unsited({"without_sites": [{"pid": 7, "name": "unz\x1bip", "why": why}]})
     assert said.startswith("call sites are missing for unz\\x1bip [7]")
     assert said.endswith(cure)
 

@@ -158,12 +158,14 @@ class Sites:
         return thread
 
     def _waiting(self, tid: int, thread: _Thread, words: list[bytes]) -> int:
-        if len(words) != _WORDS or words[0] not in CALLS:
+        if len(words) != _WORDS:
             if not words:
                 self._tell(tid, DENIED)
             return 0
         if len(words[7]) <= _LONGEST and len(words[8]) <= _LONGEST and self._is_narrow(tid):
-            self._tell(tid, NARROW)
+            self._tell(tid, NARROW)  # whose calls have other numbers
+            return 0
+        if words[0] not in CALLS:
             return 0
         top, place = int(words[7], 16), int(words[8], 16)
         space, kept = self._space(tid, thread.pid)
