@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import polars as pl
 import pytest
@@ -95,6 +97,77 @@ def test_a_site_is_called_by_where_the_stacks_part(trace: fmrw.Trace) -> None:
         for row in report.iter_rows(named=True)
     }
     assert found == READ
+
+
+class _Server(http.server.BaseHTTPRequestHandler):
+    """Gives debug files as debuginfod(8) does."""
+
+    files: ClassVar[dict[str, bytes]] = {}
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        found = self.files.get(self.path)
+        self.send_response(200 if found else 404)
+        self.send_header("Content-Length", str(len(found or b"")))
+        self.end_headers()
+        self.wfile.write(found or b"")
+
+    def log_message(self, *_said: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def debug_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    """Serve debug files; give the server's address."""
+    for name in ("DEBUGINFOD_URLS", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DEBUGINFOD_CACHE_PATH", str(tmp_path / "cache"))
+    monkeypatch.setattr(_Server, "asked", [])
+    monkeypatch.setattr(_Server, "files", {})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Server) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_debug_files_are_fetched_where_the_environment_names_a_server_and_only_there(
+    directory: Path, tmp_path: Path, debug_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare, debug = tmp_path / "bare", tmp_path / "bare.debug"
+    subprocess.run(["cc", "-O1", "-g", "-Wl,--build-id", "-o", bare, SOURCE], check=True)
+    subprocess.run(["objcopy", "--only-keep-debug", bare, debug], check=True)
+    subprocess.run(["strip", bare], check=True)
+    with bare.open("rb") as file:
+        _Server.files[f"/buildid/{elf.read(file.fileno()).build_id}/debuginfo"] = debug.read_bytes()
+    own = pl.col("module").str.ends_with("/bare")
+    plain = recorded(bare, directory).sites.filter(own)
+    assert _Server.asked == []
+    assert not {"read_header", "read_entry"} & set(plain["function"])
+    monkeypatch.setenv("DEBUGINFOD_URLS", debug_server)
+    named = recorded(bare, directory).sites.filter(own)
+    assert {"read_header", "read_entry"} <= set(named["function"])
+    assert any(line.startswith("readers.c:") for line in named["line"])
+    assert set(_Server.files) <= set(_Server.asked)
+    assert named.drop("function", "line", "site").equals(plain.drop("function", "line", "site"))
+
+
+def test_a_server_that_takes_too_long_is_asked_no_more(
+    programs: Path, directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = tmp_path / "asked"
+    late = tmp_path / "debuginfod-find"
+    late.write_text(f"#!/bin/sh\necho asked >> '{asked}'\nexec sleep 1000\n")
+    late.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("DEBUGINFOD_URLS", "http://127.0.0.1:9")
+    monkeypatch.setattr(naming, "_FETCH_S", 1)
+    trace = recorded(programs / "symbols", directory)
+    assert "read_entry" in set(trace.sites["function"])
+    assert trace.sites["module"].n_unique() > 1
+    assert asked.read_text().splitlines() == ["asked"]
 
 
 def test_sums_are_those_of_the_events(trace: fmrw.Trace) -> None:

@@ -88,20 +88,23 @@ def _found(places: Iterable[_Named], opened: Callable[[bytes], int]) -> dict[_Na
     for place in places:
         by_module.setdefault((place.module, place.build_id), []).append(place)
     found: dict[_Named, tuple[str, str]] = {}
+    fetching = _Fetching()
     for (module, build_id), wanted in by_module.items():
         if module.startswith("/"):
             with contextlib.suppress(OSError, Damaged):
-                found.update(_of_module(module, build_id, wanted, opened))
+                found.update(_of_module((module, build_id), wanted, opened, fetching))
     return found
 
 
 def _of_module(
-    module: str, build_id: str, wanted: Sequence[_Named], opened: Callable[[bytes], int]
+    named: tuple[str, str], wanted: Sequence[_Named], opened: Callable[[bytes], int], fetching: _Fetching
 ) -> dict[_Named, tuple[str, str]]:
+    module, build_id = named
     fd = opened(path_bytes(module))
     debug = -1
     try:
-        debug = _debug(build_id)
+        debug = debug_file(build_id)
+        debug = debug if debug >= 0 else fetching.open(build_id)
         symbols = Symbols(fd, debug)
         if symbols.elf.build_id != build_id:
             return {}
@@ -127,18 +130,25 @@ def open_module(path: bytes) -> int:
     raise FileNotFoundError
 
 
-def _debug(build_id: str) -> int:
-    """Open a debug file: one that is installed, or one that the user's own server has."""
-    fd = debug_file(build_id)
-    fetcher = shutil.which(_FETCHER)
-    if fd >= 0 or not build_id or not os.environ.get(_SERVERS) or fetcher is None:
-        return fd
-    try:
-        done = subprocess.run(
-            [fetcher, "debuginfo", build_id], capture_output=True, check=True, timeout=_FETCH_S, stdin=subprocess.DEVNULL
-        )  # fmt: skip
-        return open_module(done.stdout.strip())
-    except (OSError, ValueError, subprocess.SubprocessError):
+class _Fetching:
+    """Fetches debug files from the servers that the user's environment names, until one takes too long."""
+
+    def __init__(self) -> None:
+        self._program = shutil.which(_FETCHER) if os.environ.get(_SERVERS) else None
+
+    def open(self, build_id: str) -> int:
+        """Open the debug file of a build-id; -1 where there is none."""
+        if not build_id or self._program is None:
+            return -1
+        try:
+            done = subprocess.run(
+                [self._program, "debuginfo", build_id], capture_output=True, check=True, timeout=_FETCH_S, stdin=subprocess.DEVNULL
+            )  # fmt: skip
+            return open_module(done.stdout.strip())
+        except subprocess.TimeoutExpired:
+            self._program = None
+        except (OSError, ValueError, subprocess.SubprocessError):
+            pass
         return -1
 
 
