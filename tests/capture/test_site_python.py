@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import sysconfig
+from pathlib import Path
 
 import pytest
 
 import fmrw
+from fmrw.capture.sites import elf
+from fmrw.capture.sites.interpreter import interpreter
 from fmrw.capture.sites.python import line_of
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PROGRAM = """
 import json, sys
@@ -113,3 +114,24 @@ def test_tables_that_are_garbage_give_no_line() -> None:
     assert line_of(b"", 1, 0) == 0
     assert line_of(bytes([0xF7, 0x7F]) * 40, 1, 10) == 0
     assert line_of(b"\xff" * 100, 1, 10_000) == 0
+
+
+def test_an_interpreter_of_another_version_is_not_guessed_at(tmp_path: Path) -> None:
+    path = next(each for each in holders() if each.exists())
+    copy = Path(shutil.copy(path, tmp_path / "python3"))
+    with copy.open("r+b", buffering=0) as file:
+        found = elf.read(file.fileno())
+        assert interpreter(file.fileno(), found, bytes(copy)) is not None
+        at = found.offset_of(elf.symbols(file.fileno(), (b"Py_Version",))[b"Py_Version"][0])
+        assert at is not None
+        file.seek(at)
+        file.write((3 << 24 | 14 << 16).to_bytes(4, "little"))
+        assert interpreter(file.fileno(), found, bytes(copy)) is None
+
+
+def holders() -> list[Path]:
+    """Give the files that may hold this interpreter: a library, or the program."""
+    library = sysconfig.get_config_var("INSTSONAME") or ""
+    program = Path(sys.executable).resolve()
+    folder = Path(sysconfig.get_config_var("LIBDIR") or "")
+    return [folder / library, program] if ".so" in library else [program]
