@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import math
 import os
 import select
 import shutil
 import socket
 import subprocess
 import sys
+from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fmrw.capture.mirror.dirfds import identity
 from fmrw.capture.system import proc
 from fmrw.errors import MountError
 from fmrw.experiments import shared
-from fmrw.experiments.observation import Accesses, Observation, Output, read_output
+from fmrw.experiments.observation import Accesses, Observation, Output, output
 from fmrw.experiments.patches import normalised
 from fmrw.experiments.runner import PROCESSES, WRITABLE, receive, send
 from fmrw.experiments.serve import mount_of, scratch_of
@@ -33,6 +36,19 @@ if TYPE_CHECKING:
     from fmrw.experiments.jobs import Job, Limits
 
 _OVER = ("", "cpu", "time")
+_AHEAD = (0.02, shared.PLACES), (0.2, 2), (math.inf, 1)
+"""How long runs may take, in seconds, of which so many may wait."""
+_MOST_TOLD = 64
+
+
+class _Begun(NamedTuple):
+    """A run that the runner knows of; `writable`: whether it may write into the directory."""
+
+    number: int
+    job: Job
+    generation: int
+    program: bytes
+    writable: bool
 
 
 @dataclass
@@ -95,7 +111,10 @@ class Lane:
         self._number = number
         self._slot = Slot(memory)
         self._shared = memory
-        self._outputs = [os.memfd_create(name, os.MFD_CLOEXEC) for name in ("stdout", "stderr")]
+        self._begun: deque[_Begun] = deque()
+        self._untold = bytearray()
+        self._generation = 0
+        self._pace = math.inf
         self._writable = bool(setup.writable)
         self._start()
 
@@ -116,11 +135,11 @@ class Lane:
             self._child = subprocess.Popen(
                 [sys.executable, "-P", "-m", "fmrw.experiments.runner", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd="/", start_new_session=True,
-                pass_fds=[theirs.fileno(), *spaces, self._shared, *self._outputs],
+                pass_fds=[theirs.fileno(), *spaces, self._shared],
             )  # fmt: skip
             home = os.environ.get("HOME")
             send(self._connection, {
-                "enter": spaces, "memory": self._shared, "outputs": self._outputs, "directory": str(self._setup.directory),
+                "enter": spaces, "memory": self._shared, "directory": str(self._setup.directory),
                 "slot": f"{mount_of(self._setup.stage)}/{self._number}", "scratch": scratch_of(self._setup.stage),
                 "others": [self._setup.folder, *([home] if home else [])], "most_written": self._setup.most_written,
                 "own_user": self._setup.own_user,
@@ -138,90 +157,112 @@ class Lane:
         if answer is None or "error" in answer:
             why = visible(answer["error"]) if answer else "its process ended"
             raise MountError(f"a slot could not be made: {why}. `fmrw doctor` tells what is missing.")
-        if self._writable:
-            self._tell(WRITABLE)
-            self._answered()
+        self._untold[:] = bytes((WRITABLE,)) if self._writable else b""
 
-    def _tell(self, byte: int) -> None:
-        self._connection.sendall(bytes((byte,)))
+    # Running
 
-    def _answered(self) -> None:
-        """Wait for the runner.
+    @property
+    def waiting(self) -> int:
+        """How many runs have begun or wait to."""
+        return len(self._begun)
 
-        Raises
-        ------
-        ConnectionError
-            It has ended.
+    def room(self, *, ahead: bool) -> int:
+        """Give how many more may wait: short runs for each other, so that nobody is woken for each; long ones run where there is a slot."""
+        most = next(most for pace, most in _AHEAD if self._pace <= pace) if ahead else 1
+        return most - len(self._begun)
+
+    def begin(self, number: int, job: Job) -> Observation | None:
+        """Let a run begin, as soon as those before it have ended and the runner is told; give an observation where that cannot be.
+
+        Parameters
+        ----------
+        number : int
+            For whoever asks; `finish` gives it back.
+        job : Job
         """
-        if not self._connection.recv(1):
-            raise ConnectionResetError
-
-    def begin(self, job: Job) -> Observation | None:
-        """Start a run; give an observation where that cannot be."""
+        generation, limits = self._generation + 1, _limits(job.limits)
         try:
-            self._identity = (0, 0) if job.file is None else identity(os.stat(job.file))  # noqa: PTH116 - every run passes here
-            self._program = self._setup.program(job.command[0])
-            self._patches = normalised(job.patches)
-            self._slot.command(_words(self._program, job.command), _limits(job.limits))
+            identity = (0, 0) if job.file is None else _identity(job.file)
+            program = self._setup.program(job.command[0])
+            place = self._slot.place(generation)
+            place.command(_words(program, job.command), limits)
+            place.prepare(generation, identity, normalised(job.patches), job.cut)
         except OSError as error:
             return _lost(f"{error.strerror}: {error.filename or job.command[0]}")
-        try:
-            self._ask(job)
-        except ConnectionError:  # it has ended since the last run
-            return self._made_anew()
+        self._generation = generation
+        self._begun.append(_Begun(number, job, generation, program, self._writable))
+        if limits[-1] != self._processes:
+            self._processes = limits[-1]
+            self._untold.append(PROCESSES)
+        self._untold.append(RUN)
         return None
 
-    def _made_anew(self) -> Observation:
-        self.restart()
-        return _lost("its slot ended, and was made anew")
+    def tell(self) -> None:
+        """Tell the runner of what has begun."""
+        if self._untold:
+            with contextlib.suppress(ConnectionError):  # it has ended: so `finish` will find
+                self._connection.sendall(self._untold)
+            self._untold.clear()
 
-    def _ask(self, job: Job) -> None:
-        self._slot.prepare(self._identity, self._patches, job.cut)
-        if job.limits.processes != self._processes:
-            self._processes = self._slot.head[shared.PROCESSES] = job.limits.processes
-            self._tell(PROCESSES)
-            self._answered()
-        self._tell(RUN)
-
-    def finish(self, job: Job) -> Observation | None:
-        """Give what is known of a run that has ended; None when it is run again, since it wanted to write."""
+    def finish(self) -> list[tuple[int, Job, Observation]]:
+        """Give what is known of the runs that have ended; those that wanted to write, and may, are run again."""
         try:
-            self._answered()
-            return self._finish(job)
-        except ConnectionError:  # as if nothing had come
+            told = self._connection.recv(_MOST_TOLD)
+        except ConnectionError:
+            told = b""
+        if not told:
             return self._made_anew()
+        found = []
+        for byte in told:
+            if byte == RUN:
+                begun = self._begun.popleft()
+                observation = self._seen(begun)
+                if observation is not None:
+                    found.append((begun.number, begun.job, observation))
+        return found
 
-    def _finish(self, job: Job) -> Observation | None:
-        head = self._slot.head
-        written = receive(self._connection) if head[shared.WRITTEN] else ()
-        if written is None:
-            return self._made_anew()
+    def _made_anew(self) -> list[tuple[int, Job, Observation]]:
+        """Make the slot anew; what ran is lost, what waited is begun again."""
+        lost, *waited = self._begun
+        self.restart()
+        found = [(lost.number, lost.job, _lost("its slot ended, and was made anew"))]
+        for each in waited:
+            observation = self.begin(each.number, each.job)
+            if observation is not None:
+                found.append((each.number, each.job, observation))
+        return found
+
+    def _seen(self, begun: _Begun) -> Observation | None:
+        """Give what is known of a run; None when it is run again."""
+        head = self._slot.place(begun.generation).head
         if head[shared.FAILED]:
-            return _lost(f"{os.strerror(head[shared.FAILED])}: {os.fsdecode(self._program)}")
-        refused = head[shared.REFUSED]
-        if refused and not self._writable and self._setup.writable is None:
+            return _lost(f"{os.strerror(head[shared.FAILED])}: {os.fsdecode(begun.program)}")
+        if not head[shared.REFUSED] or begun.writable or self._setup.writable is not None:
+            return self._observed(begun.generation)
+        if not self._writable:
             self._writable = True
-            self._tell(WRITABLE)
-            self._answered()
-            self._ask(job)
-            return None
-        return self._observe([Written(*each) for each in written], refused)
+            self._untold.append(WRITABLE)
+        return self.begin(begun.number, begun.job)
 
-    def _observe(self, written: list[Written], refused: int) -> Observation:
-        slot = self._slot
-        head = slot.head
+    def _observed(self, generation: int) -> Observation:
+        place = self._slot.place(generation)
+        head = place.head
         code = os.waitstatus_to_exitcode(head[shared.STATUS])
-        lost = max(0, head[shared.RECORDS] - shared.MOST_RECORDS)
+        self._pace = head[shared.TAKEN_NS] / 1e9
         return Observation(
             status=code if code >= 0 else None, signal=-code if code < 0 else None, timeout=_OVER[head[shared.OVER]],
-            stdout=read_output(self._outputs[0]), stderr=read_output(self._outputs[1]), written=written,
-            seconds=head[shared.TAKEN_NS] / 1e9, cpu=head[shared.USED_NS] / 1e9, memory=head[shared.RESIDENT], left=head[shared.LEFT],
-            refused=refused, accesses=Accesses(slot.records(), slot.names(), lost), faults=head[shared.FAULTS],
+            stdout=output(*place.output(0)), stderr=output(*place.output(1)),
+            written=[Written(*each) for each in place.written()], seconds=self._pace, cpu=head[shared.USED_NS] / 1e9,
+            memory=head[shared.RESIDENT], left=head[shared.LEFT], refused=head[shared.REFUSED],
+            accesses=Accesses(place.records(), place.names(), max(0, head[shared.RECORDS] - shared.MOST_RECORDS)),
+            faults=head[shared.FAULTS],
         )  # fmt: skip
 
     def restart(self) -> None:
-        """End what runs in the slot, and make it anew."""
+        """End what runs in the slot, and make it anew; nothing waits there then."""
         self._end()
+        self._begun.clear()
+        self._slot.present = self._generation
         self._start()
         self.await_ready()
 
@@ -234,8 +275,6 @@ class Lane:
         """End the slot."""
         self._end()
         self._slot.close()
-        while self._outputs:
-            os.close(self._outputs.pop())
 
 
 def _words(program: bytes, command: Sequence[str]) -> bytes:
@@ -246,8 +285,18 @@ def _words(program: bytes, command: Sequence[str]) -> bytes:
     return joined
 
 
-def _limits(limits: Limits) -> tuple[int, int, int, int]:
-    return round(limits.cpu * 1e9), round(limits.seconds * 1e9), limits.memory, limits.output
+def _identity(path: str | os.PathLike[str]) -> tuple[int, int]:
+    return identity(os.stat(path))  # noqa: PTH116 - every run passes here
+
+
+def _limits(limits: Limits) -> tuple[int, ...]:
+    return (
+        round(limits.cpu * 1e9),
+        round(limits.seconds * 1e9),
+        limits.memory,
+        limits.output,
+        limits.processes,
+    )
 
 
 def _lost(why: str) -> Observation:

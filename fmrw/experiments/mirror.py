@@ -39,10 +39,10 @@ class SlotState:
     """What the mount knows of a slot's present run."""
 
     def __init__(self, memory: Slot, number: int, native: NativeSlots | None) -> None:
-        self.memory = memory
+        self._memory = memory
         self._number = number
         self._native = native
-        self.head = memory.head
+        self.place = memory.place(0)
         self.lock = threading.Lock()
         self.generation = -1
         self.table = Table()
@@ -52,12 +52,14 @@ class SlotState:
 
     def renew(self) -> int:
         """Look whether another run has begun; give its number."""
-        generation = self.head[shared.GENERATION]
+        generation = self._memory.present
         if generation != self.generation:
             with self.lock:
-                self.table = Table(self.memory.patches())
-                self.target = self.head[shared.DEVICE], self.head[shared.INODE]
-                self.cut = self.head[shared.CUT]
+                self.place = self._memory.place(generation)
+                head = self.place.head
+                self.table = Table(self.place.patches())
+                self.target = head[shared.DEVICE], head[shared.INODE]
+                self.cut = head[shared.CUT]
                 self.files = {}
                 self.generation = generation
         return generation
@@ -83,17 +85,21 @@ class SlotState:
         if self._native is not None:
             return self._native.record(self._number, generation, path, fields)
         with self.lock:
-            if generation == self.head[shared.GENERATION]:
+            if generation == self._memory.present:
                 if path is not None:
                     file = self._file(path)
-                self.memory.add_record(*fields[:6], file, *fields[7:])
+                self.place.add_record(*fields[:6], file, *fields[7:])
         return file
+
+    def count(self, what: int) -> None:
+        """Count a fault or a refusal in the present run."""
+        self._memory.place(self._memory.present).head[what] += 1
 
     def _file(self, path: bytes) -> int:
         """Give the number of a path in this run; under the lock."""
         found = self.files.get(path)
         if found is None:
-            found = len(self.files) if self.memory.add_name(path) else NO_NAME
+            found = len(self.files) if self.place.add_name(path) else NO_NAME
             if found != NO_NAME:
                 self.files[path] = found
         return found
@@ -252,15 +258,15 @@ class Slots(Passthrough):
         super().release(fh)
 
     def fault(self, operation: str, error: BaseException) -> None:
-        for slot in self._slots.values():
-            slot.head[shared.FAULTS] += 1
+        for slot in self._states:
+            slot.count(shared.FAULTS)
         super().fault(operation, error)
 
     # Nothing is written
 
     def _refuse_in(self, slot: SlotState | None) -> NoReturn:
         if slot is not None:
-            slot.head[shared.REFUSED] += 1
+            slot.count(shared.REFUSED)
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     def _refuse(self, path: bytes) -> NoReturn:

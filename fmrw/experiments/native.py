@@ -31,8 +31,7 @@ class _Slot(ctypes.Structure):
     """`struct slot`."""
 
     _fields_ = (
-        ("head", c_void_p), ("patches", c_void_p), ("names", c_void_p), ("records", c_void_p), ("known", c_void_p), ("lock", c_int64),
-        ("generation", c_int64), ("count", c_int64),
+        ("memory", c_void_p), ("known", c_void_p), ("lock", c_int64), ("generation", c_int64), ("count", c_int64),
     )  # fmt: skip
 
 
@@ -98,11 +97,7 @@ class NativeSlots:
         self._known = mmap.mmap(-1, _KNOWN_BYTES * len(slots))
         known = addressof(c_char.from_buffer(self._known))
         for number, slot in enumerate(slots):
-            address = slot.address
-            self._memory.slot[number] = _Slot(
-                head=address, patches=address + shared.PATCHES_AT, names=address + shared.NAMES_AT, records=address + shared.RECORDS_AT,
-                known=known + number * _KNOWN_BYTES,
-            )  # fmt: skip
+            self._memory.slot[number] = _Slot(memory=slot.address, known=known + number * _KNOWN_BYTES)
         self._patterns: dict[int, Any] = {}
         self.address = addressof(self._memory)
 
@@ -190,8 +185,8 @@ def _functions() -> tuple[Functions, Callable[[Any], None]]:
         raise OSError("there is no compiled code")
     code = ctypes.CDLL(str(library()))  # which lets go of the interpreter's lock
     code.fmrw_sizes.argtypes, code.fmrw_sizes.restype = (c_int64,), c_int64
-    expected = ctypes.sizeof(_Slots), FI_FH
-    if tuple(code.fmrw_sizes(number) for number in (5, 6)) != expected:
+    expected = ctypes.sizeof(_Slots), FI_FH, shared.SIZE
+    if tuple(code.fmrw_sizes(number) for number in (5, 6, 8)) != expected:
         raise OSError("the compiled code was made for other structures; install the package again")
     receive, record = code.fmrw_slots_receive, code.fmrw_slot_record
     receive.argtypes = (

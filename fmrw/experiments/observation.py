@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from fmrw.experiments import shared
-from fmrw.experiments.shared import RECORD
+from fmrw.experiments.shared import DIGEST_SIZE, RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from fmrw.experiments.view import Written
-
-_HEAD = 1 << 16
-_PIECE = 1 << 20
 
 
 class Output(NamedTuple):
@@ -71,7 +67,7 @@ class Access(NamedTuple):
     errno: int
 
 
-_NOTHING = Output(0, hashlib.blake2b(digest_size=16).digest(), b"")
+_NOTHING = Output(0, hashlib.blake2b(digest_size=DIGEST_SIZE).digest(), b"")
 
 
 @dataclass(frozen=True)
@@ -208,14 +204,10 @@ class Observation:
         return f"signal {self.signal}" if self.signal is not None else f"status {self.status}"
 
 
-def read_output(fd: int) -> Output:
-    """Read what a command wrote."""
-    size = os.fstat(fd).st_size
+def output(size: int, head: bytes, digest: bytes) -> Output:
+    """Give an output, from its size, its beginning, and the digest of a longer one."""
     if not size:
         return _NOTHING
-    digest = hashlib.blake2b(digest_size=16)
-    head = os.pread(fd, min(size, _HEAD), 0)
-    digest.update(head)
-    for at in range(len(head), size, _PIECE):
-        digest.update(os.pread(fd, _PIECE, at))
-    return Output(size, digest.digest(), head)
+    return Output(
+        size, digest if size > len(head) else hashlib.blake2b(head, digest_size=DIGEST_SIZE).digest(), head
+    )

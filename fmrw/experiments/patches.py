@@ -131,6 +131,8 @@ def normalised(patches: Iterable[Patch]) -> list[Patch]:
         Two overlap, or one is empty or begins before the file.
     """
     found = sorted(patches)
+    if not found:
+        return found
     if any(patch.start < 0 or patch.end <= patch.start for patch in found):
         raise ValueError("a patch is empty, or begins before the file")
     if any(one.end > other.start for one, other in itertools.pairwise(found)):

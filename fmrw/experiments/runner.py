@@ -2,8 +2,7 @@
 
 Started as `python -m fmrw.experiments.runner` by `fmrw.experiments.runs`. It enters the namespaces of the process that mounts, makes its own
 (`fmrw.experiments.view`), and forks once: the child is the first process of a namespace of processes, so that with it every process
-ends that a command has left, wherever it has moved itself. Commands stand in the slot's memory (`fmrw.experiments.spawn`); outputs go to files in memory that
-the driver reads.
+ends that a command has left, wherever it has moved itself. Commands stand in the slot's memory (`fmrw.experiments.spawn`); outputs go to files in memory.
 
 It ends when the driver does, by whatever way: the socket closes, or the descriptor on its process says so.
 """
@@ -24,7 +23,7 @@ from typing import Any
 from fmrw.capture.system import namespaces, proc
 from fmrw.experiments import shared
 from fmrw.experiments.shared import Slot
-from fmrw.experiments.spawn import GONE, RUN, SETTLE, Place, spawner
+from fmrw.experiments.spawn import GONE, RUN, SETTLE, Surroundings, spawner
 from fmrw.experiments.view import View
 
 _LENGTH = struct.Struct("<I")
@@ -63,18 +62,18 @@ class Runner:
 
     Parameters
     ----------
-    place : Place
+    around : Surroundings
     folder : str
         To run commands in.
     """
 
-    def __init__(self, place: Place, folder: str) -> None:
-        self._connection = place.connection
-        self._head = place.slot.head
-        self._view = place.view
+    def __init__(self, around: Surroundings, folder: str) -> None:
+        self._connection = around.connection
+        self._slot = around.slot
+        self._view = around.view
         self._folder = folder
         self._enter_folder()
-        self._spawner = spawner(place)
+        self._spawner = spawner(around)
 
     def serve(self) -> None:
         """Run what is asked for until the driver is gone."""
@@ -87,17 +86,20 @@ class Runner:
                 self._connection.sendall(bytes((byte,)))
             elif byte == PROCESSES:
                 with contextlib.suppress(OSError):  # denied in some containers
-                    proc.limit_processes(self._head[shared.PROCESSES])
+                    proc.limit_processes(self._slot.place(self._slot.present + 1).head[shared.PROCESSES])
                 self._connection.sendall(bytes((byte,)))
 
     def _settle(self) -> None:
-        """Empty the overlays, and say what was in them."""
-        written = self._view.settle()
-        self._renew()
-        self._head[shared.WRITTEN] = bool(written)
+        """Empty the overlays, and say what was in them; say the rest of long outputs."""
+        self._spawner.tell_outputs()
+        written = []
+        if self._view.written_to:
+            written = self._view.settle()
+            self._renew()
+        self._slot.place(self._slot.present).tell_written(
+            [(each.path, each.kind, each.size, each.digest) for each in written]
+        )
         self._connection.sendall(bytes((RUN,)))
-        if written:
-            send(self._connection, [tuple(each) for each in written])
 
     def _renew(self) -> None:
         """Work with the overlays that lie there now."""
@@ -146,7 +148,7 @@ def main() -> int:
     settings = receive(connection)
     if settings is None:
         return 1
-    for fd in (connection.fileno(), driver, settings["memory"], *settings["outputs"]):
+    for fd in (connection.fileno(), driver, settings["memory"]):
         os.set_inheritable(fd, False)  # noqa: FBT003 - its name says it
     os.chdir("/")
     try:
@@ -168,10 +170,9 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     gc.freeze()
     send(connection, {"ready": os.getpid()})
-    place = Place(
-        connection, driver, Slot(settings["memory"]), settings["outputs"], settings["variables"], view
-    )
-    Runner(place, settings["folder"]).serve()
+    slot = Slot(settings["memory"])
+    around = Surroundings(connection, driver, slot, settings["variables"], view)
+    Runner(around, settings["folder"]).serve()
     return 0
 
 

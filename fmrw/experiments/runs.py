@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -77,7 +78,6 @@ class Runs:
         _require(self.directory)
         self.slots = slots or len(os.sched_getaffinity(0))
         self._lanes: list[Lane] = []
-        self._busy: dict[int, tuple[Lane, int, Job]] = {}
         self._server: subprocess.Popen[bytes] | None = None
         self._memories = [shared.memory() for _ in range(self.slots)]
         self._stage, self._made = stage()
@@ -162,46 +162,74 @@ class Runs:
         job = Job(command, file, patches, cut, limits or Limits())
         return next(observation for _job, observation in self.map([job]))
 
-    def map(self, jobs: Iterable[Job], *, ordered: bool = False) -> Iterator[tuple[Job, Observation]]:
+    def map(
+        self, jobs: Iterable[Job], *, ordered: bool = False, ahead: bool = True
+    ) -> Iterator[tuple[Job, Observation]]:
         """Run jobs, as many at a time as there are slots; give each with its observation.
 
-        Jobs are taken when a slot is free, so they may come from a generator that decides by what was seen before. Unless
-        `ordered`, they come as they end. Who stops listening stops the runs, too.
-        """
-        if self._busy:
-            raise MountError("these runs are busy; listen to the end of the present ones, or make others.")
-        waiting, arrived = enumerate(jobs), _Arrivals(ordered=ordered)
-        idle, poll = list(self._lanes), select.poll()
-        more = True
-        try:
-            while more or self._busy:
-                while more and idle:
-                    number, job = next(waiting, (-1, None))
-                    if job is None:
-                        more = False
-                        break
-                    refused = idle[-1].begin(job)
-                    if refused is None:
-                        self._listen(poll, idle.pop(), number, job)
-                    else:
-                        yield from arrived.take(number, job, refused)
-                for descriptor, _event in poll.poll() if self._busy else ():
-                    poll.unregister(descriptor)
-                    lane, number, job = self._busy.pop(descriptor)
-                    observation = lane.finish(job)
-                    if observation is None:  # it is run again
-                        self._listen(poll, lane, number, job)
-                    else:
-                        idle.append(lane)
-                        yield from arrived.take(number, job, observation)
-        finally:
-            for lane, _number, _job in self._busy.values():
-                lane.restart()
-            self._busy.clear()
+        Unless `ordered`, they come as they end. Who stops listening stops the runs, too.
 
-    def _listen(self, poll: select.poll, lane: Lane, number: int, job: Job) -> None:
-        self._busy[lane.descriptor] = lane, number, job
-        poll.register(lane.descriptor, select.POLLIN)
+        Parameters
+        ----------
+        jobs : iterable of Job
+        ordered : bool
+            Give them in the order of the jobs.
+        ahead : bool
+            Whether a few jobs are taken before there is a slot for them, if runs are short: who looks at observations then does so while others
+            run. Without, a job is taken when a slot is free, so that it may come from a generator that decides by what was seen before.
+        """
+        if any(lane.waiting for lane in self._lanes):
+            raise MountError("these runs are busy; listen to the end of the present ones, or make others.")
+        waiting, arrived = _Waiting(jobs), _Arrivals(ordered=ordered)
+        try:
+            while not waiting.ended or any(lane.waiting for lane in self._lanes):
+                for number, job, observation in chain(self._begin(waiting, ahead=ahead), self._finish()):
+                    yield from arrived.take(number, job, observation)
+        finally:
+            for lane in self._lanes:
+                if lane.waiting:
+                    lane.restart()
+
+    def _begin(self, waiting: _Waiting, *, ahead: bool) -> Iterator[tuple[int, Job, Observation]]:
+        """Begin what there is room for; give what cannot be."""
+        while (lane := self._free(ahead=ahead)) is not None and (each := waiting.take()) is not None:
+            refused = lane.begin(*each)
+            if refused is not None:
+                yield (*each, refused)
+
+    def _finish(self) -> Iterator[tuple[int, Job, Observation]]:
+        """Wait until runs have ended; give them."""
+        for lane in self._lanes:
+            lane.tell()
+        for lane in self._ready():
+            yield from lane.finish()
+
+    def _free(self, *, ahead: bool) -> Lane | None:
+        """Give the slot where a run would wait least; None where it would be too much."""
+        lane = min(self._lanes, key=lambda each: each.waiting, default=None)
+        return lane if lane is not None and lane.room(ahead=ahead) > 0 else None
+
+    def _ready(self) -> list[Lane]:
+        """Wait until runs have ended; give the slots where."""
+        busy = {lane.descriptor: lane for lane in self._lanes if lane.waiting}
+        poll = select.poll()
+        for descriptor in busy:
+            poll.register(descriptor, select.POLLIN)
+        return [busy[descriptor] for descriptor, _event in poll.poll()] if busy else []
+
+
+class _Waiting:
+    """Jobs that have not begun, numbered."""
+
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        self._jobs = enumerate(jobs)
+        self.ended = False
+
+    def take(self) -> tuple[int, Job] | None:
+        """Give the next one; None: there is none any more."""
+        found = next(self._jobs, None)
+        self.ended = found is None
+        return found
 
 
 class _Arrivals:

@@ -22,10 +22,13 @@ from inotify import IN_ACCESS, Inotify
 from namespaces import apart
 
 import fmrw
+from fmrw.capture.native import pairs
 from fmrw.errors import AlreadyMounted, MountError
-from fmrw.experiments import patches
+from fmrw.experiments import patches, shared, spawn
 from fmrw.experiments.jobs import Job, Limits
+from fmrw.experiments.native import NativeSlots
 from fmrw.experiments.runs import Runs
+from fmrw.experiments.shared import Slot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +59,19 @@ def runs(file: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
 
 def python(runs: Runs, code: str, *arguments: str, **options: object) -> Observation:
     return runs.run([sys.executable, "-c", textwrap.dedent(code), *arguments], **options)  # type: ignore[arg-type]
+
+
+def test_what_is_compiled_was_made_for_this_memory(file: Path) -> None:
+    """Else everything above is done in Python, and nobody notices."""
+    memory, root = shared.memory(), os.open(file.parent, os.O_PATH)
+    slot = Slot(memory)
+    try:
+        assert NativeSlots.load(root, [slot], grain=0) is not None, "python -m fmrw.capture.native.build"
+        spawn.require_same_memory(pairs.code())
+    finally:
+        slot.close()
+        os.close(memory)
+        os.close(root)
 
 
 # What runs see
@@ -386,6 +402,47 @@ def test_who_stops_listening_stops_the_runs(runs: Runs) -> None:
         assert observation.ok
         break
     assert runs.run(["sh", "-c", "ps ax | grep -c '[s]leep 1000'"]).stdout.text == "0\n"
+
+
+def test_a_generator_that_decides_by_what_was_seen_is_asked_when_there_is_a_slot(file: Path) -> None:
+    seen: list[Observation] = []
+
+    def jobs() -> Iterator[Job]:
+        for number in range(12):
+            assert len(seen) == number
+            yield Job(["echo", str(number)])
+
+    with Runs(file.parent, slots=1) as runs:
+        for _job, observation in runs.map(jobs(), ahead=False):
+            seen.append(observation)
+    assert [each.stdout.text for each in seen] == [f"{number}\n" for number in range(12)]
+
+
+def test_runs_that_wait_for_others_see_what_is_theirs(runs: Runs, file: Path) -> None:
+    """Also where one of them is the first that wants to write: those behind it are run again with it."""
+    script = f"xxd -p -l 1 '{file}'; test $1 -lt 30 || echo $1 > '{file.parent}/new$1'; ls | wc -l"
+    jobs = [
+        Job(["sh", "-c", script, "sh", str(number)], file, [patches.fill(0, 1, number)], tag=number)
+        for number in range(60)
+    ]
+    found = list(runs.map(jobs))
+    assert sorted(job.tag for job, _observation in found) == list(range(60))
+    for job, observation in found:
+        files = 1 if job.tag < 30 else 2
+        assert observation.stdout.text == f"{job.tag:02x}\n{files}\n"
+        assert [each.size for each in observation.written] == ([3] if files == 2 else [])
+
+
+def test_only_the_run_that_ran_is_lost_with_its_slot(file: Path) -> None:
+    endings = []
+    with Runs(file.parent, slots=1) as runs:
+        for number, (_job, observation) in enumerate(runs.map([Job(["true"])] * 100)):
+            endings.append(observation.ending)
+            if number == 40:
+                psutil.Process(runs._lanes[0]._child.pid).kill()
+    assert len(endings) == 100
+    assert sum("slot" in each for each in endings) <= 1
+    assert endings.count("status 0") >= 99
 
 
 def test_two_directories_at_once_and_one_within_another(runs: Runs, file: Path, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
  * What a run is lies in the slot's memory (fmrw/experiments/shared.py): the words, the limits, and afterwards what is known of it. The runner
  * has one thread and no handlers of signals, so that a child may use its memory until exec (vfork(2)).
  */
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -13,24 +12,23 @@
 #include <sys/wait.h>
 
 enum { AREAS = 16, GRACE_CPU_S = 2, PIDFD_OPEN = 434, PIDFD_SEND_SIGNAL = 424 };
-enum { RUN = 'r' };
+enum { RUN = 'r', PATIENCE_MS = 20, MOST_UNSAID = PLACES / 2 };
 enum { ENDED, OVER_CPU, OVER_TIME };
 enum { GONE = -1, SETTLE = -2 }; /* else: a byte that is Python's */
 
-struct request_of_run { /* places of the head from `CPU_LIMIT` on */
-    int64_t cpu_ns, wall_ns, memory, output, size;            /* of the words */
-    int64_t status, taken_ns, used_ns, resident, ended, left, failed, written;
+struct run { /* in the head of a place, from RUN_AT on */
+    int64_t cpu_ns, wall_ns, memory, output, size; /* of the words: the program, then those of the command, each ended by a NUL */
+    int64_t status, taken_ns, used_ns, resident, ended, left, failed, written, sizes[2]; /* of the outputs */
 };
 
 struct runner {
-    struct request_of_run *run;
-    char *words;             /* the program, then the words of the command, each ended by a NUL */
+    char *slot;              /* its memory */
     char *const *environment;
     char **arguments;        /* kept */
     int64_t room;            /* of `arguments` */
     int64_t memory, output;  /* limits that are set */
     int64_t hard_memory, hard_output;
-    int32_t connection, driver, nothing, outputs[2], last_pid, areas;
+    int32_t connection, driver, nothing, outputs[2], last_pid, areas, unsaid; /* runs that have ended */
     int32_t area[AREAS];     /* upper halves of overlays, and when they were last changed */
     int64_t changed_s[AREAS], changed_ns[AREAS];
 };
@@ -57,12 +55,12 @@ static void limit(int which, int64_t most, int64_t hard)
 }
 
 /* Let `arguments` point at the words behind the program; NULL where there is no memory. */
-static char **arguments_of(struct runner *runner)
+static char **arguments_of(struct runner *runner, char *words, int64_t size)
 {
-    char *end = runner->words + runner->run->size;
+    char *end = words + size;
     int64_t count = 0;
 
-    for (char *at = runner->words + strlen(runner->words) + 1; at < end; at += strlen(at) + 1) {
+    for (char *at = words + strlen(words) + 1; at < end; at += strlen(at) + 1) {
         if (count + 1 >= runner->room) {
             int64_t room = runner->room * 2 + 64;
             char **larger = realloc(runner->arguments, (size_t)room * sizeof *larger);
@@ -80,10 +78,11 @@ static char **arguments_of(struct runner *runner)
 }
 
 /* Start the program; give its process, or -1 and errno. */
-static __attribute__((noinline)) pid_t started(const struct runner *runner, char **arguments)
+static __attribute__((noinline)) pid_t started(const struct runner *runner, const struct run *run, const char *program,
+                                               char **arguments)
 {
     volatile int failed = 0; /* the child writes it: memory is shared until exec */
-    rlim_t most = (rlim_t)(runner->run->cpu_ns / 1000000000 + GRACE_CPU_S);
+    rlim_t most = (rlim_t)(run->cpu_ns / 1000000000 + GRACE_CPU_S);
     struct rlimit cpu = {most, most + 1};
     pid_t pid = vfork();
 
@@ -95,7 +94,7 @@ static __attribute__((noinline)) pid_t started(const struct runner *runner, char
                 _exit(127);
             }
         setrlimit(RLIMIT_CPU, &cpu); /* its children get it, too */
-        execve(runner->words, arguments, runner->environment);
+        execve(program, arguments, runner->environment);
         failed = errno;
         _exit(127);
     }
@@ -110,11 +109,21 @@ static __attribute__((noinline)) pid_t started(const struct runner *runner, char
 /* Give the CPU time of a process, its threads included (clock_getcpuclockid(3)). */
 static int64_t cpu_of(pid_t pid) { return clock_ns((clockid_t)(~(unsigned)pid << 3 | 2)); }
 
-/* Wait until a command ends or is over its limits; it is killed then, and dead or dying at the return. GONE: the driver is. */
-static int waited(const struct runner *runner, pid_t pid, int pidfd, int64_t begun)
+/* Tell the driver of the runs that have ended; 0 where it is gone. */
+static int said(struct runner *runner)
 {
-    struct pollfd watched[] = {{pidfd, POLLIN, 0}, {runner->connection, POLLIN, 0}, {runner->driver, POLLIN, 0}};
-    int64_t cpu = runner->run->cpu_ns, wall = runner->run->wall_ns;
+    static const char ends[] = {RUN, RUN, RUN, RUN, RUN, RUN, RUN, RUN};
+    _Static_assert(sizeof ends >= MOST_UNSAID, "a byte for each");
+    ssize_t size = runner->unsaid;
+    runner->unsaid = 0;
+    return !size || send(runner->connection, ends, (size_t)size, MSG_NOSIGNAL) == size;
+}
+
+/* Wait until a command ends or is over its limits; it is killed then, and dead or dying at the return. GONE: the driver is. */
+static int waited(struct runner *runner, const struct run *run, pid_t pid, int pidfd, int64_t begun)
+{
+    struct pollfd watched[] = {{pidfd, POLLIN, 0}, {runner->connection, POLLRDHUP, 0}, {runner->driver, POLLIN, 0}};
+    int64_t cpu = run->cpu_ns, wall = run->wall_ns;
 
     for (;;) {
         int64_t least = cpu < wall ? cpu : wall;
@@ -123,13 +132,15 @@ static int waited(const struct runner *runner, pid_t pid, int pidfd, int64_t beg
             return cpu <= 0 ? OVER_CPU : OVER_TIME;
         }
         least = least / 1000000 + 1;
+        if (runner->unsaid && least > PATIENCE_MS)
+            least = PATIENCE_MS;
         int ready = poll(watched, 3, least > INT32_MAX ? INT32_MAX : (int)least);
         if (watched[0].revents)
             return ENDED;
-        if (ready > 0) /* nobody asks while a command runs */
+        if (ready > 0 || !said(runner))
             return GONE;
-        cpu = runner->run->cpu_ns - cpu_of(pid);
-        wall = runner->run->wall_ns - (clock_ns(CLOCK_MONOTONIC) - begun);
+        cpu = run->cpu_ns - cpu_of(pid);
+        wall = run->wall_ns - (clock_ns(CLOCK_MONOTONIC) - begun);
     }
 }
 
@@ -151,16 +162,31 @@ static int64_t end_others(void)
 
 static int64_t micro(const struct timeval *time) { return time->tv_sec * 1000000000LL + time->tv_usec * 1000LL; }
 
-/* Run a command to its end. */
-static int run(struct runner *runner)
+/* Put the beginnings of the outputs into the slot's memory; 0 where one is longer. */
+static int told(const struct runner *runner, struct run *run, char *beginnings)
 {
-    struct request_of_run *run = runner->run;
+    int whole = 1;
+    for (int i = 0; i < 2; i++) {
+        run->sizes[i] = lseek(runner->outputs[i], 0, SEEK_END); /* which `empty` looks at */
+        if (run->sizes[i] > MOST_OUTPUT)
+            whole = 0;
+        else if (run->sizes[i])
+            (void)!pread(runner->outputs[i], beginnings + i * MOST_OUTPUT, (size_t)run->sizes[i], 0);
+    }
+    return whole;
+}
+
+/* Run the next command to its end; SETTLE where Python has to tell more of its outputs. */
+static int run_next(struct runner *runner)
+{
+    int64_t *present = (int64_t *)runner->slot + PRESENT, generation = *present + 1;
+    char *place = runner->slot + (int64_t)PLACE * (generation % PLACES), *words = place + WORDS_AT;
+    struct run *run = (struct run *)((int64_t *)place + RUN_AT);
+    char **arguments = arguments_of(runner, words, run->size);
     struct rusage used;
-    char **arguments = arguments_of(runner);
     int status;
 
-    run->failed = arguments ? 0 : ENOMEM;
-    run->written = 0;
+    run->failed = run->written = 0;
     for (int i = 0; i < 2; i++)
         empty(runner->outputs[i]);
     if (run->memory != runner->memory)
@@ -169,14 +195,16 @@ static int run(struct runner *runner)
         limit(RLIMIT_FSIZE, runner->output = run->output, runner->hard_output);
     if (runner->last_pid >= 0)
         (void)!pwrite(runner->last_pid, "1", 1, 0);
+    __atomic_store_n(present, generation, __ATOMIC_RELEASE);
     int64_t begun = clock_ns(CLOCK_MONOTONIC);
-    pid_t pid = arguments ? started(runner, arguments) : -1;
+    errno = ENOMEM;
+    pid_t pid = arguments ? started(runner, run, words, arguments) : -1;
     if (pid < 0) {
         run->failed = errno;
         return ENDED;
     }
     int pidfd = (int)syscall(PIDFD_OPEN, pid, 0);
-    run->ended = waited(runner, pid, pidfd, begun);
+    run->ended = waited(runner, run, pid, pidfd, begun);
     if (run->ended == GONE)
         return GONE;
     wait4(pid, &status, 0, &used);
@@ -186,7 +214,7 @@ static int run(struct runner *runner)
     run->status = status;
     run->used_ns = micro(&used.ru_utime) + micro(&used.ru_stime);
     run->resident = used.ru_maxrss << 10;
-    return ENDED;
+    return told(runner, run, place + OUTPUTS_AT) ? ENDED : SETTLE;
 }
 
 /* Tell whether anything has come into an overlay. */
@@ -201,20 +229,25 @@ static int wrote(const struct runner *runner)
     return 0;
 }
 
-/* Run what is asked for until Python is needed: give the byte that it must answer, SETTLE when a run has written, or GONE. */
+/* Run what is asked for until Python is needed: give the byte that it must answer, SETTLE when there is more to tell of a run, or GONE. The driver is told of
+ * a few runs at a time: who wakes it for each has it work through cold caches. */
 int64_t fmrw_run_commands(struct runner *runner)
 {
     for (;;) {
         unsigned char byte;
-        if (recv(runner->connection, &byte, 1, 0) != 1)
+        ssize_t received = recv(runner->connection, &byte, 1, runner->unsaid ? MSG_DONTWAIT : 0);
+        if (received < 0 && errno == EAGAIN && said(runner))
+            continue;
+        if (received != 1)
             return GONE;
         if (byte != RUN)
-            return byte;
-        if (run(runner) == GONE)
+            return said(runner) ? byte : GONE;
+        int how = run_next(runner);
+        if (how == GONE)
             return GONE;
-        if (wrote(runner))
-            return SETTLE;
-        if (send(runner->connection, &byte, 1, MSG_NOSIGNAL) != 1)
+        if (how == SETTLE || wrote(runner))
+            return said(runner) ? SETTLE : GONE;
+        if (++runner->unsaid >= MOST_UNSAID && !said(runner))
             return GONE;
     }
 }

@@ -8,8 +8,17 @@
 #include <sched.h>
 
 enum { SLOTS = 256, OPENED = 1024, PATTERNS = 128, PERIOD = 65521, KNOWN = 1 << 17 };
-enum { MOST_PATCHES = 1 << 15, MOST_RECORDS = 1 << 16, NAMES_BYTES = 1 << 17 };
-enum { GENERATION, DEVICE, INODE, PATCHES, CUT, RECORDS, NAMES_USED };
+enum { MOST_PATCHES = 1 << 15, MOST_RECORDS = 1 << 16, NAMES_BYTES = 1 << 17, MOST_WORDS = 1 << 22, MOST_OUTPUT = 1 << 16 };
+enum { /* a place of a slot's memory */
+    PATCHES_AT = 4096,
+    NAMES_AT = PATCHES_AT + MOST_PATCHES * 32,
+    RECORDS_AT = NAMES_AT + NAMES_BYTES,
+    WORDS_AT = RECORDS_AT + MOST_RECORDS * 48,
+    OUTPUTS_AT = WORDS_AT + MOST_WORDS,
+    PLACE = OUTPUTS_AT + 2 * MOST_OUTPUT + 4096,
+    PLACES = 16,
+};
+enum { GENERATION, DEVICE, INODE, PATCHES, CUT, RECORDS, NAMES_USED, RUN_AT = 16, PRESENT = 40 }; /* numbers in its head */
 enum { FILL, ADD, XOR, KEYED, DATA };
 enum { OPEN = 2, OPCODE_READ = 15, OPCODE_WRITE = 16, FROM_PAGE_CACHE = 1 };
 enum { WRITING = O_WRONLY | O_RDWR | O_TRUNC, DROPPED = O_DIRECT | O_CREAT | O_EXCL | O_NOCTTY };
@@ -34,10 +43,7 @@ struct known { /* a name of this run: a table that is searched from the name's h
 };
 
 struct slot {
-    volatile int64_t *head;
-    const struct patch *patches;
-    char *names;
-    struct access *records;
+    char *memory;
     struct known *known;
     int64_t lock, generation, count; /* of names */
 };
@@ -68,6 +74,22 @@ struct file_info { /* struct fuse_file_info of libfuse 2.9 */
 };
 
 _Static_assert(sizeof(struct patch) == 32 && sizeof(struct access) == 48, "as in shared.py");
+
+/* Give the generation of the present run. */
+static int64_t present(const struct slot *slot)
+{
+    return __atomic_load_n((int64_t *)slot->memory + PRESENT, __ATOMIC_ACQUIRE);
+}
+
+static char *place_of(const struct slot *slot, int64_t generation)
+{
+    return slot->memory + (int64_t)PLACE * (int64_t)((uint64_t)generation % PLACES);
+}
+
+static volatile int64_t *head_of(const struct slot *slot, int64_t generation)
+{
+    return (volatile int64_t *)place_of(slot, generation);
+}
 
 static void hold(int64_t *lock)
 {
@@ -103,9 +125,9 @@ static void adapt(const struct slots *slots, struct stat *status)
         status->st_blksize = slots->names.grain;
 }
 
-static int is_altered(const struct slot *slot, const struct stat *status)
+static int is_altered(const volatile int64_t *head, const struct stat *status)
 {
-    return (int64_t)status->st_dev == slot->head[DEVICE] && (int64_t)status->st_ino == slot->head[INODE];
+    return (int64_t)status->st_dev == head[DEVICE] && (int64_t)status->st_ino == head[INODE];
 }
 
 int fmrw_slot_getattr(const char *path, struct stat *status)
@@ -125,8 +147,9 @@ int fmrw_slot_getattr(const char *path, struct stat *status)
     leave(&slots->names);
     if (failed)
         return directory >= 0 && code == ENOENT ? -ENOENT : slots->names.getattr(path, status);
-    if (slot->head[CUT] >= 0 && is_altered(slot, status))
-        status->st_size = slot->head[CUT];
+    const volatile int64_t *head = head_of(slot, present(slot));
+    if (head[CUT] >= 0 && is_altered(head, status))
+        status->st_size = head[CUT];
     adapt(slots, status);
     count(&slots->names);
     return 0;
@@ -150,6 +173,8 @@ int fmrw_slot_fgetattr(const char *path, struct stat *status, struct file_info *
 /* Give the number of a path in this run; under the lock. */
 static uint32_t name_of(struct slot *slot, const char *path, int64_t generation)
 {
+    volatile int64_t *head = head_of(slot, generation);
+    char *names = place_of(slot, generation) + NAMES_AT;
     size_t size = strlen(path) + 1;
     uint32_t hash = 2166136261u; /* FNV-1a */
 
@@ -162,13 +187,13 @@ static uint32_t name_of(struct slot *slot, const char *path, int64_t generation)
     uint32_t tag = (uint32_t)generation + 1; /* never that of an unused place */
     struct known *known = &slot->known[hash % KNOWN];
     for (; known->tag == tag; known = &slot->known[++hash % KNOWN])
-        if (known->at + size <= NAMES_BYTES && !memcmp(slot->names + known->at, path, size))
+        if (known->at + size <= NAMES_BYTES && !memcmp(names + known->at, path, size))
             return known->number;
-    int64_t used = slot->head[NAMES_USED];
+    int64_t used = head[NAMES_USED];
     if (used < 0 || used + (int64_t)size > NAMES_BYTES)
         return NO_NAME;
-    memcpy(slot->names + used, path, size);
-    slot->head[NAMES_USED] = used + (int64_t)size;
+    memcpy(names + used, path, size);
+    head[NAMES_USED] = used + (int64_t)size;
     *known = (struct known){tag, (uint32_t)used, (uint32_t)slot->count++};
     return known->number;
 }
@@ -177,17 +202,19 @@ static uint32_t name_of(struct slot *slot, const char *path, int64_t generation)
 int64_t fmrw_slot_record(struct slot *slot, int64_t generation, const char *path, const struct access *access)
 {
     uint32_t file = access->file;
+    volatile int64_t *head = head_of(slot, generation);
+    struct access *records = (struct access *)(place_of(slot, generation) + RECORDS_AT);
 
     hold(&slot->lock);
-    if (slot->head[GENERATION] == generation) {
-        int64_t place = slot->head[RECORDS];
+    if (present(slot) == generation) {
+        int64_t place = head[RECORDS];
         if (path)
             file = name_of(slot, path, generation);
         if (place >= 0 && place < MOST_RECORDS) {
-            slot->records[place] = *access;
-            slot->records[place].file = file;
+            records[place] = *access;
+            records[place].file = file;
         }
-        slot->head[RECORDS] = place + 1;
+        head[RECORDS] = place + 1;
     }
     let_go(&slot->lock);
     return file;
@@ -252,7 +279,8 @@ int fmrw_slot_open(const char *path, struct file_info *info)
 
     if (!slot || !enter(&slots->names))
         return slots->open(path, info);
-    int64_t generation = slot->head[GENERATION];
+    int64_t generation = present(slot);
+    const volatile int64_t *head = head_of(slot, generation);
     int fd = opened_beneath(slots, rest, info->flags);
     opened = fd < 0 || fstat(fd, &status) ? NULL : admitted(slots);
     leave(&slots->names);
@@ -264,8 +292,8 @@ int fmrw_slot_open(const char *path, struct file_info *info)
     opened->fd = fd;
     opened->slot = (int32_t)(slot - slots->slot);
     opened->generation = generation;
-    opened->altered = is_altered(slot, &status);
-    opened->cut = opened->altered ? slot->head[CUT] : -1;
+    opened->altered = is_altered(head, &status);
+    opened->cut = opened->altered ? head[CUT] : -1;
     struct access access = {now_ns(), 0, status.st_size, 0, 0, opened->number, NO_NAME, context->pid, 0, OPEN, 0};
     opened->file = (uint32_t)fmrw_slot_record(slot, generation, rest + 1, &access);
     info->fh = OURS | (uint64_t)(opened - slots->opened);
@@ -313,20 +341,21 @@ static int alter(const struct slots *slots, const struct patch *patch, unsigned 
 }
 
 /* Alter what was read by all patches, which are sorted and do not overlap; 0 where a pattern is not known. */
-static int altered(const struct slots *slots, const struct slot *slot, unsigned char *data, int64_t offset, int64_t size)
+static int altered(const struct slots *slots, const char *place, unsigned char *data, int64_t offset, int64_t size)
 {
-    int64_t low = 0, high = slot->head[PATCHES];
+    const struct patch *patches = (const struct patch *)(place + PATCHES_AT);
+    int64_t low = 0, high = ((const volatile int64_t *)place)[PATCHES];
 
     high = high < 0 ? 0 : high > MOST_PATCHES ? MOST_PATCHES : high;
-    const struct patch *end = slot->patches + high;
+    const struct patch *end = patches + high;
     while (low < high) { /* the first that ends behind the offset */
         int64_t middle = (low + high) / 2;
-        if (slot->patches[middle].end <= offset)
+        if (patches[middle].end <= offset)
             low = middle + 1;
         else
             high = middle;
     }
-    for (const struct patch *patch = slot->patches + low; patch < end && patch->start < offset + size; patch++)
+    for (const struct patch *patch = patches + low; patch < end && patch->start < offset + size; patch++)
         if (!alter(slots, patch, data, offset, size))
             return 0;
     return 1;
@@ -353,7 +382,7 @@ static int answer_read(struct slots *slots, int connection, const struct request
         done = 0;
     }
     leave(&slots->names);
-    if (opened->altered && slot->head[GENERATION] == opened->generation && !altered(slots, slot, room + sizeof(struct answer), offset, done))
+    if (opened->altered && present(slot) == opened->generation && !altered(slots, place_of(slot, opened->generation), room + sizeof(struct answer), offset, done))
         return 0;
     struct access access = {
         now_ns(), offset, opened->cut < 0 ? lseek(opened->fd, 0, SEEK_END) : opened->cut, (uint32_t)done, request->size,

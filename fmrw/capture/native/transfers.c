@@ -25,7 +25,6 @@ extern void PyEval_RestoreThread(void *);
 #include "stacks.c"
 #include "unwinding.c"
 #include "metadata.c"
-#include "commands.c"
 
 enum { DECLINED, ANSWERED, RING, UNRECORDED };
 enum { NO_WRITES, WRITES, WRITES_FOR_OTHERS };
@@ -81,11 +80,12 @@ _Static_assert(sizeof(struct answer) == 16, "a header of an answer has 16 bytes"
 _Static_assert(sizeof(struct request) == 72, "up to the owner of locks");
 
 #include "slots.c"
+#include "commands.c"
 
 int64_t fmrw_sizes(int64_t which)
 {
     int64_t sizes[] = {sizeof(struct state), sizeof(struct pair), sizeof(struct stacks), sizeof(struct names), sizeof(struct runner), sizeof(struct slots),
-                       offsetof(struct file_info, fh), sizeof(struct unwind_index)};
+                       offsetof(struct file_info, fh), sizeof(struct unwind_index), PLACE};
     return sizes[which];
 }
 
