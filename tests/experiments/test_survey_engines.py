@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 import fmrw
+from fmrw.experiments.survey import compare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,3 +136,30 @@ def test_other_engines_give_the_same(done: Survey, ask: Callable[[Path], Answers
 @pytest.mark.soak
 def test_spark_gives_the_same(done: Survey) -> None:
     assert spark_answers(done.folder) == polars_answers(done.folder)
+
+
+@pytest.mark.parametrize("together", [20_000, 1])
+def test_verdicts_and_clusters_are_those_of_the_rows(
+    done: Survey, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "_FILES", together)
+    said: dict[str, dict[str, tuple[str, str]]] = {}
+    for row in done.runs.collect().iter_rows(named=True):
+        said.setdefault(row["file"], {})[row["parser"]] = (row["verdict"], row["shape"])
+    divided = {}
+    patterns: dict[str, list[str]] = {}
+    for file, by in said.items():
+        yes = sorted(parser for parser, (verdict, _) in by.items() if verdict == "accepted")
+        no = sorted(parser for parser, (verdict, _) in by.items() if verdict not in ("accepted", "failed"))
+        if yes and no:
+            divided[file] = (len(yes), len(no), ", ".join(yes), ", ".join(no))
+        pattern = "; ".join(f"{parser} {verdict} {shape}" for parser, (verdict, shape) in sorted(by.items()))
+        patterns.setdefault(pattern, []).append(file)
+    found = done.verdicts().select("file", "accepted", "rejected", "accepted_by", "rejected_by")
+    assert {row[0]: row[1:] for row in found.rows()} == divided
+    assert len(divided) == 21
+    grouped = done.clusters()
+    assert {row["pattern"]: (row["files"], row["example"]) for row in grouped.iter_rows(named=True)} == {
+        pattern: (len(files), min(files)) for pattern, files in patterns.items()
+    }
+    assert grouped["files"].is_sorted(descending=True)

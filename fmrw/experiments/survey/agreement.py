@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_MOST_BORDERS = 400_000
+_MOST_BORDERS = 40_000  # of a piece, whose matrices stay in the processor's cache
 
 
 class Counts(NamedTuple):
@@ -54,10 +54,9 @@ def counts(extents: pl.DataFrame, parsers: int, ran: NDArray[np.bool_]) -> Count
     both = np.zeros((parsers, parsers), np.int64)
     found = [pl.DataFrame(schema=FILES)]
     for piece in _pieces(extents.sort("number")):
-        numbers, lengths, member = _segments(piece, parsers)
-        inside = member * lengths[:, None]
-        both += member.T @ inside
-        found.append(_by_file(numbers, lengths, member, ran))
+        shared, differing = _by_file(*_segments(piece, parsers), ran)
+        both += shared
+        found.append(differing)
     return Counts(both, pl.concat(found))
 
 
@@ -77,44 +76,42 @@ def _pieces(extents: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 def _segments(
     extents: pl.DataFrame, parsers: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Give the file, the length and the readers (0 or 1 for each parser) of every segment that somebody read."""
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Give the file, the length and the readers of every segment that somebody read."""
     number, parser = (np.tile(extents[name].to_numpy(), 2) for name in ("number", "parser"))
     place = np.concatenate([extents["start"].to_numpy(), extents["end"].to_numpy()])
-    change = np.repeat(np.array([1, -1], np.int64), extents.height)
+    change = np.repeat(np.array([1, -1], np.int8), extents.height)
     order = np.lexsort((place, number))
     number, parser, place, change = number[order], parser[order], place[order], change[order]
-    steps = np.zeros((number.size, parsers), np.int64)
+    steps = np.zeros((number.size, parsers), np.int8)
     steps[np.arange(number.size), parser] = change
-    member = np.cumsum(steps, axis=0)[:-1]
+    member = np.cumsum(steps, axis=0, dtype=np.int8)[:-1].astype(np.bool_)
     lengths = np.diff(place)
     kept = (number[:-1] == number[1:]) & (lengths > 0) & member.any(axis=1)
     return number[:-1][kept], lengths[kept], member[kept]
 
 
 def _by_file(
-    numbers: NDArray[np.int64],
-    lengths: NDArray[np.int64],
-    member: NDArray[np.int64],
-    ran: NDArray[np.bool_],
-) -> pl.DataFrame:
-    files, place = np.unique(numbers, return_inverse=True)
+    numbers: NDArray[np.int64], lengths: NDArray[np.int64], member: NDArray[np.bool_], ran: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], pl.DataFrame]:
+    """Sum the segments up: what each pair read of all files together, and the files on which two parsers differ."""
+    begins = np.flatnonzero(np.diff(numbers, prepend=-1))
+    files, parsers = numbers[begins], member.shape[1]
+    if not files.size:
+        return np.zeros((parsers, parsers), np.int64), pl.DataFrame(schema=FILES)
     who = ran[files]
-    union = _sums(place, lengths, files.size)
-    common = _sums(place, lengths * (member >= who[place]).all(axis=1), files.size)
-    best = np.zeros((3, files.size), np.int64)
-    for reader in range(member.shape[1]):
-        for other in range(member.shape[1]):
-            if reader != other:
-                only = _sums(place, lengths * (member[:, reader] > member[:, other]), files.size)
-                better = (only > best[2]) & who[:, reader] & who[:, other]
-                best[:, better] = np.stack([np.full_like(only, reader), np.full_like(only, other), only])[
-                    :, better
-                ]
-    columns: Sequence[NDArray[np.int64]] = (files, union, common, *best)
+    inside = member * lengths[:, None]
+    whole = (member | np.repeat(~who, np.diff(begins, append=numbers.size), axis=0)).all(axis=1)
+    both = np.stack(
+        [np.add.reduceat(inside * member[:, [reader]], begins, axis=0) for reader in range(parsers)], axis=1
+    )
+    only = np.diagonal(both, axis1=1, axis2=2)[:, :, None] - both
+    only[~(who[:, :, None] & who[:, None, :])] = 0
+    pairs = only.reshape(files.size, -1)
+    best = pairs.argmax(axis=1)
+    columns: Sequence[NDArray[np.int64]] = (
+        files, np.add.reduceat(lengths, begins), np.add.reduceat(lengths * whole, begins),
+        *divmod(best, parsers), pairs[np.arange(files.size), best],
+    )  # fmt: skip
     frame = pl.DataFrame(dict(zip(FILES, columns, strict=True)), schema=FILES)
-    return frame.filter(pl.col("only") > 0)
-
-
-def _sums(place: NDArray[np.int64], lengths: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    return np.bincount(place, lengths, count).astype(np.int64)
+    return both.sum(axis=0), frame.filter(pl.col("only") > 0)

@@ -8,9 +8,13 @@ import numpy as np
 import polars as pl
 
 from fmrw.experiments.survey.agreement import FILES, counts
-from fmrw.experiments.survey.rows import FAILED
+from fmrw.experiments.survey.rows import ACCEPTED, FAILED
+
+_FILES = 20_000
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from fmrw.experiments.survey.plan import Folder, Plan
@@ -22,13 +26,11 @@ def compared(folder: Folder, plan: Plan) -> tuple[pl.DataFrame, pl.DataFrame]:
     size = len(parsers)
     both, files, same = (np.zeros((size, size), np.int64) for _ in range(3))
     differing = [pl.DataFrame(schema={"file": pl.String(), "size": pl.Int64(), **FILES}).drop("number")]
-    for number in sorted(folder.finished(plan)):
-        names = pl.read_parquet(
-            folder.part("runs", number, parsers[0]), columns=["file", "size"], hive_partitioning=False
-        )
-        verdicts = [_read(folder, "runs", number, parser, ["verdict"])["verdict"] for parser in parsers]
+    for numbers in _batches(folder, plan):
+        names = _read(folder, "runs", numbers, parsers[0], ["file", "size"])
+        verdicts = [_read(folder, "runs", numbers, parser, ["verdict"])["verdict"] for parser in parsers]
         ran = np.stack([(each != FAILED).to_numpy() for each in verdicts], axis=1)
-        found = counts(_extents(folder, number, parsers, names["file"]), size, ran)
+        found = counts(_extents(folder, numbers, parsers, names["file"]), size, ran)
         both += found.both
         files += ran.T.astype(np.int64) @ ran
         same += _alike(verdicts, ran)
@@ -47,14 +49,69 @@ def compared(folder: Folder, plan: Plan) -> tuple[pl.DataFrame, pl.DataFrame]:
     return _pairs(parsers, both, files, same), ranked
 
 
-def _read(folder: Folder, table: str, number: int, parser: str, columns: list[str]) -> pl.DataFrame:
-    return pl.read_parquet(folder.part(table, number, parser), columns=columns, hive_partitioning=False)
+def divided(folder: Folder, plan: Plan) -> pl.DataFrame:
+    """Give the names of the files that some parsers accept and others do not: `file`."""
+    found = [pl.DataFrame(schema={"file": pl.String})]
+    for part in _by_file(folder, plan, ["verdict"]):
+        verdicts = [pl.col(_column("verdict", parser)) for parser in plan.parsers]
+        yes = pl.any_horizontal(each == ACCEPTED for each in verdicts)
+        no = pl.any_horizontal(~each.is_in([ACCEPTED, FAILED]) for each in verdicts)
+        found.append(part.filter(yes & no).select("file"))
+    return pl.concat(found)
 
 
-def _extents(folder: Folder, number: int, parsers: list[str], names: pl.Series) -> pl.DataFrame:
-    """Give the extents of a part, with files and parsers as numbers."""
+def patterns(folder: Folder, plan: Plan) -> pl.DataFrame:
+    """Count the files that were met with one pattern of verdicts and shapes: `files`, `pattern`, `example` (the first of them)."""
+    counted = [pl.DataFrame(schema={"files": pl.Int64, "pattern": pl.String, "example": pl.String})]
+    for part in _by_file(folder, plan, ["verdict", "shape"]):
+        words = [
+            pl.concat_str(
+                [pl.lit(parser), _column("verdict", parser), _column("shape", parser)],
+                separator=" ",
+                ignore_nulls=False,
+            )
+            for parser in sorted(plan.parsers)
+        ]
+        pattern = pl.concat_str(words, separator="; ", ignore_nulls=True)
+        counted.append(
+            part.group_by(pattern=pattern)
+            .agg(pl.len().cast(pl.Int64).alias("files"), pl.col("file").min().alias("example"))
+            .select("files", "pattern", "example")
+        )
+    return pl.concat(counted).group_by("pattern").agg(pl.col("files").sum(), pl.col("example").min())
+
+
+def _by_file(folder: Folder, plan: Plan, columns: list[str]) -> Iterator[pl.DataFrame]:
+    """Give the parts, some at a time, with a row for each file, and columns for each parser: all parsers' runs of a part are about the same files."""
+    for numbers in _batches(folder, plan):
+        names = _read(folder, "runs", numbers, next(iter(plan.parsers)), ["file"])
+        yield names.hstack([
+            series.alias(_column(series.name, parser))
+            for parser in plan.parsers
+            for series in _read(folder, "runs", numbers, parser, columns)
+        ])  # fmt: skip
+
+
+def _column(name: str, parser: str) -> str:
+    return f"{name} {parser}"
+
+
+def _batches(folder: Folder, plan: Plan) -> list[list[int]]:
+    """Give the parts that are done, as many together as have about `_FILES` files: opening many small files takes longer than reading them."""
+    done = sorted(folder.finished(plan))
+    together = max(1, _FILES * plan.parts // max(1, plan.count))
+    return [done[begin : begin + together] for begin in range(0, len(done), together)]
+
+
+def _read(folder: Folder, table: str, numbers: list[int], parser: str, columns: list[str]) -> pl.DataFrame:
+    paths = [folder.part(table, number, parser) for number in numbers]
+    return pl.read_parquet(paths, columns=columns, hive_partitioning=False)
+
+
+def _extents(folder: Folder, numbers: list[int], parsers: list[str], names: pl.Series) -> pl.DataFrame:
+    """Give the extents of some parts, with files and parsers as numbers."""
     found = [
-        _read(folder, "extents", number, parser, ["file", "start", "end"]).with_columns(
+        _read(folder, "extents", numbers, parser, ["file", "start", "end"]).with_columns(
             parser=pl.lit(place, pl.Int64)
         )
         for place, parser in enumerate(parsers)

@@ -137,17 +137,17 @@ class Survey:
             `file`, `size`, `accepted`, `rejected` (numbers of parsers; who was not run counts nowhere), `accepted_by`, `rejected_by` (their names),
             `verdicts` (what those others said).
         """
+        from fmrw.experiments.survey.compare import divided  # noqa: PLC0415 - numpy
+
         yes = pl.col("verdict") == ACCEPTED
         ran = self.runs.filter(pl.col("verdict") != FAILED).select("file", "size", "parser", "verdict")
-        counted = ran.group_by("file").agg(
-            yes.sum().cast(pl.Int64).alias("accepted"), (~yes).sum().cast(pl.Int64).alias("rejected")
-        )
-        divided = counted.filter(pl.col("accepted") > 0, pl.col("rejected") > 0)
         told = (
-            ran.join(divided, on="file")
-            .group_by("file", "accepted", "rejected")
+            ran.join(divided(self._folder, self.plan).lazy(), on="file", how="semi")
+            .group_by("file")
             .agg(
                 pl.col("size").first(),
+                yes.sum().cast(pl.Int64).alias("accepted"),
+                (~yes).sum().cast(pl.Int64).alias("rejected"),
                 pl.col("parser").filter(yes).sort().str.join(", ").alias("accepted_by"),
                 pl.col("parser").filter(~yes).sort().str.join(", ").alias("rejected_by"),
                 pl.col("verdict").filter(~yes).unique().sort().str.join(", ").alias("verdicts"),
@@ -215,17 +215,10 @@ class Survey:
         frame
             `files` (how many), `pattern` (for each parser: verdict and shape, see `…rows.RUNS`), `example` (the first file); the largest first.
         """
-        one = pl.format("{} {} {}", "parser", "verdict", "shape")
-        patterns = self.runs.group_by("file").agg(one.sort().str.join("; ").alias("pattern"))
-        grouped = patterns.group_by("pattern").agg(
-            pl.len().cast(pl.Int64).alias("files"), pl.col("file").min().alias("example")
-        )
-        return (
-            grouped.sort("files", "example", descending=[True, False])
-            .head(most)
-            .select("files", "pattern", "example")
-            .collect()
-        )
+        from fmrw.experiments.survey.compare import patterns  # noqa: PLC0415 - numpy
+
+        found = patterns(self._folder, self.plan).sort("files", "example", descending=[True, False])
+        return found.head(most).select("files", "pattern", "example")
 
     def tails(self, most: int = _MOST, candidates: int = 1000) -> pl.DataFrame:
         """Give files with bytes behind the last part of their format that no parser has read.
