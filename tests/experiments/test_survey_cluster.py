@@ -128,6 +128,24 @@ def test_a_worker_killed_in_the_middle_costs_nothing(cluster: Cluster, corpus: P
     assert list((out / "spool").iterdir()) == []
 
 
+def test_workers_make_maps_like_those_made_here(cluster: Cluster, tmp_path: Path) -> None:
+    folder = tmp_path / "probed"
+    folder.mkdir()
+    for name in ("a", "b"):
+        (folder / name).write_bytes(b"abcdefgh")
+    shown = {"shown": "dd if={} bs=4 skip=1 count=1 status=none"}
+    cluster.worker()
+    made = [
+        fmrw.survey(folder, tmp_path / out, shown, probe=200, grain=1, **where).effects.drop("runs").collect()
+        for out, where in (("there", {"scheduler": cluster.address}), ("here", {"jobs": 1}))
+    ]
+    there, here = (each.sort("file", "start") for each in made)
+    assert there.equals(here)
+    mine = there.filter(file="a")
+    assert mine["class"].unique().sort().to_list() == ["content", "unread"]
+    assert mine.filter(pl.col("class") == "content")["start"].min() == 4
+
+
 def test_a_worker_without_fuse_says_so_and_takes_no_work(cluster: Cluster, corpus: Path) -> None:
     without = [
         *apart(),
