@@ -26,7 +26,7 @@ from fmrw.offsets import range_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from fmrw.experiments.search import Findings
+    from fmrw.experiments.findings import Findings
     from fmrw.experiments.signature import Effect, Reference
     from fmrw.experiments.spans import Span
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from fmrw.experiments.search import Findings
+    from fmrw.experiments.findings import Findings
 
 FILE = "{}"
 """What stands for the file in a command."""
@@ -185,13 +185,15 @@ def probe(
             )  # fmt: skip
 
         search: Search | None = None
-        told = time.monotonic()
+        next_told = time.monotonic() + _TELL_S
 
         def tell(bench: Bench) -> None:
-            nonlocal told
-            if search is not None and time.monotonic() - told > _TELL_S:
+            nonlocal next_told
+            now = time.monotonic()
+            if search is not None and now > next_told:
                 progress(found(search.findings, bench), search.findings.stage)
-                told = time.monotonic()
+                taken = time.monotonic() - now
+                next_told = now + max(_TELL_S, taken / _TELL_SHARE)
 
         bench = Bench(runs, file, words, budget=budget_of(budget), progress=tell, any_status=any_status)
         if folder is not None:
@@ -215,6 +217,7 @@ def probe(
 
 
 _TELL_S = 0.3
+_TELL_SHARE = 0.05  # of the time, for telling what is known so far
 
 
 def the_file(path: str | os.PathLike[str], command: Sequence[str]) -> Path:

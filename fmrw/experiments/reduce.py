@@ -20,10 +20,11 @@ from fmrw.experiments.probe import baseline_of, filled, notes_of, reader, the_fi
 from fmrw.experiments.runs import Runs
 from fmrw.experiments.search import Search
 from fmrw.experiments.spans import Span, merged, pieces
+from fmrw.experiments.together import compatible
 from fmrw.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from fmrw.experiments.shared import Patch
     from fmrw.experiments.signature import Effect
@@ -95,16 +96,12 @@ class _Zeroing(Search):
 
     def __init__(self, bench: Bench, read: Callable[[int, int], bytes]) -> None:
         super().__init__(bench, read)
-        self.needed: list[int] = []
+        self._needed: set[int] = set()
 
     def run_steps(self, read: list[Span]) -> list[Span]:
         """Find the spans that may be zero all at once."""
         try:
-            self._divide(read, 1)
-            inferred = [(byte, byte + 1) for byte in sorted(self._inferred)]
-            for span, effect in zip(inferred, self._keyed(inferred, 0), strict=True):
-                if not effect:
-                    self.findings.quiet.append(span)
+            self._find(read)
             self.findings.complete = True
         finally:
             self.findings.quiet = merged(self.findings.quiet)
@@ -112,15 +109,40 @@ class _Zeroing(Search):
 
     def together(self, spans: list[Span]) -> list[Span]:
         """Give those of the spans that may be zero at the same time."""
-        return self._compatible([], spans, _zero)[0]
+        return compatible(self._bench, [], spans, _zero, self._alike)[0]
 
-    def _keyed(self, spans: Sequence[Span], key: int) -> list[Effect]:
+    def _least(self, total: int) -> int:
+        del total
+        return 1
+
+    def _keyed(self, groups: Sequence[tuple[Span, ...]], key: int) -> list[Effect]:
         del key
-        return self._bench.effects([(_zero(span),) for span in spans])
+        return self._bench.effects([tuple(_zero(span) for span in group) for group in groups])
 
     def _note_leaf(self, byte: int, effect: Effect) -> None:
         del effect
-        self.needed.append(byte)
+        self._needed.add(byte)
+
+    def _settle(self) -> None:
+        """Try what was not tried, since its neighbour alone did not matter."""
+        self._try_each(sorted(self._inferred))
+        self._inferred.clear()
+
+    def _try_followers(self, expected: Mapping[int, str]) -> None:
+        self._try_each(list(expected))
+
+    def _try_each(self, bytes_: Sequence[int]) -> None:
+        for byte, effect in zip(
+            bytes_, self._keyed([((byte, byte + 1),) for byte in bytes_], 0), strict=True
+        ):
+            if effect:
+                self._needed.add(byte)
+            else:
+                self._needed.discard(byte)
+                self.findings.quiet.append((byte, byte + 1))
+
+    def _class_of(self, byte: int) -> str:
+        return "needed" if byte in self._needed else ""
 
 
 def _zero(span: Span) -> Patch:

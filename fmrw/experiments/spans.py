@@ -7,7 +7,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 Span = tuple[int, int]
 
@@ -52,20 +52,24 @@ def pieces(requests: Iterable[tuple[int, int, int]]) -> list[Span]:
     return found
 
 
+def size_of(spans: Iterable[Span]) -> int:
+    """Count the bytes of spans."""
+    return sum(end - start for start, end in spans)
+
+
+def singles(spans: Iterable[Span]) -> Iterator[int]:
+    """Give each byte of spans."""
+    return (byte for start, end in spans for byte in range(start, end))
+
+
 def in_pieces(start: int, end: int, least: int) -> list[Span]:
     """Cut a span into pieces of some bytes; the last one may have fewer."""
     return [(at, min(at + least, end)) for at in range(start, end, least)]
 
 
-def halves(start: int, end: int) -> list[Span]:
-    """Cut a span in the middle."""
-    middle = (start + end) // 2
-    return [(start, middle), (middle, end)]
-
-
 def in_two(spans: Sequence[Span]) -> list[list[Span]]:
     """Divide spans into two groups of about as many bytes; one group where there is a single byte."""
-    left = sum(end - start for start, end in spans) // 2
+    left = size_of(spans) // 2
     first: list[Span] = []
     second: list[Span] = []
     for start, end in spans:

@@ -68,6 +68,27 @@ def test_zip_by_appnote(tmp_path: Path) -> None:
     assert classes(found, end + 12, end + 20) <= MATTERS, "size and offset of the central directory"
 
 
+def test_records_of_the_same_make_cost_a_run_for_each_byte_that_matters(tmp_path: Path) -> None:
+    path = tmp_path / "made.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(30):
+            entry = zipfile.ZipInfo(f"{number:0{number % 3 + 2}}.txt", (2001, 2, 3, 4, 5, 6 + number))
+            archive.writestr(entry, bytes(number))
+    content = path.read_bytes()
+    found = probed(tmp_path, "a.zip", content, "unzip", "-l", "{}")
+    matter = sum(found.bytes_of(kind) for kind in MATTERS)
+    assert found.runs < 2 * matter + 256, "five values for each byte would be six times as many"
+    records = [at for at in range(len(content)) if content[at : at + 4] == b"PK\1\2"]
+    assert len(records) == 30
+    for record in records:
+        assert classes(found, record, record + 4) <= {"checked", "decides"}, "signature"
+        assert classes(found, record + 6, record + 8) == IGNORED, "version needed to extract"
+        assert classes(found, record + 13, record + 16) == {"content"}, "time and date, but for the seconds"
+        assert classes(found, record + 16, record + 20) == IGNORED, "CRC-32"
+        assert found.at(record + 24).kind == "content", "uncompressed size"
+        assert classes(found, record + 46, record + 46 + content[record + 28]) == {"content"}, "name"
+
+
 def png() -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
