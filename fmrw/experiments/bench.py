@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fmrw.errors import BadInput
 from fmrw.experiments.jobs import Job, Limits
+from fmrw.experiments.shims import without_shim
 from fmrw.experiments.signature import Difference, Effect, Raw, Reference
 from fmrw.text import visible
 
@@ -98,7 +99,7 @@ class Bench:
     path : Path
         The file, real and absolute.
     command : sequence of str
-        With the file's name in its place.
+        With the file's name in its place; a shim's program is run itself (`fmrw.experiments.shims`).
     budget : Budget
     progress : callable
         Called after each batch of runs with this object.
@@ -126,7 +127,8 @@ class Bench:
     ) -> None:
         self._runs = runs
         self.path = path
-        self.command = list(command)
+        self.command = without_shim(command)
+        self.shim = command[0] if command[0] != self.command[0] else ""
         self.budget = budget
         self._progress = progress
         self._seen: dict[str, Raw] = {}

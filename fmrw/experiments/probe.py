@@ -201,7 +201,7 @@ def probe(
                 save(
                     folder,
                     bench.baseline[0],
-                    words,
+                    bench.command,
                     directory=file.parent,
                     grain=grain,
                     facts=_facts(file, identity),
@@ -297,6 +297,8 @@ def notes_of(bench: Bench) -> list[str]:
     """Say what should be known besides."""
     first = bench.baseline[0]
     notes = []
+    if bench.shim:
+        notes.append(f"{bench.shim} is a shim; its program is run itself: {bench.command[0]}.")
     if bench.reference.unstable:
         names = ", ".join(bench.reference.unstable)
         notes.append(f"not the same twice on the unaltered file, and left out: {names}.")
