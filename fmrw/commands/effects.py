@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from fmrw.analysis.effects import CLASSES
+from fmrw.analysis.effects import CLASSES, UNTRIED
 from fmrw.offsets import hex_offset, human_size, range_text
 from fmrw.text import visible
 
@@ -42,7 +42,7 @@ def counts_text(found: Probe) -> str:
     counts = {kind: found.bytes_of(kind) for kind in CLASSES}
     untried = found.bytes_of(None)
     told = [f"{kind} {count:,}" for kind, count in counts.items() if count]
-    return ", ".join([*told, *([f"not tried {untried:,}"] if untried else [])])
+    return ", ".join([*told, *([f"{UNTRIED} {untried:,}"] if untried else [])])
 
 
 def probe_tables(found: Probe) -> list[RenderableType]:
@@ -52,7 +52,7 @@ def probe_tables(found: Probe) -> list[RenderableType]:
         values = " ".join(f"{value:02x}" for value in each.values[:_VALUES]) + (
             " …" if len(each.values) > _VALUES else ""
         )
-        kind = each.kind or "not tried"
+        kind = each.kind or UNTRIED
         table.add_row(
             range_text(each.start, each.end), f"{each.end - each.start:,}", Text(kind, STYLES.get(kind, "dim")), values,
             Text(visible(each.effect)),
@@ -100,7 +100,7 @@ def versus_tables(found: Versus) -> list[RenderableType]:
     table = _table("range", "bytes>", "A", "B", "")
     rows = found.ranges
     for start, end, a, b in rows.head(_ROWS).iter_rows():
-        cells = [Text(kind or "not tried", STYLES.get(kind or "", "dim")) for kind in (a, b)]
+        cells = [Text(kind or UNTRIED, STYLES.get(kind or "", "dim")) for kind in (a, b)]
         table.add_row(range_text(start, end), f"{end - start:,}", *cells, "" if a == b else "differs")
     if rows.height > _ROWS:
         table.add_row(f"… and {rows.height - _ROWS:,} more ranges; --json lists them all")

@@ -61,7 +61,8 @@ class Probe:
     complete : bool
         False where it was stopped before all was known.
     map : list of Range
-        The ranges of the file, in order, without overlap, from its beginning to its end.
+        The ranges of the file, in order, without overlap, from its beginning to its end. What was not tried, since it was stopped, has no
+        class (None; null in JSON and frames): nobody knows whether it matters. Tables and pictures call it "not tried".
     notes : list of str
         What should be known besides.
     """

@@ -15,10 +15,12 @@ from inotify import IN_CREATE, IN_MODIFY, IN_MOVED_TO, Inotify
 
 import fmrw
 from fmrw.cli.main import main
+from fmrw.commands.effects import counts_text
 from fmrw.errors import BadInput, SessionExists
 from fmrw.experiments.bench import Budget, budget_of
 from fmrw.experiments.probe import probe
 from fmrw.experiments.versus import probe_both
+from fmrw.explorer.probed import Probed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -245,6 +247,25 @@ def test_two_commands_side_by_side(file: Path, tmp_path: Path) -> None:
         tmp_path / "out" / "b"
     ).effects_of("a.bin", "content")
     assert list(both) == [(0, 2)]
+
+
+def test_what_was_not_tried_has_no_class_and_one_name(tmp_path: Path) -> None:
+    path = tmp_path / "watched" / "many"
+    path.parent.mkdir()
+    path.write_bytes(bytes(range(100)))
+    found = probe(path, ["xxd", "{}"], exact=True, output=tmp_path / "out", budget=Budget(runs=5))
+    assert not found.complete
+    told = json.loads((tmp_path / "out" / "probe.json").read_text())["ranges"]
+    unknown = [each for each in told if each["class"] is None]
+    assert unknown == [
+        {"start": 0, "end": 100, "class": None, "values": [], "effect": "not tried", "field": None}
+    ]
+    kept = fmrw.load(tmp_path / "out")
+    assert kept.effects["class"].to_list() == [None]
+    assert kept.effects_by_part("many").columns[-1:] in (["not tried"], ["end"])
+    assert "not tried" in json.dumps(kept.chart("many", "effects").to_dict())
+    assert Probed.of(kept, "many").present == [("faint", "not tried")]
+    assert "not tried 100" in counts_text(found)
 
 
 # The command
