@@ -109,7 +109,9 @@ def read_log(
     replay.finish()
     _say_what_is_missing(replay, shown)
     if not seen:
-        raise BadInput(f"{shown} holds no system calls; give a log of `strace -f -y -o log`.")
+        raise BadInput(
+            f"{shown} holds no system calls, and is no other recording; give a log of `strace -f -y -o log`, or the recording before its file."
+        )
     frame = _frame(replay, clock.shift(_midnight(written)))
     mapped = pl.DataFrame({"path": sorted(replay.mapped)}, schema={"path": pl.String})
     if root is not None:
