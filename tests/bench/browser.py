@@ -28,9 +28,13 @@ if TYPE_CHECKING:
 
 BRUSHES = 20
 CELLS = (
-    "import sys; sys.path.insert(0, {here!r})\nfrom explorer import recording\nfrom fmrw.explorer.explorer import explore\nimport ipywidgets\ntrace = recording({count})",
+    (
+        "import sys; sys.path.insert(0, {here!r})\nfrom explorer import FILES, many_files, recording\nfrom fmrw.explorer.browse import browse\n"
+        "from fmrw.explorer.explorer import explore\nimport ipywidgets\ntrace, files = recording({count}), many_files(FILES)"
+    ),
     "view = explore(trace, 'big.bin')\nview",
     "seen = ipywidgets.Label()\nseen.add_class('seen')\nipywidgets.dlink((view, 'window'), (seen, 'value'), str)\nseen",
+    "browse(files)",
 )
 _CHANGED = "old => document.querySelector('.seen').innerText !== old"
 
@@ -87,6 +91,11 @@ def measure(book: Notebook) -> None:
     print(f"  brush to picture, slowest     {max(taken):8.0f} ms   (at most 800)")
     print(f"    {spent(used, BRUSHES)}")
     scroll(page)
+    began, used = time.perf_counter(), cpu()
+    book.begin()
+    page.locator(".fmrw-browse svg").first.wait_for()
+    print(f"  browse, 10,000 files          {time.perf_counter() - began:8.2f} s    (at most 2)")
+    print(f"    {spent(used)}")
 
 
 def scroll(page: Page) -> None:

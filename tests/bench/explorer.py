@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from fmrw.explorer.browse import browse
 from fmrw.explorer.explorer import Explorer, explore
 from fmrw.session.sources import FrameSource
 from fmrw.session.trace import Trace
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 SIZE = 1 << 36
 PROCESSES = 8
 STEPS = 40
+FILES, ACCESSES = 10_000, 30
 
 
 def recording(count: int) -> Trace:
@@ -58,6 +60,13 @@ def recording(count: int) -> Trace:
         dict.fromkeys(schema.PROCESSES) | {"pid": pid, "tid": pid, "name": f"parser{pid}"} for pid in pids
     ]
     return Trace(FrameSource(events, pl.DataFrame(rows, schema=schema.PROCESSES), {"root": "/nowhere"}))
+
+
+def many_files(count: int) -> Trace:
+    """Make `ACCESSES` reads or writes of each of many files, all files at once."""
+    made = recording(count * ACCESSES)
+    named = pl.format("folder{}/file{}.bin", pl.col("seq") % 100, pl.col("seq") % count).alias("path")
+    return Trace(FrameSource(made.lazy.collect().with_columns(named), made.processes, made.facts))
 
 
 def seconds(act: Callable[[], object]) -> float:
@@ -99,6 +108,8 @@ def main() -> None:
     view = made[0]
     report("its widgets", seconds(lambda: view.widget), "s")
     report("the picture a saved notebook keeps", seconds(view._repr_mimebundle_), "s")
+    files = many_files(FILES)
+    report(f"browse() of {FILES:,} files", seconds(lambda: browse(files).widget), "s", 2)
     steps(view, "a step")
     report("first step of one process of eight", seconds(lambda: setattr(view, "processes", 103)) * 1e3, "ms")
     steps(view, "a step of one process")
