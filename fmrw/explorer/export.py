@@ -5,6 +5,7 @@ A file that exists is kept: what is written gets the next free name, "x-2.pdf".
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -12,16 +13,16 @@ import polars as pl
 from fmrw.analysis import ranges
 from fmrw.analysis.index.filter import Filter
 from fmrw.errors import FigureError
+from fmrw.explorer.levels import levels
 from fmrw.offsets import range_text
 from fmrw.text import visible
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import altair as alt
 
     from fmrw.explorer.filters import Choice
     from fmrw.explorer.recorded_file import RecordedFile
+    from fmrw.explorer.scene import Scene
 
 _LONGEST = 80
 
@@ -64,60 +65,30 @@ def write(content: bytes, target: Path, *, overwrite: bool = False) -> Path:
             return place
 
 
-def picture(chart: alt.TopLevelMixin, kind: str, scale: float) -> bytes:
-    """Draw a chart in a format; HTML zooms and fills the window."""
+def picture(chart: alt.TopLevelMixin, scene: Scene, kind: str, scale: float) -> bytes:
+    """Draw a scene's chart in a format; HTML zooms, fills the window, and shows finer bins."""
     from fmrw.figures import export  # noqa: PLC0415 - altair takes a second
 
-    return html(chart) if kind == "html" else export.export(chart, kind, scale=scale)
+    return html(chart, scene) if kind == "html" else export.export(chart, kind, scale=scale)
 
 
-def html(chart: alt.TopLevelMixin) -> bytes:
-    """Make one HTML file of a picture in points, which needs no network: it fills the window, and zooms as a map does."""
+def html(chart: alt.TopLevelMixin, scene: Scene) -> bytes:
+    """Make one HTML file that needs no network: the picture, which fills the window and zooms as a map does, and a strip with finer bins below."""
     from fmrw.figures import render  # noqa: PLC0415 - vl-convert takes its time
 
     spec = render.specification(chart)
-    return render.page(_PAGE.replace("SPEC", render.embedded(spec)), spec, _CONTROLS)
+    given = {"SPEC": spec, "LEVELS": levels(scene)}
+    lines = [f"const {name} = {render.embedded(value)};" for name, value in given.items()]
+    script = "\n".join([*lines, Path(__file__).with_name("page.js").read_text()])
+    ink = scene.canvas.colours["ink"]
+    return render.page(script, spec, _CONTROLS.replace("INK", ink))
 
 
 _CONTROLS = (
-    "<style>html,body{height:100%}#figure{display:block;width:100%;height:calc(100% - 26px);overflow:hidden}"
+    "<style>html,body{height:100%}#figure{display:block;width:100%;height:calc(100% - 150px);overflow:hidden}"
     "#figure svg{display:block;width:100%;height:100%;touch-action:none;cursor:grab}"
-    ".help{font:12px/26px sans-serif;color:#808890;text-align:center;height:26px;overflow:hidden}</style>"
-    "<div class='help'>wheel or + and -: zoom · drag: move · double click or 0: all of it</div>"
+    "#strip{display:block;width:100%;height:96px;touch-action:none;cursor:grab}"
+    ".help{font:12px/26px sans-serif;color:INK;text-align:center;height:26px;overflow:hidden}</style>"
+    "<div class='help'>wheel: zoom · drag: move · double click: all of it · in the picture also +, - and 0</div>"
+    "<canvas id='strip'></canvas><div class='help' id='told'></div>"
 )
-_PAGE = """
-vegaEmbed('#figure', SPEC, {actions: false, renderer: 'svg'}).then(() => {
-  const svg = document.querySelector('#figure svg');
-  const whole = [0, 0, +svg.getAttribute('width'), +svg.getAttribute('height')];
-  let box = [...whole];
-  svg.removeAttribute('width');
-  svg.removeAttribute('height');
-  const show = () => svg.setAttribute('viewBox', box.join(' '));
-  const place = (event) => {
-    const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
-    return [at.x, at.y];
-  };
-  const zoom = (factor, [x, y]) => {
-    const width = Math.min(Math.max(box[2] * factor, whole[2] / 400), whole[2]), by = width / box[2];
-    box = [x - (x - box[0]) * by, y - (y - box[1]) * by, width, box[3] * by];
-    if (width === whole[2]) box = [...whole];
-    show();
-  };
-  let held = null;
-  svg.addEventListener('wheel', (event) => { event.preventDefault(); zoom(event.deltaY > 0 ? 1.25 : 0.8, place(event)); }, {passive: false});
-  svg.addEventListener('pointerdown', (event) => { held = place(event); svg.setPointerCapture(event.pointerId); });
-  svg.addEventListener('pointermove', (event) => {
-    if (!held) return;
-    const [x, y] = place(event);
-    box = [box[0] + held[0] - x, box[1] + held[1] - y, box[2], box[3]];
-    show();
-  });
-  svg.addEventListener('pointerup', () => { held = null; });
-  svg.addEventListener('dblclick', () => { box = [...whole]; show(); });
-  addEventListener('keydown', ({key}) => {
-    if (key === '0') { box = [...whole]; show(); }
-    if (key === '+' || key === '-') zoom(key === '-' ? 1.25 : 0.8, [box[0] + box[2] / 2, box[1] + box[3] / 2]);
-  });
-  show();
-});
-"""

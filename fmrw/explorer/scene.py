@@ -44,8 +44,8 @@ MOST_CELLS = 3_600
 """Marks of the grid; a grid that needs more is drawn with half the side."""
 
 _FINE = 128
-_LEGEND_LINES = 2
-_WIDER = 1.12  # how much wider than measured a browser's own sans-serif may be
+_LEGEND_LINES = _NOTE_LINES = 2
+_WIDER = 1.14  # how much wider than measured a browser's own sans-serif may be
 
 
 @dataclass(eq=False)
@@ -136,8 +136,13 @@ class _Painter:
         room = right - left - text_width(shown, text * 1.15 * _WIDER, bold=True) - text * 1.5
         name = shorten(look.title or self.recorded.path, room / _WIDER, text * 1.5)
         self.canvas.text(left, y, name, size=1.5, bold=True)
-        facts = shorten(" · ".join(self._facts()), right - left, text * 0.95)
-        self.canvas.text(left, y + text * 1.5, facts, "faint", size=0.95)
+        room = (right - left) / _WIDER
+        facts = self._facts()
+        if text_width(" · ".join(facts), text * 0.95) > room:  # the least of them goes first
+            facts = [each for each in facts if each != request_text(self.recorded.smallest)]
+        self.canvas.text(
+            left, y + text * 1.5, shorten(" · ".join(facts), room, text * 0.95), "faint", size=0.95
+        )
 
     def _facts(self) -> list[str]:
         """Give what is known of the window in numbers."""
@@ -230,8 +235,11 @@ class _Painter:
             self.canvas.many(box.left + a * unit, y, box.left + b * unit, y2, chosen)
         self._lines(unit)
         self._outlines(unit)
-        lines = wrap(self._cell_text(), box.width / _WIDER, self.text * 0.85)
-        for place, line in enumerate(lines[:2]):
+        told, order = self._cell_text()
+        lines = wrap(f"{told}, {order}", box.width / _WIDER, self.text * 0.85)
+        if len(lines) > _NOTE_LINES:
+            lines = wrap(told, box.width / _WIDER, self.text * 0.85)
+        for place, line in enumerate(lines[:_NOTE_LINES]):
             self.canvas.text(box.left, box.bottom + self.text * (1.1 + place), line, "faint", size=0.85)
 
     def _background(self, unit: float) -> None:
@@ -271,7 +279,8 @@ class _Painter:
                     width=1.6,
                 )
 
-    def _cell_text(self) -> str:
+    def _cell_text(self) -> tuple[str, str]:
+        """Say what a cell is, and in which order cells follow."""
         square = self.layout.square
         small, rest = divmod(square.size, square.count)
         holds = (
@@ -282,7 +291,7 @@ class _Painter:
         order = (
             "rows from the top left" if square.layout == "row-major" else "Hilbert's curve from the top left"
         )
-        return f"{square.side} × {square.side} cells of {holds}, {order}"  # noqa: RUF001 - times
+        return f"{square.side} × {square.side} cells of {holds}", order  # noqa: RUF001 - times
 
     def legend(self) -> None:
         """Explain the colours at the bottom, in one line or two; what finds no room there is counted."""

@@ -161,12 +161,13 @@ class View(State):
 
     def chart(self, look: Look | None = None) -> alt.LayerChart:
         """Give the altair chart of what is shown, in any look."""
+        return self._altair(self.scene if look is None else self._drawn(look))
+
+    def _altair(self, scene: Scene) -> alt.LayerChart:
         from fmrw.explorer import chart  # noqa: PLC0415 - altair takes a second, and a picture is shown before
 
-        scene = self.scene if look is None else self._drawn(look)
-        return chart.chart(
-            scene.canvas, self.recorded.about(), f"reads and writes of {range_text(*self.window)}"
-        )
+        told = f"reads and writes of {range_text(*self.window)}"
+        return chart.chart(scene.canvas, self.recorded.about(), told)
 
     def export(
         self,
@@ -201,8 +202,9 @@ class View(State):
             target = export.write(b"", target, overwrite=overwrite)
             write_csv(self.events(), target)
             return target
+        scene = self._drawn(theme.preset(preset))
         return export.write(
-            export.picture(self.chart(theme.preset(preset)), kind, scale), target, overwrite=overwrite
+            export.picture(self._altair(scene), scene, kind, scale), target, overwrite=overwrite
         )
 
     def export_name(self, kind: str) -> str:

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 
 import lab
 import pytest
+from recordings import events
 
+from fmrw.explorer.explorer import explore
 from fmrw.session.charts import CHARTS as ALL
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from fmrw.explorer.explorer import Explorer
+    from recordings import LiveTrace
 
 CHARTS = [name for name in ALL if name != "effects"]  # that one needs what a probe found
 
@@ -94,8 +97,10 @@ def test_the_picture_of_an_explorer_is_the_one_seen_last(work: Path, new_page: l
 
 
 def test_an_exported_page_fills_the_window_and_zooms(
-    view: Explorer, tmp_path: Path, new_page: lab.NewPage
+    trace: Callable[..., LiveTrace], tmp_path: Path, new_page: lab.NewPage
 ) -> None:
+    ranges = [("read", 4000 * number, 4000 * number + 1001) for number in range(260)]
+    view = explore(trace(events(*ranges, size=1 << 20)), "sample.bin")
     target = view.export(tmp_path / "x.html")
     page = new_page()
     page.goto(target.as_uri())
@@ -115,5 +120,22 @@ def test_an_exported_page_fills_the_window_and_zooms(
     assert page.evaluate(box)[0] < near[0]
     page.keyboard.press("0")
     assert page.evaluate(box) == whole
+    strip = page.locator("#strip")
+    place = strip.bounding_box()
+    assert place is not None
+    assert (place["x"], place["width"]) == (0, 1200)
+    told = page.locator("#told")
+    assert (
+        told.inner_text()
+        == "0x0 to 0x100000, a bin is 128 bytes. The finest bins in this page are single bytes."
+    )
+    strip.hover(position={"x": 46 + (1200 - 54) // 2, "y": 20})
+    for _ in range(30):
+        page.mouse.wheel(0, -100)
+    page.wait_for_function("document.querySelector('#told').innerText.includes('a bin is one byte')")
+    low, high = (int(word, 16) for word in re.findall("0x[0-9a-f]+", told.inner_text())[:2])
+    assert low < 0x80000 < high < low + 0x800
     page.screenshot(path=lab.ARTIFACTS / "exported-page.png")
+    page.mouse.dblclick(600, place["y"] + 20)
+    page.wait_for_function("document.querySelector('#told').innerText.startsWith('0x0 to 0x100000')")
     page.close()
