@@ -150,17 +150,20 @@ def survey(
     """
     from fmrw.experiments.survey.results import Survey  # noqa: PLC0415 - polars
 
-    folder, plan = _begun(corpus, out, Plan(
+    if executor is not None and scheduler is not None:
+        raise BadInput("a survey runs on an executor or on a scheduler's workers; give one of them.")
+    where = Where(jobs or len(os.sched_getaffinity(0)), executor, scheduler)
+    folder, plan = _begun(corpus, out, where, Plan(
         os.path.realpath(corpus), {name: list(words) for name, words in checked(parsers).items()}, files, sample, float(timeout), memory,
         grain, probe, str(Path.cwd()),
     ))  # fmt: skip
-    if executor is not None and scheduler is not None:
-        raise BadInput("a survey runs on an executor or on a scheduler's workers; give one of them.")
-    _run(folder, plan, Where(jobs or len(os.sched_getaffinity(0)), executor, scheduler), watch)
+    _run(folder, plan, where, watch)
     return Survey(folder.path)
 
 
-def _begun(corpus: str | os.PathLike[str], out: str | os.PathLike[str], wanted: Plan) -> tuple[Folder, Plan]:
+def _begun(
+    corpus: str | os.PathLike[str], out: str | os.PathLike[str], where: Where, wanted: Plan
+) -> tuple[Folder, Plan]:
     if not Path(wanted.corpus).is_dir():
         raise BadInput(f"{visible(os.fsdecode(corpus))} is no directory; name the one that holds the files.")
     if min(wanted.sample, wanted.grain) < 0 or min(wanted.seconds, wanted.memory) <= 0:
@@ -175,7 +178,8 @@ def _begun(corpus: str | os.PathLike[str], out: str | os.PathLike[str], wanted: 
         status = folder.path.stat()
         return Listing(wanted.corpus, wanted.files, frozenset({(status.st_dev, status.st_ino)}))
 
-    return folder, folder.begin(wanted, listing)
+    known = where.executor is None and where.scheduler is None
+    return folder, folder.begin(wanted, listing, where.jobs if known else 0)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SCHEMA = 2  # 1: without `probe`
 _NAME = "survey.json"
 _PARTS, _SMALLEST, _LARGEST = 128, 32, 4096
+_PARTS_OF_JOB = 8  # a part costs its process as much as twenty runs
 _LARGEST_PROBED = 64  # maps have many rows, and take long
 _ASKED = ("corpus", "files", "sample", "parsers", "seconds", "memory", "grain", "probe")
 
@@ -160,8 +161,16 @@ class Folder:
 
     # Beginning
 
-    def begin(self, wanted: Plan, listing: Callable[[], corpus.Listing]) -> Plan:
+    def begin(self, wanted: Plan, listing: Callable[[], corpus.Listing], jobs: int = 0) -> Plan:
         """Start a survey in an empty folder, or go on with the same one.
+
+        Parameters
+        ----------
+        wanted : Plan
+        listing : callable
+            Lists the corpus.
+        jobs : int
+            How many processes run the parts; 0: not known.
 
         Raises
         ------
@@ -181,7 +190,7 @@ class Folder:
         for table in wanted.tables:
             for parser in wanted.parsers:
                 (self.path / table / f"parser={parser}").mkdir(parents=True, exist_ok=True)
-        plan = self._list(wanted, listing())
+        plan = self._list(wanted, listing(), jobs)
         self._keep(plan)
         return plan
 
@@ -201,7 +210,7 @@ class Folder:
                 f"{self._shown} holds another survey ({', '.join(other)} differ); name another folder, or ask for the same again to go on with it."
             )
 
-    def _list(self, wanted: Plan, listing: corpus.Listing) -> Plan:
+    def _list(self, wanted: Plan, listing: corpus.Listing, jobs: int) -> Plan:
         with tempfile.TemporaryFile("w+", dir=self.spool, encoding="utf-8", newline="\n") as lines:
             found = corpus.write_lines(iter(listing), lines)
             if not found:
@@ -212,7 +221,7 @@ class Folder:
             lines.seek(0)
             count = min(found, wanted.sample) if wanted.sample else found
             least, most = (1, _LARGEST_PROBED) if wanted.probe else (_SMALLEST, _LARGEST)
-            batch = max(least, min(most, -(-count // _PARTS)))
+            batch = max(least, min(most, -(-count // (_PARTS_OF_JOB * jobs or _PARTS))))
             plan = replace(
                 wanted,
                 count=count,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fmrw.experiments.survey.rows import Ranges
 
 Key = tuple[str, str]  # file, parser
+_encoded = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Spool:
@@ -75,7 +76,7 @@ class Spool:
         if self._file is None:
             name = self._folder.spool / f"{self._stem}-{uuid.uuid4().hex}.jsonl"
             self._file = name.open("ab", buffering=0)
-        self._file.write(json.dumps(row, separators=(",", ":")).encode() + b"\n")
+        self._file.write(_encoded(row).encode() + b"\n")
 
     def remove(self) -> None:
         """Remove what the part's Parquet files hold now."""
