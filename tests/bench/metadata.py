@@ -1,6 +1,6 @@
 """What zero timeouts cost on metadata: `ls -lR` and `git status` on a tree of 10,000 files.
 
-    python tests/bench/metadata.py                    # plain directory, C passthrough, fmrw
+    python tests/bench/metadata.py                    # plain directory, C passthrough, fmrw; and reports beside files against none
     python tests/bench/metadata.py --reference-only
 
 Seconds as medians over alternating rounds, on one CPU. The C passthrough has the same timeouts (0), so the ratio
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FOLDERS, FILES_EACH = 100, 100
+FLAT = 5000
 COMMANDS = {
     "ls -lR": ["ls", "-lR"],
     "git status": ["git", "status", "--porcelain", "--untracked-files=all"],
@@ -79,6 +80,23 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
             print(rig.row(label, rig.alternate(arguments.rounds, measures, pids), "ms"), flush=True)
 
 
+def measure_beside(folder: Path, rounds: int) -> None:
+    """Measure what an entry costs where reports are listed: two names more for every file."""
+    import fmrw  # noqa: PLC0415 - as above
+
+    with ExitStack() as stack:
+        measures: dict[str, Callable[[], float]] = {}
+        pids: tuple[int, ...] = ()
+        for shown, names in (("off", 1), ("beside", 3)):
+            tree = folder / f"reports-{shown}"
+            tree.mkdir()
+            for file in range(FLAT):
+                (tree / f"{file:05}").write_bytes(b"x")
+            pids += (stack.enter_context(fmrw.mount(tree, reports=shown)).worker_pid,)  # type: ignore[arg-type]
+            measures[shown] = lambda tree=tree, count=FLAT * names: seconds(["ls", "-l"], tree) * 1e6 / count  # type: ignore[misc]
+        print(rig.row("ls -l, an entry", rig.alternate(rounds, measures, pids), "µs", against="off"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -91,6 +109,8 @@ def main() -> None:
     print(rig.heading(arguments.cpu, arguments.rounds), flush=True)
     with tempfile.TemporaryDirectory(prefix="fmrw-bench-") as folder:
         measure(Path(folder), arguments)
+        if not arguments.reference_only:
+            measure_beside(Path(folder), arguments.rounds)
 
 
 if __name__ == "__main__":

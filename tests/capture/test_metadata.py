@@ -5,6 +5,9 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import platform
+import stat
+import struct
 import subprocess
 import sys
 from ctypes import CFUNCTYPE, c_char_p, c_int, c_size_t, c_void_p
@@ -17,6 +20,7 @@ import pytest
 import fmrw
 from fmrw.capture.fuse.adapter import Context, Stat
 from fmrw.capture.native.metadata import Metadata
+from fmrw.capture.reports.permissions import narrowed
 from fmrw.capture.system.libc import fstat_into
 
 if TYPE_CHECKING:
@@ -177,6 +181,132 @@ def test_more_reports_than_it_can_know_are_left_to_python(tree: Path) -> None:
     assert Metadata.load(root, suffixes=[b".a", b".b", b".c", b".d", b".e"], **options) is None
     assert Metadata.load(root, suffixes=[b"." + b"x" * 40], **options) is None
     os.close(root)
+
+
+READ = {"x86_64": 0, "aarch64": 63}.get(platform.machine())
+"""Number of read(2), in which a waiting program can be held."""
+
+
+@pytest.fixture
+def waiting() -> Iterator[subprocess.Popen[bytes]]:
+    """Give a program that waits in read(2)."""
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as child:
+        line = Path(f"/proc/{child.pid}/syscall")
+        while not line.read_bytes().startswith(b"%d " % (READ or 0)):
+            os.sched_yield()
+        yield child
+        child.kill()
+
+
+reading = pytest.mark.skipif(READ is None, reason="the number of read(2) is not known here")
+
+
+@reading
+def test_reports_are_described_for_threads_that_only_look(
+    tree: Path, compiled: Compiled, waiting: subprocess.Popen[bytes]
+) -> None:
+    (tree / "a" / "b" / "file").chmod(0o640)
+    callbacks = compiled(tree, looks=[READ])
+    reports = callbacks.metadata.reports
+    assert reports is not None
+    callbacks.context.pid = waiting.pid
+    assert callbacks.stat("/a/b/file.csv") is None, "Python says it first"
+    reports.know(waiting.pid)
+    true = (tree / "a" / "b" / "file").lstat()
+    for number, suffix in enumerate(SUFFIXES):
+        status = callbacks.stat(f"/a/b/file{suffix.decode()}")
+        inode = 1 << 63 | true.st_ino << 4 & ((1 << 63) - 1) | number
+        told = (status.st_mode, status.st_nlink, status.st_size, status.st_blocks, status.st_ino)
+        assert told == (stat.S_IFREG | 0o440, 1, 0, 0, inode)
+        assert (status.st_uid, status.st_gid) == (true.st_uid, true.st_gid)
+        assert status.st_mtimespec.tv_sec == int(true.st_mtime)
+    assert callbacks.stat("/kept.csv").st_size == 4, "a real file wins"
+    for name in (
+        "/nothing.csv",
+        "/a.csv",
+        "/link.csv",
+        "/pipe.csv",
+        "/.csv",
+        "/a/.csv",
+        "/a/b/file.txt",
+        "/link/b/file.csv",
+    ):
+        assert callbacks.stat(name) is None, name
+    (tree / "a" / "b" / "file").chmod(0o274)
+    assert stat.S_IMODE(callbacks.stat("/a/b/file.csv").st_mode) == narrowed(0o274, 0o444) == 0o044
+    (tree / "a" / "b" / "file").chmod(0o637)
+    assert stat.S_IMODE(callbacks.stat("/a/b/file.csv").st_mode) == narrowed(0o637, 0o444) == 0o400
+    waiting.kill()
+    waiting.wait()
+    assert callbacks.stat("/a/b/file.csv") is None, "its id may be another's now"
+
+
+@reading
+def test_reports_have_no_attributes_of_their_own(
+    tree: Path, compiled: Compiled, waiting: subprocess.Popen[bytes]
+) -> None:
+    file = tree / "a" / "b" / "file"
+    os.setxattr(file, "user.some", b"value")
+    os.setxattr(tree / "kept.csv", "user.some", b"value")
+    callbacks = compiled(tree, looks=[READ])
+    callbacks.context.pid = waiting.pid
+    assert callbacks.attribute("/a/b/file.csv", "user.some") == ASKED
+    assert callbacks.attribute("/kept.csv", "user.some") == b"value", "a real file wins"
+    callbacks.metadata.reports.know(waiting.pid)
+    assert callbacks.attribute("/a/b/file.csv", "user.some") == -errno.ENODATA
+    assert callbacks.attribute("/a/b/file.csv", "system.posix_acl_access") == -errno.ENODATA
+    assert callbacks.attribute("/nothing.csv", "user.some") == ASKED
+    assert callbacks.attribute("/a.csv", "user.some") == ASKED
+    entries = [
+        (0x01, 6, 0xFFFFFFFF),
+        (0x02, 4, 1),
+        (0x04, 4, 0xFFFFFFFF),
+        (0x10, 4, 0xFFFFFFFF),
+        (0x20, 0, 0xFFFFFFFF),
+    ]
+    access = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    os.setxattr(file, "system.posix_acl_access", access)
+    assert callbacks.attribute("/a/b/file.csv", "system.posix_acl_access") == ASKED, "Python narrows it"
+
+
+@reading
+def test_other_callers_and_odd_reports_are_left_to_python(
+    tree: Path, compiled: Compiled, waiting: subprocess.Popen[bytes]
+) -> None:
+    asking = compiled(tree, looks=[READ + 1])
+    assert asking.metadata.reports is not None
+    asking.metadata.reports.know(waiting.pid)
+    asking.context.pid = waiting.pid
+    assert asking.stat("/a/b/file.csv") is None, "it may want to make a name"
+    callbacks = compiled(tree, looks=[READ])
+    reports = callbacks.metadata.reports
+    assert reports is not None
+    reports.know(waiting.pid)
+    callbacks.context.pid = 0
+    assert callbacks.stat("/a/b/file.csv") is None, "a caller that has no number here"
+    callbacks.context.pid = waiting.pid
+    reports.leave(b"/a/b/file.csv")
+    assert callbacks.stat("/a/b/file.csv") is None
+    assert callbacks.attribute("/a/b/file.csv", "user.x") == ASKED
+    assert callbacks.stat("/a/b/file-heatmap.pdf") is not None
+    for number in range(256):
+        reports.leave(b"/%d.csv" % number)
+    assert callbacks.stat("/a/b/file-heatmap.pdf") is None, "more than it can keep: all are Python's"
+
+
+@reading
+def test_no_descriptor_is_left(tree: Path, compiled: Compiled, waiting: subprocess.Popen[bytes]) -> None:
+    def looking() -> list[str]:
+        opened = map(os.path.realpath, Path("/proc/self/fd").iterdir())
+        return [place for place in opened if place.endswith(f"/{waiting.pid}/syscall")]
+
+    reports = compiled(tree, looks=[READ]).metadata.reports
+    assert reports is not None
+    reports.know(waiting.pid)
+    reports.know(waiting.pid)
+    assert len(looking()) == 1
+    reports.close()
+    assert not looking()
 
 
 LISTED = """

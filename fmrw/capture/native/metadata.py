@@ -12,6 +12,7 @@ from ctypes import c_char, c_int32, c_int64, c_uint32, c_uint64, c_void_p
 from typing import TYPE_CHECKING, Any
 
 from fmrw.capture.native.pairs import code
+from fmrw.capture.native.reports import Reports
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,7 @@ class Names(ctypes.Structure):
         ("getattr", c_void_p), ("getxattr", c_void_p), ("device", c_uint64), ("answered", c_uint64), ("free", c_void_p),
         ("inside", c_int64), ("root", c_int32),
         ("grain", c_int32), ("switches", c_int32), ("uid", c_uint32), ("gid", c_uint32), ("suffixes", c_int32),
-        ("suffix_length", c_int32 * _SUFFIXES), ("suffix", c_char * _SUFFIX * _SUFFIXES),
+        ("suffix_length", c_int32 * _SUFFIXES), ("suffix", c_char * _SUFFIX * _SUFFIXES), ("reports", c_void_p),
     )  # fmt: skip
 
     def watch(self, free: list[None]) -> None:
@@ -59,6 +60,8 @@ class Metadata:
         Whether the rights of other callers than the worker's user count.
     suffixes : sequence of bytes
         How names of reports end.
+    looks : sequence of int
+        Numbers of the calls that only ask what a name is, where reports stand beside their files and all see them who see the files.
 
     Raises
     ------
@@ -74,6 +77,7 @@ class Metadata:
         grain: int,
         switches: bool,
         suffixes: Sequence[bytes],
+        looks: Sequence[int] = (),
     ) -> None:
         self._library = library
         library.fmrw_sizes.argtypes, library.fmrw_sizes.restype = (c_int64,), c_int64
@@ -86,10 +90,15 @@ class Metadata:
         for number, suffix in enumerate(suffixes):
             self._names.suffix_length[number] = len(suffix)
             ctypes.memmove(self._names.suffix[number], suffix, len(suffix))
+        self.reports = Reports(library, looks) if suffixes and looks else None
+        if self.reports is not None:
+            self._names.reports = self.reports.address
         self.address = ctypes.addressof(self._names)
 
     @classmethod
-    def load(cls, root: int, *, grain: int, switches: bool, suffixes: Sequence[bytes]) -> Metadata | None:
+    def load(
+        cls, root: int, *, grain: int, switches: bool, suffixes: Sequence[bytes], looks: Sequence[int] = ()
+    ) -> Metadata | None:
         """Give the callbacks; None where there is no compiled code, or it cannot know the names of reports."""
         if len(suffixes) > _SUFFIXES or any(len(each) > _SUFFIX for each in suffixes):
             return None
@@ -99,7 +108,7 @@ class Metadata:
                 return None
             if not lists_are_known():
                 return None
-            return cls(library, root, grain=grain, switches=switches, suffixes=suffixes)
+            return cls(library, root, grain=grain, switches=switches, suffixes=suffixes, looks=looks)
         except (OSError, AttributeError):  # of another machine, or damaged: Python answers
             return None
 

@@ -85,7 +85,7 @@ _Static_assert(sizeof(struct request) == 72, "up to the owner of locks");
 int64_t fmrw_sizes(int64_t which)
 {
     int64_t sizes[] = {sizeof(struct state), sizeof(struct pair), sizeof(struct stacks), sizeof(struct names), sizeof(struct runner), sizeof(struct slots),
-                       offsetof(struct file_info, fh), sizeof(struct unwind_index), PLACE};
+                       offsetof(struct file_info, fh), sizeof(struct unwind_index), PLACE, sizeof(struct reports)};
     return sizes[which];
 }
 

@@ -37,6 +37,8 @@ _X86_64 = {
     83: "make", 258: "make", 133: "make", 259: "make",
     87: "remove", 263: "remove",
     187: "readahead", 221: "fadvise64", 28: "madvise", 440: "process_madvise",
+    4: "look", 6: "look", 262: "look", 332: "look", 21: "look", 269: "look", 439: "look",
+    191: "look", 192: "look", 194: "look", 195: "look",
 }  # fmt: skip  # arch/x86/entry/syscalls/syscall_64.tbl
 _I386 = {
     3: "read", 180: "read", 4: "write", 181: "write",
@@ -55,6 +57,7 @@ _GENERIC = {
     56: "openat", 437: "openat2",
     38: "make", 276: "make", 37: "make", 36: "make", 34: "make", 33: "make", 35: "remove",
     213: "readahead", 223: "fadvise64", 233: "madvise", 440: "process_madvise",
+    79: "look", 291: "look", 48: "look", 439: "look", 8: "look", 9: "look", 11: "look", 12: "look",
 }  # fmt: skip  # include/uapi/asm-generic/unistd.h
 _ARM = {
     3: "read", 180: "read", 4: "write", 181: "write",
@@ -84,6 +87,10 @@ _ADVICE_AT = {
 }  # fmt: skip  # which argument says what is advised; 64-bit ones take two places in a 32-bit program
 SINGLE = frozenset(number for number, kind in _WIDE.items() if kind in ("read", "write"))
 """Numbers of calls with one buffer, as the line writes them. Under those of x86-64 and aarch64 a 32-bit program neither reads nor writes."""
+LOOKING = tuple(
+    number for number, kind in _BY_NUMBER.get(platform.machine(), ({}, {}))[0].items() if kind == "look"
+)
+"""Numbers of 64-bit calls that ask what a name is: stat, access, getxattr, listxattr and their relatives."""
 ADVISING = frozenset(
     number
     for table in (_WIDE, _NARROW)

@@ -32,6 +32,7 @@ from fmrw.capture.fuse.adapter import Stat
 from fmrw.capture.mirror.dirfds import identity
 from fmrw.capture.native.metadata import Metadata
 from fmrw.capture.recorder.calls import creates, removes
+from fmrw.capture.recorder.syscalls import LOOKING
 from fmrw.capture.reports.names import Report, ReportNames
 from fmrw.capture.reports.permissions import ACCESS_LIST, READ, READ_SEARCH, Owners, narrowed, narrowed_list
 from fmrw.capture.system import libc
@@ -77,8 +78,15 @@ class ReportFiles(ReportNames):
         self._sizes: dict[Report, int] = {}
         self._orphans: set[bytes] = set()
         self.metadata = Metadata.load(
-            root, grain=self._grain, switches=self._serves_others, suffixes=self._suffixes
-        )
+            root, grain=self._grain, switches=self._serves_others, suffixes=self._suffixes,
+            looks=() if self._aside or self._shared else LOOKING,
+        )  # fmt: skip
+        self._in_c = None if self.metadata is None else self.metadata.reports
+
+    def close(self) -> None:
+        """Close what compiled code keeps open."""
+        if self._in_c is not None:
+            self._in_c.close()
 
     # What they look like
 
@@ -104,6 +112,8 @@ class ReportFiles(ReportNames):
         if report is None or creates(self.caller.context.pid):
             return False
         self._fill(report, buffer, self._sizes.get(report, 0))
+        if self._in_c is not None:
+            self._in_c.know(self.caller.context.pid)
         return True
 
     def _fill(self, report: Report, buffer: int, size: int) -> None:
@@ -149,6 +159,7 @@ class ReportFiles(ReportNames):
         self._require_reader(report.base)
         fd = self._makers[report.suffix](path_text(report.base[1:]))
         self._sizes[report] = os.fstat(fd).st_size
+        self._leave(path)
         number = next(self._numbers)
         self._made[number] = (fd, report)
         return number, not self.direct_io.must_not(self.caller.context.pid)
@@ -198,9 +209,15 @@ class ReportFiles(ReportNames):
             self._orphans.discard(path)
         elif self._report(path) is not None:
             self._removed.add(path)
+            self._leave(path)
         else:
             super().unlink(path)
             self._orphan(path)
+
+    def _leave(self, path: bytes) -> None:
+        """Say ourselves what a report is that differs from others."""
+        if self._in_c is not None:
+            self._in_c.leave(path)
 
     def _orphan(self, path: bytes) -> None:
         if self._beside:

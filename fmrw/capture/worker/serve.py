@@ -118,6 +118,7 @@ class Worker:
             self._let_go(operations)
             if operations.sites is not None:
                 operations.sites.close()
+            operations.close()
             journal.close()
 
     def _let_go(self, operations: Passthrough) -> None:
