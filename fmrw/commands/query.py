@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from fmrw.commands.grammar import DIRECTORY, example, grammar, json_option
-from fmrw.commands.outcome import Outcome, line, located, recording
+from fmrw.commands.outcome import Outcome, door, line, located, recording
 from fmrw.errors import UnknownPath
 from fmrw.text import visible
 
@@ -160,18 +160,28 @@ def _marked(trace: Trace, chosen: list[str] | None, texts: tuple[str, ...]) -> l
 
 @grammar.command(
     short_help="Explore a file of a recording.",
-    epilog=example("fmrw view out debian.iso", "%fmrw view samples/debian.iso"),
+    epilog=example(
+        "fmrw view out debian.iso",
+        "%fmrw view samples/debian.iso",
+        "%fmrw view out debian.iso --against other",
+    ),
 )
 @click.argument("session")
 @click.argument("path", required=False)
-def view(session: str, path: str | None) -> Outcome:
+@click.option(
+    "--against",
+    multiple=True,
+    metavar="RECORDING",
+    help="Colour bytes by which recording alone requested them; may be repeated. In a shell: `fmrw diff`.",
+)
+def view(session: str, path: str | None, against: tuple[str, ...]) -> Outcome:
     """Explore PATH of SESSION, or choose among its files. In a notebook a widget, elsewhere a strip of text.
 
     A file in a directory that is monitored needs no SESSION.
     """
     from fmrw.session import verbs  # noqa: PLC0415 - heavy
 
-    found = verbs.view(*located(session, path))
+    found = verbs.view(*located(session, path), against=against, at_hand=door().traces())
     return Outcome([cast("Any", found)], value=found)
 
 

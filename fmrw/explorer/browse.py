@@ -27,6 +27,7 @@ from fmrw.trace import exactness
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fmrw.explorer.comparison import Opener
     from fmrw.explorer.outputs import Still
     from fmrw.explorer.trace_protocol import Recording
 
@@ -77,6 +78,7 @@ class Browser(traitlets.HasTraits):
     def __init__(self, trace: Recording) -> None:
         super().__init__()
         self.trace = trace
+        self.opener: Opener | None = None
         self.files = trace.files
         self._table: Any = None  # a `FileTable`, whose module imports the widgets
         self._kept, self._beside = Kept(self), _Opened(self)
@@ -145,6 +147,7 @@ class Browser(traitlets.HasTraits):
     def open(self, path: str) -> Explorer:
         """Open a file's explorer below the table; the one before is closed."""
         opened = Explorer(self.trace, path)
+        opened.opener = self.opener
         if self.view is not None:
             self.view.close()
         self.view = opened

@@ -9,7 +9,10 @@ of the class that has most of them; the tracks below show each class by itself, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+import os
+from collections.abc import Callable
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
@@ -27,8 +30,26 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from fmrw.explorer.trace_protocol import Recording
+
 MOST = 12
 """Sides that can be told apart."""
+
+
+Opener = Callable[[Any, str], "tuple[Recording, str]"]
+"""Opens another recording by its name, and says in what its file of a path differs, or ""."""
+
+
+class Comparing(Protocol):
+    """What compares; `view.View` is one."""
+
+    opener: Opener | None
+    compare: Any
+    problem: str
+
+    @property
+    def recorded(self) -> RecordedFile:
+        """The file."""
 
 
 class Side(NamedTuple):
@@ -72,6 +93,25 @@ def sides(recorded: RecordedFile, wanted: Sequence[Any] | None) -> tuple[Side, .
     if len({each.label for each in found}) < len(found):
         raise BadInput("two of those to compare have one name: give recordings as pairs (label, trace)")
     return found
+
+
+def compare_with(view: Comparing, name: object) -> None:
+    """Take another recording of the file into a view's comparison, by whatever the view's `opener` takes; this recording first, where nobody was compared.
+
+    Raises
+    ------
+    SessionError, UnknownPath
+        There is no such recording, or it knows no such file.
+    BadInput
+        The view has no `opener`.
+    """
+    if view.opener is None:
+        raise BadInput("this view opens no other recordings: show it by `fmrw.view`, or set `view.compare`")
+    trace, told = view.opener(name, view.recorded.path)
+    before = view.compare or (("this recording", view.recorded.trace),)
+    label = PurePath(name).name if isinstance(name, str | os.PathLike) else ""
+    view.compare = (*before, (label or f"recording {len(before) + 1}", trace))
+    view.problem = told
 
 
 def _side(recorded: RecordedFile, wanted: Any, number: int) -> Side:  # noqa: ANN401 - what a user writes

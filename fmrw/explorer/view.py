@@ -21,7 +21,7 @@ import traitlets
 
 from fmrw.errors import FmrwError
 from fmrw.explorer import export, offered, summary
-from fmrw.explorer.comparison import Side, sides
+from fmrw.explorer.comparison import Opener, Side, sides
 from fmrw.explorer.filters import Choice
 from fmrw.explorer.gestures import Gestures
 from fmrw.explorer.palette import PALETTES
@@ -84,8 +84,8 @@ class View(State):
         The processes there are, in order of their first access; the newest call site.
     problem, hover : str
         What went wrong last, or ""; what lies under the pointer.
-    playback : Playback
-        Moves the time that is shown.
+    playback, opener : Playback, Opener or None
+        Moves the time that is shown; opens other recordings, to compare with.
     """
 
     width = traitlets.Int(WIDTH, min=320, max=4000)
@@ -98,6 +98,7 @@ class View(State):
         self._lock = threading.RLock()
         self._display: Display | None = None
         self._growing = False
+        self.opener: Opener | None = None
         self._theme_chosen = "theme" in state
         self._preparing: threading.Thread | None = None
         self.recorded = RecordedFile(trace, path)

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fmrw.session import lookup
 from fmrw.session.lookup import NOTHING, file_named, located
 from fmrw.session.trace import Trace
 
@@ -55,13 +56,42 @@ class Comparison(NamedTuple):
     smallest_request: int | None
 
 
-def view(recording: Recording, path: str | None = None) -> Explorer | Browser:
-    """Explore a file, or choose among the files of a recording."""
-    from fmrw.explorer.browse import browse  # noqa: PLC0415 - widgets are for notebooks
-    from fmrw.explorer.explorer import explore  # noqa: PLC0415 - the same
+def view(
+    recording: Recording,
+    path: str | None = None,
+    *,
+    against: Sequence[Recording] = (),
+    at_hand: Mapping[Path, Trace] = NOTHING,
+) -> Explorer | Browser:
+    """Explore a file, or choose among the files of a recording.
 
-    trace, chosen = _found(recording, path)
-    return browse(trace) if chosen is None else explore(trace, chosen)
+    Parameters
+    ----------
+    against
+        Other recordings of the file: bytes are coloured by who alone read them. More can be named in the explorer's compare menu.
+    at_hand
+        Traces the caller holds already, by directory.
+    """
+    from fmrw.explorer.browse import browse  # noqa: PLC0415 - widgets are for notebooks
+    from fmrw.explorer.comparison import compare_with  # noqa: PLC0415 - the same
+    from fmrw.explorer.explorer import explore  # noqa: PLC0415 - the same
+    from fmrw.session.identity import difference  # noqa: PLC0415 - as they are
+
+    trace, chosen = (_file if against else _found)(recording, path)
+
+    def opened(name: Any, file: str) -> tuple[Trace, str]:  # noqa: ANN401 - a `Recording`
+        other = name if isinstance(name, Trace) else lookup.recording(name, at_hand)
+        return other, difference((trace, file), (other, other.resolve(file)))
+
+    if chosen is None:
+        table = browse(trace)
+        table.opener = opened
+        return table
+    shown = explore(trace, chosen)
+    shown.opener = opened
+    for each in against:
+        compare_with(shown, each)
+    return shown
 
 
 def browse(recording: Recording) -> Browser:

@@ -341,6 +341,18 @@ def test_a_process_by_its_name(session: Path) -> None:
         trace["nobody"]
 
 
+def test_a_recording_is_explored_against_others(session: Path, tmp_path: Path) -> None:
+    shutil.copytree(session, tmp_path / "again")
+    shown = verbs.view(session, NAME, against=[str(tmp_path / "again")])
+    assert [each.label for each in shown.compare] == ["this recording", "again"]
+    assert (shown.colour, shown.problem) == ("compare", "")
+    table = verbs.view(session)
+    assert table.open(NAME).opener is not None
+    with pytest.raises(fmrw.FmrwError, match="nothing there"):
+        verbs.view(session, NAME, against=["nowhere"])
+    assert main(["view", str(session), NAME, "--against", str(tmp_path / "again")]) == 0
+
+
 def test_every_question_is_a_function_too(session: Path, tmp_path: Path) -> None:
     trace = fmrw.load(session)
     for recording in (session, str(session), trace):

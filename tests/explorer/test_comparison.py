@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from ipywidgets import Text, Widget
 from recordings import events
 
 from fmrw.errors import BadInput, UnknownPath
@@ -146,3 +147,34 @@ def test_the_panel_leads_and_follows(trace: Callable[..., LiveTrace]) -> None:
     assert (view.compare, view.colour, names.chosen) == (None, "count", [])
     tools.children[0].value = True
     assert (view.compare, view.colour) == (None, "compare")
+
+
+def boxes(panel: Widget) -> list[Text]:
+    inside = [found for child in getattr(panel, "children", ()) for found in boxes(child)]
+    return [panel, *inside] if isinstance(panel, Text) else inside
+
+
+def test_the_panel_takes_in_other_recordings(trace: Callable[..., LiveTrace]) -> None:
+    view = explore(trace(events(("read", 0, 100), size=SIZE)), "sample.bin")
+    other = trace(events(("read", 50, 150), size=SIZE))
+    (box,) = boxes(compare_panel(view))
+    box.value = "runs/patched"
+    assert view.compare is None
+    assert "fmrw.view" in view.problem
+
+    def opener(name: object, path: str) -> tuple[LiveTrace, str]:
+        if name != "runs/patched":
+            raise UnknownPath("no such recording")
+        assert path == "sample.bin"
+        return other, "the files differ"
+
+    view.opener = opener
+    box.value = "nowhere"
+    assert (view.compare, view.problem, box.value) == (None, "no such recording", "nowhere")
+    box.value = "runs/patched"
+    assert [each.label for each in view.compare] == ["this recording", "patched"]
+    assert (view.colour, view.problem, box.value) == ("compare", "the files differ", "")
+    found = {each.label: list(zip(each.cover.starts, each.cover.ends, strict=True)) for each in classes(view.recorded, view.compare, "read")}  # fmt: skip
+    assert found["only this recording"] == [(0, 50)]
+    assert found["only patched"] == [(100, 150)]
+    assert found["both"] == [(50, 100)]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w  # type: ignore[import-untyped] # ships no types
 
+from fmrw.explorer.comparison import compare_with
 from fmrw.explorer.widgets.checklist import CheckList
 from fmrw.text import visible
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from fmrw.explorer.view import View
 
 _LEAST = 2
-_HINT = 'Two or more programs; none: all of them. Other recordings of the file: view.compare = (trace, ("patched", other))'
+_HINT = "Two or more programs; none: all of them."
+_OTHER = "another recording of the file: folder, kept name, RECORDING:PROCESS"
 
 
 def compare_panel(view: View) -> w.Widget:
@@ -48,4 +50,21 @@ def compare_panel(view: View) -> w.Widget:
     on.observe(turned, "value")
     view.observe(lambda change: setattr(on, "value", change["new"] == "compare"), "colour")
     rows = w.Layout(flex_flow="row wrap")
-    return w.VBox([w.HBox([on, w.HTML(_HINT)], layout=rows), w.HBox([names], layout=rows)])
+    return w.VBox([w.HBox([on, w.HTML(_HINT), _other(view)], layout=rows), w.HBox([names], layout=rows)])
+
+
+def _other(view: View) -> w.Text:
+    """Make the box that takes another recording into the comparison."""
+    place = w.Text(
+        placeholder=_OTHER, continuous_update=False, layout=w.Layout(width="auto", flex="1 1 300px")
+    )
+
+    def add(change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
+        if change["new"].strip():
+            before = view.compare
+            view.attempt(lambda: compare_with(view, change["new"].strip()))
+            if view.compare != before:
+                place.value = ""
+
+    place.observe(add, "value")
+    return place
