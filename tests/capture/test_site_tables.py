@@ -90,8 +90,8 @@ def test_compiled_rules_are_those_of_python(compiled: Unwinding, program: str) -
     for place in [*places, *borders, 0, 1, (1 << 64) - 1]:
         rule = known.rule(place)
         assert fast.rule(place) == rule, hex(place)
-        assert fast._compiled is not None
-        plain = compiled.rule(other, fast._compiled, place)
+        assert fast.compiled is not None
+        plain = compiled.rule(other, fast.compiled, place)
         assert plain is None or rule is not None
         given += plain is not None
     assert given > 0.9 * len(places)

@@ -14,7 +14,7 @@ from collections import defaultdict
 from ctypes import c_char, c_int32, c_int64, c_uint32, c_uint64, c_void_p
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from fmrw.capture.native import stacks, unwinding
+from fmrw.capture.native import stacks, unwinding, walking
 from fmrw.capture.native.build import library
 
 if TYPE_CHECKING:
@@ -112,8 +112,11 @@ class Native:
             (self._slot, (c_uint64, c_int64)), (self._take, (c_void_p,)), (code.fmrw_sizes, (c_int64,)),
         ):  # fmt: skip
             function.argtypes, function.restype = arguments, c_int64
-        shared = {0: _State, 1: _Pair, 2: stacks.Memory, 7: unwinding.Index}
-        if any(code.fmrw_sizes(which) != ctypes.sizeof(each) for which, each in shared.items()):
+        shared = {
+            0: ctypes.sizeof(_State), 1: ctypes.sizeof(_Pair), 2: ctypes.sizeof(stacks.Memory), 7: ctypes.sizeof(unwinding.Index),
+            10: ctypes.sizeof(walking.Question), 11: ctypes.sizeof(walking.Rules),
+        }  # fmt: skip
+        if any(code.fmrw_sizes(which) != size for which, size in shared.items()):
             raise OSError("the compiled code was made for other structures; install the package again")
         self._code = code
         self._memory = _State()
@@ -152,7 +155,7 @@ class Native:
 
     def know_stacks(self) -> stacks.Stacks:
         """Record call sites from now on; give the stacks that are known here."""
-        known = stacks.Stacks(self._code, unwinding.Unwinding(self._code))
+        known = stacks.Stacks(self._code, unwinding.Unwinding(self._code), walking.Walker(self._code))
         self._kept.append(known)
         self._memory.stacks = known.address
         return known

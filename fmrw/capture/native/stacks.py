@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fmrw.capture.native.unwinding import Unwinding
+    from fmrw.capture.native.walking import Walker
 
 _THREADS, _STACKS, _WORDS, _EXTENT = 256, 512, 160, 1 << 16
 MOST_CODES = 8
@@ -71,12 +72,13 @@ class Stacks:
     ----------
     code : PyDLL
         With `stacks.c`.
-    unwinding : Unwinding
-        Reads the tables that stacks are walked by.
+    unwinding, walker : Unwinding, Walker
+        Read the tables that stacks are walked by, and walk them.
     """
 
-    def __init__(self, code: Any, unwinding: Unwinding) -> None:  # noqa: ANN401 - a library of ctypes
-        self._slot, self._site, self.unwinding = code.fmrw_stack_slot, code.fmrw_site, unwinding
+    def __init__(self, code: Any, unwinding: Unwinding, walker: Walker) -> None:  # noqa: ANN401 - a library of ctypes
+        self._slot, self._site = code.fmrw_stack_slot, code.fmrw_site
+        self.unwinding, self.walker = unwinding, walker
         self._slot.argtypes, self._slot.restype = (c_uint64, c_uint64, c_int64), c_int64
         self._site.argtypes, self._site.restype = (c_void_p, c_int64), c_int64
         self._memory = Memory()
@@ -151,6 +153,6 @@ class Stacks:
         stack.extent, stack.words, stack.codes = extent, len(words), len(codes)
         for number, code in enumerate(codes):
             stack.code[number] = _Code(*code)
-        for number, (address, value) in enumerate(words.items()):
-            stack.at[number], stack.value[number] = (address - top) // _WORD, value
+        stack.at[: len(words)] = [(address - top) // _WORD for address in words]
+        stack.value[: len(words)] = list(words.values())
         stack.version += 1

@@ -24,6 +24,7 @@ extern void PyEval_RestoreThread(void *);
 
 #include "stacks.c"
 #include "unwinding.c"
+#include "walking.c"
 #include "metadata.c"
 
 enum { DECLINED, ANSWERED, RING, UNRECORDED };
@@ -85,7 +86,8 @@ _Static_assert(sizeof(struct request) == 72, "up to the owner of locks");
 int64_t fmrw_sizes(int64_t which)
 {
     int64_t sizes[] = {sizeof(struct state), sizeof(struct pair), sizeof(struct stacks), sizeof(struct names), sizeof(struct runner), sizeof(struct slots),
-                       offsetof(struct file_info, fh), sizeof(struct unwind_index), PLACE, sizeof(struct reports)};
+                       offsetof(struct file_info, fh), sizeof(struct unwind_index), PLACE, sizeof(struct reports), sizeof(struct walk),
+                       KEPT_RULES * sizeof(struct walk_rule)};
     return sizes[which];
 }
 

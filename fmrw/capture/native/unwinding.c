@@ -11,6 +11,7 @@ enum { SEGMENTS = 8, REGISTERS = 17, RETURN_AT = 16, RBP_AT = 6, RSP_AT = 7, STA
 enum { COMMON = 256, OWN = 2048, INSTRUCTIONS = 4096, RELATIVE_4 = 0x1B };
 
 struct unwind_index { /* of one file */
+    int64_t number;      /* one for each */
     int64_t table, rows; /* place of the rows in the file, and how many */
     uint64_t address;    /* of the index, to which the rows are relative */
     int64_t segments;
@@ -22,6 +23,7 @@ struct unwind_index { /* of one file */
 struct unwind_state {
     int64_t base, distance;
     uint32_t stored; /* a bit for each register */
+    int32_t ends;    /* nobody called the function */
     int64_t place[REGISTERS];
 };
 
@@ -178,14 +180,22 @@ static int unwind_run(struct bytes code, const struct unwind_common *common, uin
                 return 0;
             now->place[number] = (int64_t)unwind_uleb(&code) * common->data;
             now->stored |= 1u << number;
+            now->ends = now->ends && number != RETURN_AT;
             break;
         case 0xC0: /* DW_CFA_restore */
             if (number >= REGISTERS)
                 return 0;
             now->place[number] = initial->place[number];
             now->stored = (now->stored & ~(1u << number)) | (initial->stored & 1u << number);
+            now->ends = number == RETURN_AT ? initial->ends : now->ends;
             break;
         case 0x00: /* DW_CFA_nop */
+            break;
+        case 0x07: /* DW_CFA_undefined */
+            if (unwind_uleb(&code) != RETURN_AT)
+                return 0;
+            now->stored &= ~(1u << RETURN_AT);
+            now->ends = 1;
             break;
         case 0x0A: /* DW_CFA_remember_state */
             if (kept >= STATES)
@@ -255,7 +265,7 @@ int64_t fmrw_unwind_rule(int64_t fd, const struct unwind_index *index, uint64_t 
     void *held = PyEval_SaveThread();
     int plain = unwind_rule((int)fd, index, place, &found, &begin);
     PyEval_RestoreThread(held);
-    if (!plain || (found.base != RSP_AT && found.base != RBP_AT))
+    if (!plain || found.ends || (found.base != RSP_AT && found.base != RBP_AT))
         return 0;
     int64_t count = 3;
     told[0] = found.base;

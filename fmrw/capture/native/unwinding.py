@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 from ctypes import c_int64, c_uint64, c_void_p
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SEGMENTS, _NUMBERS = 8, 3 + 2 * 17
+_numbers = itertools.count(1)
 
 
 class _Segment(ctypes.Structure):
@@ -20,7 +22,7 @@ class Index(ctypes.Structure):
     """`struct unwind_index`."""
 
     _fields_ = (
-        ("table", c_int64), ("rows", c_int64), ("address", c_uint64), ("segments", c_int64), ("segment", _Segment * _SEGMENTS),
+        ("number", c_int64), ("table", c_int64), ("rows", c_int64), ("address", c_uint64), ("segments", c_int64), ("segment", _Segment * _SEGMENTS),
     )  # fmt: skip
 
 
@@ -63,6 +65,7 @@ class Unwinding:
         if len(segments) > _SEGMENTS:
             return None
         return Index(
+            next(_numbers),
             table,
             rows,
             address,

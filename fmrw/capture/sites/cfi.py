@@ -112,7 +112,7 @@ class Tables(KeptRules):
     def __init__(self, pieces: Pieces, elf: Elf, native: Unwinding | None = None) -> None:
         super().__init__()
         self._file, self._elf, self._native = pieces, elf, native
-        self._compiled: Index | None = None
+        self.compiled: Index | None = None
         self._commons: dict[int, Description] = {}
         self._index = self._rows = 0
         self._made: list[tuple[int, int]] = []
@@ -159,11 +159,11 @@ class Tables(KeptRules):
         self._rows = min(count, (size - at) // _ROW.size)
         if self._native is not None and self._rows > 0:
             segments = [(each.offset, each.address, each.size) for each in self._elf.segments]
-            self._compiled = self._native.index(self._table, self._rows, self._index, segments)
+            self.compiled = self._native.index(self._table, self._rows, self._index, segments)
 
     def _rule(self, place: int) -> Rule | None:
-        if self._native is not None and self._compiled is not None:
-            found = self._native.rule(self._file.fd, self._compiled, place)
+        if self._native is not None and self.compiled is not None:
+            found = self._native.rule(self._file.fd, self.compiled, place)
             if found is not None:
                 saved: dict[int, tuple[int, int | bytes]] = {
                     register: (OFFSET, at) for register, at in found.stored

@@ -147,10 +147,15 @@ def _section(fd: int, name: bytes, head: bytes) -> tuple[int, int, int]:
     *_rest, at, _flags, _size, _width, _count, width, count, names_at = _HEADER.unpack(head)
     if width != _SECTION.size or count > _MOST_SECTIONS or names_at >= count:
         return 0, 0, 0
-    sections = list(_SECTION.iter_unpack(_exactly(fd, at, width * count)))
-    names = os.pread(fd, min(sections[names_at][5], _MOST_BYTES), sections[names_at][4])
-    for named, _type, _flags, address, offset, size, *_other in sections:
-        if names[named:].startswith(name + b"\0"):
+    names_at, wanted = at + width * names_at, name + b"\0"
+    _named, _type, _flags, _address, offset, size, *_other = _SECTION.unpack(_exactly(fd, names_at, width))
+    names = os.pread(fd, min(size, _MOST_BYTES), offset)
+    if wanted not in names:  # the table itself is read by few
+        return 0, 0, 0
+    for named, _type, _flags, address, offset, size, *_other in _SECTION.iter_unpack(
+        _exactly(fd, at, width * count)
+    ):
+        if names[named : named + len(wanted)] == wanted:
             return offset, address, size
     return 0, 0, 0
 

@@ -19,6 +19,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
 from fmrw.capture.native.stacks import Walked
+from fmrw.capture.sites.compiled import walked
 from fmrw.capture.sites.faults import Faults
 from fmrw.capture.sites.frames import CFI
 from fmrw.capture.sites.golang import GO
@@ -200,7 +201,7 @@ class Sites:
             raise ProcessLookupError
         if space.code(place) is None or space.mapping(top) is None:
             space.read_list()
-        walk = unwind(space, top, place, buffer)
+        walk = self._walk(space, place, top, buffer)
         codes = _passing(space, walk.frames)
         sure = walk.whole and all(frame.quality in (CFI, GO) for frame in walk.frames)
         if not (sure and all(space.holds(code) for code in codes)) and space.read_list():
@@ -212,6 +213,11 @@ class Sites:
                 thread.tid, thread.line, space, Walked(place, top, walk.stack.words, site), codes
             )
         return site
+
+    def _walk(self, space: Space, place: int, top: int, buffer: tuple[int, int]) -> Walk:
+        """Walk a stack, by the compiled code where that can do it."""
+        walk = None if self._native is None else walked(self._native.walker, space, top, place, buffer)
+        return unwind(space, top, place, buffer) if walk is None else walk
 
     def _entries(self, walk: Walk, tid: int) -> tuple[Entry, ...]:
         """Give what a site is made of, functions of Python in front of the frame of the loop that runs them."""

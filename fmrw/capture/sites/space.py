@@ -135,6 +135,10 @@ class Space:
         self.places: dict[int, Any] = {}  # of `fmrw.capture.sites.frames.Met`, which knows this class
         self._permanent: set[Place] | None = None
         self._unfollowed: deque[Mapping] = deque()
+        self.codes: dict[
+            int, Code
+        ] = {}  # as the compiled code knows it (`fmrw.capture.sites.compiled`), by where it begins
+        self.table: Any = None
         return True
 
     def mapping(self, address: int) -> Mapping | None:
