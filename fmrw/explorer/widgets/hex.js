@@ -1,5 +1,6 @@
 // The hex view: rows of bytes of which only those in sight are asked for. See hex.py.
 
+const INSPECT_MS = 120; // that a selection rests before its values are asked for
 const ROW = 18, TALLEST = 4_000_000; // pixels of a row, and of what scrolls; longer files scroll by their share
 
 const make = (kind, style, text = "") => {
@@ -220,11 +221,17 @@ function render({ model, el }) {
     return at === undefined || shown === null ? null : shown.start + BigInt(at);
   };
   let inspecting;
+  const inspectSoon = () => {
+    clearTimeout(inspecting);
+    inspecting = setTimeout(() => {
+      if (pending) inspectSoon(); // rows first: a recording may be large, and somebody may be paging
+      else ask("inspect", { at: String(first(selection)), end: String(last(selection)) });
+    }, INSPECT_MS);
+  };
   const chosen = () => {
     selection.used = true;
-    draw();
-    clearTimeout(inspecting);
-    inspecting = setTimeout(() => ask("inspect", { at: String(first(selection)), end: String(last(selection)) }), 60);
+    if (!pending) draw(); // else rows are on their way, which are drawn with the selection
+    inspectSoon();
   };
   const move = (to, extend) => {
     const end = size() - 1n;
