@@ -8,7 +8,7 @@
    its place of an equal structure does.
 4. All quiet bytes are altered at once, by two patterns (`fmrw.experiments.together`). What changes something then, and nothing alone, is redundant.
 5. All quiet bytes are set to each of 256 values; what then changes something is conditional, and taken out as soon as it is found.
-6. With `exact`, each byte is altered alone instead of 2.
+6. With `exact`, each byte is altered alone first; bytes of equal structures are expected to be alike in 3 only.
 7. What a single run says is tried once more.
 """
 
@@ -21,7 +21,7 @@ from fmrw.experiments.bench import OutOfBudget, Unsteady
 from fmrw.experiments.classes import class_of
 from fmrw.experiments.findings import Findings
 from fmrw.experiments.repeats import families, in_waves
-from fmrw.experiments.spans import Span, in_pieces, in_two, merged, pieces, singles, size_of, without
+from fmrw.experiments.spans import Span, common, in_pieces, in_two, merged, pieces, singles, size_of, without
 from fmrw.experiments.together import Together
 from fmrw.experiments.values import FIRST, Values
 
@@ -39,6 +39,7 @@ _SAMPLE, _DENSE = 64, 0.6
 _MOST_LEAVES = 16_384
 _SINGLY, _SMALL = 16, 1024
 _COARSE, _PARTS = 64, 64
+_NEAR = 16
 _AT_ONCE = 256
 
 
@@ -62,8 +63,9 @@ class Search:
 
     def _begin(self) -> None:
         self.findings = Findings()
-        self._values = Values(self._bench, self._read, self.findings)
+        self._values = Values(self._bench, self._read, self.findings, exact=self._exact)
         self._tried = self._mattered = 0
+        self._before: dict[int, int] = {}
         self._families: dict[int, list[int]] = {}
         self._inferred: set[int] = set()
         self._unsettled: set[int] = set()
@@ -107,7 +109,7 @@ class Search:
             self._find_in_waves(sorted(self.findings.blocks))
         else:
             self._divide(loud, least=self._least(total), whole=total if total <= _SMALL else _SINGLY)
-            self._settle()
+            self._settle_in_waves(read)
         self.findings.quiet = merged(self.findings.quiet)
 
     def _least(self, total: int) -> int:
@@ -181,16 +183,31 @@ class Search:
 
     # 2. Structures that repeat
 
+    def _settle_in_waves(self, read: Sequence[Span]) -> None:
+        """Settle what bytes do that are known to matter, first in the first of equal structures."""
+        loud = set(self._unsettled)
+        near = merged((byte - _NEAR, byte + _NEAR) for byte in loud)
+        for wave in self._waves(common(merged(read), near)):
+            here = [byte for byte in wave if byte in loud]
+            expected = {byte: self._class_of(self._before[byte]) for byte in here if byte in self._before}
+            self._unsettled = {byte for byte in here if not expected.get(byte)}
+            self._try_followers({byte: kind for byte, kind in expected.items() if kind})
+            self._settle()
+
+    def _waves(self, spans: Sequence[Span]) -> list[list[int]]:
+        waves, self._before = in_waves(spans, b"".join(self._read(*span) for span in spans))
+        self._families = families(self._before)
+        return waves
+
     def _find_in_waves(self, spans: Sequence[Span]) -> None:
         """Find what matters in the first of equal structures, and then see whether the others are like it."""
-        waves, before = in_waves(spans, b"".join(self._read(*span) for span in spans))
-        self._families = families(before)
+        waves = self._waves(spans)
         first = set(waves[0])
         fresh = [tuple(merged((byte, byte + 1) for byte in range(*span) if byte in first)) for span in spans]
         self._divide(self._matter([group for group in fresh if group]))
         self._settle()
         for wave in waves[1:]:
-            self._follow({byte: self._class_of(before[byte]) for byte in wave})
+            self._follow({byte: self._class_of(self._before[byte]) for byte in wave})
             self._settle()
 
     def _follow(self, expected: Mapping[int, str]) -> None:

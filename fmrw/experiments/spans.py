@@ -23,6 +23,21 @@ def merged(spans: Iterable[Span]) -> list[Span]:
     return found
 
 
+def common(one: Sequence[Span], other: Sequence[Span]) -> list[Span]:
+    """Give what lies in both of two sorted lists of spans, in each of which none overlaps another."""
+    found = []
+    here = there = 0
+    while here < len(one) and there < len(other):
+        start, end = max(one[here][0], other[there][0]), min(one[here][1], other[there][1])
+        if start < end:
+            found.append((start, end))
+        if one[here][1] < other[there][1]:
+            here += 1
+        else:
+            there += 1
+    return found
+
+
 def without(spans: Sequence[Span], taken: Iterable[int]) -> list[Span]:
     """Take single bytes out of spans."""
     out = sorted(set(taken))

@@ -1,9 +1,10 @@
 """Values: which values a byte that matters is given, until it is settled what it does.
 
-Three values first: one far away, that of its piece's pattern; an end of the range; and one that differs by a single bit, which the two others
-do not both turn. So a threshold on either side, any one flag and a divisor show. A byte by which the output differs with all three is settled; one that is checked or decides
-is given the other end of the range, too. Where one value does something else than others there are six, and three more near the present one
-if the byte makes for other accesses in no proportion yet.
+Six values: that of its piece's pattern; both ends of the range and the neighbours of the present value, by which a divisor, a length and a
+threshold on either side show; and one that differs by the highest bit, by which any one flag does. After three it is seen whether the byte
+ends the program, and is settled. Where a byte makes for other accesses in no proportion yet there are three more near its value.
+
+A byte that does with one value (three if accesses differ) what the byte in its place of an equal structure does is given no more.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ KIND = {"content": "content", "checked": "checked", "decides": "course", "crash"
 """Class → what of its values must have shown it."""
 FIRST = 1
 """Key of the pattern by which pieces are altered."""
-_COUNTS = (3, 4, 6)
-_LARGEST = 0xFF
+_COUNTS = (3, 6)
 _MORE = 3
+_LARGEST = 0xFF
 _PROOF = 2  # runs
 _BASELINES = 5
 _STEPS = (1, -1, 0x80, 2, -2, 3, -3, 4)
@@ -39,24 +40,20 @@ _AT_ONCE = 256
 
 
 def settled(tried: Mapping[int, Effect]) -> bool:
-    """Tell whether more values would teach nothing: all do the same, or one ends the program."""
+    """Tell whether more values would teach nothing."""
     kinds = {effect.kind for effect in tried.values()}
-    if kinds & {"crash", "hang"}:
-        return True
-    courses = {effect.course for effect in tried.values() if effect.kind == "course"}
-    enough = _COUNTS[0] if kinds == {"content"} else _COUNTS[1]
-    return len(tried) >= enough and len(kinds) == 1 and len(courses) <= 1
+    return bool(kinds & {"crash", "hang"}) or len(tried) >= _COUNTS[-1]
 
 
-def _candidates(present: int, known: Mapping[int, object]) -> Iterator[int]:
+def _candidates(present: int) -> Iterator[int]:
     """Give values for a byte, those that tell most first."""
-    end = 0x00 if present else 0xFF
-    turned = (present ^ end) & (present ^ next(iter(known), end))
-    free = [1 << bit for bit in range(8) if not turned >> bit & 1]
-    yield end
-    yield from (present ^ bit for bit in sorted(free, key=lambda bit: bool(present & bit))[:1])
-    yield 0xFF ^ end
+    yield from (0x00, _LARGEST)
     yield from ((present + step) % 256 for step in _STEPS)
+
+
+def _does_always(kind: str, tried: Mapping[int, Effect]) -> bool:
+    """Tell whether all values show a class."""
+    return kind in KIND and class_of(tried) == kind and len({effect.kind for effect in tried.values()}) == 1
 
 
 class Values:
@@ -69,10 +66,15 @@ class Values:
         (start, end) → the unaltered bytes.
     findings : Findings
         What is found goes there.
+    exact : bool
+        Give bytes of equal structures that are checked three values, too.
     """
 
-    def __init__(self, bench: Bench, read: Callable[[int, int], bytes], findings: Findings) -> None:
+    def __init__(
+        self, bench: Bench, read: Callable[[int, int], bytes], findings: Findings, *, exact: bool = False
+    ) -> None:
         self._bench = bench
+        self._exact = exact
         self._read = read
         self._findings = findings
 
@@ -83,11 +85,11 @@ class Values:
     def settle(self, bytes_: Sequence[int]) -> None:
         """Try values of bytes that matter until it is settled what they do; those that matter under none are quiet."""
         known = self._findings.values
-        open_ = bytes_
+        open_ = list(bytes_)
         for count in _COUNTS:
             self._try([(byte, value) for byte in open_ for value in self._wanted(byte, count)])
             open_ = [byte for byte in open_ if not settled(known[byte])]
-        unclear = [byte for byte in open_ if self._may_steer(byte)]
+        unclear = [byte for byte in bytes_ if self._may_steer(byte)]
         self._try([(byte, value) for byte in unclear for value in self._close(byte)])
         quiet = [byte for byte in bytes_ if not any(known[byte].values())]
         for byte in quiet:  # one that seemed to matter, since its neighbour alone did not
@@ -95,20 +97,21 @@ class Values:
         self._findings.quiet = merged([*self._findings.quiet, *((byte, byte + 1) for byte in quiet)])
 
     def follow(self, expected: Mapping[int, str]) -> list[int]:
-        """Try one value of bytes of which the class is expected; give those that do something else."""
-        wanted = {byte: self._telling(byte, kind) for byte, kind in expected.items()}
-        self._try(list(wanted.items()))
+        """Try few values of bytes of which the class is expected; give those that do something else."""
+        self._try([(byte, value) for byte, kind in expected.items() for value in self._telling(byte, kind)])
         known = self._findings.values
-        like = {byte for byte, kind in expected.items() if known[byte][wanted[byte]].kind == KIND.get(kind)}
+        like = {byte for byte, kind in expected.items() if _does_always(kind, known[byte])}
         self._findings.like |= like
         return [byte for byte in expected if byte not in like]
 
-    def _telling(self, byte: int, kind: str) -> int:
-        """Choose a value: a large one where a number may be refused, or lead out of a file that ends soon."""
-        present = self._present(byte)
-        if kind in {"checked", "decides"} and present != _LARGEST:
-            return _LARGEST
-        return present ^ pattern(FIRST, byte, byte + 1)[0]
+    def _telling(self, byte: int, kind: str) -> list[int]:
+        """Choose values: a large one where a number may be refused, or lead out of a file that ends soon; any one where the output differs."""
+        present, known = self._present(byte), self._findings.values.get(byte, {})
+        if kind == "content" or kind not in KIND:
+            return [] if known else [present ^ pattern(FIRST, byte, byte + 1)[0]]
+        count = _COUNTS[0] if kind == "decides" or self._exact else 1
+        ends = [value for value in (_LARGEST, 0x00, (present + 1) % 256) if value != present]
+        return [value for value in dict.fromkeys(ends) if value not in known][:count]
 
     def _present(self, byte: int) -> int:
         return self._read(byte, byte + 1)[0]
@@ -117,9 +120,7 @@ class Values:
         """Choose values until that many are known."""
         known = self._findings.values.get(byte, {})
         present = self._present(byte)
-        new = [
-            value for value in dict.fromkeys(_candidates(present, known)) if value not in {present, *known}
-        ]
+        new = [value for value in dict.fromkeys(_candidates(present)) if value not in {present, *known}]
         return new[: max(0, count - len(known))]
 
     def _may_steer(self, byte: int) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import struct
 
-from fmrw.experiments.repeats import forerunners, in_waves
+from fmrw.experiments.repeats import families, forerunners, in_waves
+from fmrw.experiments.spans import common, merged, singles
 
 
 def records(count: int) -> tuple[bytes, list[list[int]]]:
@@ -46,3 +47,23 @@ def test_waves_hold_each_byte_once_and_what_it_is_like_before_it() -> None:
     assert all(source < byte and number[source] < number[byte] for byte, source in before.items())
     assert len(waves) < 12, "each has twice as many records as the one before"
     assert len(waves[0]) < len(content) // 10
+
+
+def test_families_hold_what_is_in_the_same_place() -> None:
+    content, _fields = records(40)
+    _waves, before = in_waves([(0, len(content))], content)
+    found = families(before)
+    assert set(found) == set(before) | set(before.values())
+    assert all(byte in found[byte] and found[byte] is found[source] for byte, source in before.items())
+
+
+def test_what_spans_have_in_common() -> None:
+    chance = random.Random(1)  # noqa: S311 - the same every time
+    for _ in range(500):
+        one, other = (
+            merged(
+                (at, at + chance.randrange(1, 6)) for at in chance.sample(range(40), k=chance.randrange(6))
+            )
+            for _ in range(2)
+        )
+        assert set(singles(common(one, other))) == set(singles(one)) & set(singles(other))

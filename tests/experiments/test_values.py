@@ -9,7 +9,7 @@ import pytest
 
 from fmrw.experiments.findings import Findings
 from fmrw.experiments.signature import Effect, Raw
-from fmrw.experiments.values import Values, settled
+from fmrw.experiments.values import Values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,10 +63,28 @@ def test_any_flag_and_any_threshold_shows_as_a_condition() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "runs"), [("content", 2), ("checked", 3), ("course", 3), ("crash", 2), ("hang", 2)]
+    ("kind", "runs"), [("content", 5), ("checked", 5), ("course", 5), ("crash", 2), ("hang", 2)]
 )
-def test_what_is_the_same_with_the_first_values_costs_no_more(kind: str, runs: int) -> None:
+def test_what_ends_the_program_costs_few_runs(kind: str, runs: int) -> None:
     assert tried(0x41, 0x93, lambda _value: effect(kind))[1] == runs
+
+
+@pytest.mark.parametrize(
+    ("expected", "kind", "runs"),
+    [
+        ("content", "content", 1),
+        ("checked", "checked", 1),
+        ("decides", "course", 3),
+        ("conditional", "content", 1),
+    ],
+)
+def test_what_does_as_expected_costs_fewer(expected: str, kind: str, runs: int) -> None:
+    findings, bench = Findings(), OneByte(lambda _value: effect(kind))
+    values = Values(bench, lambda _start, _end: b"A", findings)  # type: ignore[arg-type]
+    rest = values.follow({0: expected})
+    assert rest == ([0] if expected == "conditional" else [])
+    assert bench.runs == runs
+    assert values.follow({0: "steers"}) == [0]
 
 
 def test_what_is_checked_is_given_both_ends_of_the_range() -> None:
@@ -76,7 +94,6 @@ def test_what_is_checked_is_given_both_ends_of_the_range() -> None:
 
 def test_what_makes_for_several_courses_is_tried_near_its_value() -> None:
     found, runs = tried(100, 0x93, lambda value: effect("course", str(value)))
-    assert not settled(found)
     assert runs == 8
     assert {99, 101, 102, 103} <= set(found)
 
