@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import os
 import random
-import resource
 import shlex
 import shutil
 import statistics
@@ -110,21 +109,14 @@ def rates(folder: Path, rounds: int, count: int) -> None:
         print(f"worker: {worker.memory_info().rss / 1e6:.0f} MB, aim 60", flush=True)
 
 
-def used() -> float:
-    """Give the CPU time of this process and of all that it has waited for, in seconds."""
-    return sum(
-        spent.ru_utime + spent.ru_stime
-        for spent in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    )
-
-
 def timed(what: str, action: Callable[[], str], aim: str) -> tuple[float, float]:
     """Print what an action takes; give its time and its CPU time."""
-    begun, before = time.perf_counter(), used()
+    here = [psutil.Process()]
+    begun, before = time.perf_counter(), spent(here)
     told = action()
-    taken, spent = time.perf_counter() - begun, used() - before
-    print(f"{what}: {taken:.1f} s, {spent:.1f} s of CPU, {told}; aim {aim}", flush=True)
-    return taken, spent
+    taken, cpu = time.perf_counter() - begun, spent(here) - before
+    print(f"{what}: {taken:.1f} s, {cpu:.1f} s of CPU, {told}; aim {aim}", flush=True)
+    return taken, cpu
 
 
 def probes(folder: Path) -> None:
