@@ -151,7 +151,12 @@ _POINTER: tuple[Json, ...] = (
     {
         "name": "fmrwHover",
         "value": None,
-        "on": [{"events": {"type": "pointermove", "debounce": 40}, "update": "xy()"}],
+        "on": [
+            {  # while something is dragged nobody asks what lies there, and the answer looks at every access
+                "events": {"type": "pointermove", "filter": "!event.buttons", "debounce": 40},
+                "update": "xy()",
+            }
+        ],
     },
     {
         "name": "gesture",
