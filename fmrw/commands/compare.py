@@ -58,7 +58,8 @@ def _drawn(a: str, b: str, path: str | None, file: Path, preset: str) -> str:
 
     look = theme.preset(preset)
     figure = verbs.compare_chart(a, b, path, at_hand=door().traces(), look=look)
-    return f"figure: {visible(str(export.save(figure, file)))}"
+    there = file.exists()
+    return f"figure: {visible(str(export.save(figure, file)))}{', in place of the file that was there' if there else ''}"
 
 
 def _percent(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:

@@ -106,7 +106,9 @@ def test_programs_are_drawn_against_each_other(
         main(["diff", f"{session}:unzip", f"{session}:u:8", "--chart", str(target), "--preset", "slide-16x9"])
         == 0
     )
-    assert f"figure: {target}" in capsys.readouterr().err
+    assert f"figure: {target}\n" in capsys.readouterr().err
+    assert main(["diff", f"{session}:unzip", f"{session}:u:8", "--chart", str(target)]) == 0
+    assert f"figure: {target}, in place of the file that was there" in capsys.readouterr().err
     text = target.read_text()
     assert ">both<" in text
     assert ">4.2%<" in text  # 50 of 1,200 bytes
