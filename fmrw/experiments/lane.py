@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from fmrw.experiments.jobs import Job, Limits
 
 _OVER = ("", "cpu", "time")
-_AHEAD = (0.02, shared.PLACES), (0.2, 2), (math.inf, 1)
-"""How long runs may take, in seconds, of which so many may wait."""
+_AHEAD = (0.02, shared.PLACES - 1), (0.2, 2), (math.inf, 1)
+"""How long runs may take, in seconds, of which so many may wait: one less than there are places, since the last run has its own until the next begins."""
 _MOST_TOLD = 64
 
 

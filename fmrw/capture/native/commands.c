@@ -204,6 +204,12 @@ static int run_next(struct runner *runner)
         return ENDED;
     }
     int pidfd = (int)syscall(PIDFD_OPEN, pid, 0);
+    if (pidfd < 0) { /* no descriptor is left: nobody would see to its limits */
+        run->failed = errno;
+        kill(pid, SIGKILL);
+        end_others();
+        return ENDED;
+    }
     run->ended = waited(runner, run, pid, pidfd, begun);
     if (run->ended == GONE)
         return GONE;
