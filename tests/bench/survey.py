@@ -8,6 +8,7 @@ python tests/bench/survey.py --rows 1000000  # a made survey of so many rows: su
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import resource
 import runpy
@@ -23,8 +24,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
+import psutil
 
 import fmrw
+from fmrw.capture.system import namespaces
 from fmrw.experiments.survey import corpus as listing
 from fmrw.experiments.survey import driver, part, rows
 from fmrw.experiments.survey.plan import Folder, Plan
@@ -63,6 +66,19 @@ def surveyed(corpus: Path, jobs: int, **options: object) -> float:
     return count / took
 
 
+def spent() -> float:
+    """Give the CPU time of this process and of all that have ended below it, once those are gone that a survey has left to end."""
+    for child in psutil.Process().children():
+        if child.name() in {"python", "python3", "fmrw-experiment"} and child.pid not in KEPT:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(child.pid, 0)
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
+KEPT: set[int] = set()
+"""Processes of Dask."""
+
+
 def rates(folder: Path, runs: int, rounds: int) -> None:
     """Compare rates, alternating."""
     from distributed import LocalCluster  # noqa: PLC0415 - takes its time
@@ -75,12 +91,21 @@ def rates(folder: Path, runs: int, rounds: int) -> None:
     }
     with LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=None) as cluster:
         ways["fmrw survey, Dask"] = lambda: surveyed(corpus, jobs, scheduler=cluster.scheduler_address)
+        KEPT.update(child.pid for child in psutil.Process().children())
+        namespaces.adopt_orphans()  # so that their time is known
         measured: dict[str, list[float]] = {name: [] for name in ways}
+        cpu: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(rounds):
             for name, way in ways.items():
+                before = spent()
                 measured[name].append(way())
+                cpu[name].append(spent() - before)
     bare = measured["subprocess"]
     print(f"{runs:,} runs of unzip -l, {jobs} jobs, {rounds} rounds, load {os.getloadavg()[0]:.1f}")
+    less = [one / other for one, other in zip(cpu["subprocess"], cpu["fmrw survey"], strict=True)]
+    print(
+        f"CPU time of the loop / of the survey: {statistics.median(less):.2f} ({min(less):.2f} to {max(less):.2f})"
+    )
     for name, found in measured.items():
         ratio = statistics.median(each / other for each, other in zip(found, bare, strict=True))
         print(
