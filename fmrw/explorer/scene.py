@@ -235,11 +235,16 @@ class _Painter:
             self.canvas.many(box.left + a * unit, y, box.left + b * unit, y2, chosen)
         self._lines(unit)
         self._outlines(unit)
-        told, order = self._cell_text()
-        lines = wrap(f"{told}, {order}", box.width / _WIDER, self.text * 0.85)
-        if len(lines) > _NOTE_LINES:
-            lines = wrap(told, box.width / _WIDER, self.text * 0.85)
-        for place, line in enumerate(lines[:_NOTE_LINES]):
+        (told, order), size = self._cell_text(), self.text * 0.85
+        room = (
+            self.canvas.look.height - self.text * (3.2 + 1.3 * (len(self._legend_lines()) - 1)) - box.bottom
+        )
+        most = min(max(int(room / self.text) + 1, 1), _NOTE_LINES)  # above the legend
+        for text in (f"{told}, {order}", told, shorten(told, box.width / _WIDER, size)):
+            lines = wrap(text, box.width / _WIDER, size)
+            if len(lines) <= most:
+                break
+        for place, line in enumerate(lines[:most]):
             self.canvas.text(box.left, box.bottom + self.text * (1.1 + place), line, "faint", size=0.85)
 
     def _background(self, unit: float) -> None:
@@ -294,9 +299,15 @@ class _Painter:
         return f"{square.side} × {square.side} cells of {holds}", order  # noqa: RUF001 - times
 
     def legend(self) -> None:
-        """Explain the colours at the bottom, in one line or two; what finds no room there is counted."""
-        text, look = self.text, self.canvas.look
-        left, room = self.layout.overview.left, self.layout.overview.width
+        """Explain the colours at the bottom."""
+        left, text = self.layout.overview.left, self.text
+        for number, line in enumerate(reversed(self._legend_lines())):
+            for x, key, label in line:
+                self._entry(left + x, self.canvas.look.height - text * (1.1 + 1.3 * number), key, label)
+
+    def _legend_lines(self) -> list[list[tuple[float, str, str]]]:
+        """Give the entries of the legend, each with its place from the left, in one line or two; what finds no room there is counted."""
+        text, room = self.text, self.layout.overview.width
         entries = [*self.colouring.entries(), ("g", "not touched")]
         if "classes" in self.state.overlays and self.state.colour != "class":
             entries += class_entries(self.recorded.probed)
@@ -316,9 +327,7 @@ class _Painter:
             more = 1 + sum(map(len, lines[_LEGEND_LINES:]))
             lines = lines[:_LEGEND_LINES]
             lines[-1] = [*lines[-1][:-1], (lines[-1][-1][0], "", f"{more} more")]
-        for number, line in enumerate(reversed(lines)):
-            for x, key, label in line:
-                self._entry(left + x, look.height - text * (1.1 + 1.3 * number), key, label)
+        return lines
 
     def _entry(self, x: float, y: float, key: str, label: str) -> None:
         text = self.text

@@ -20,6 +20,7 @@ from fmrw.explorer.explorer import Explorer, explore
 from fmrw.explorer.tracks.content import packed
 from fmrw.figures import render
 from fmrw.figures.measure import text_width
+from fmrw.figures.theme import PRESETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,6 +150,20 @@ def test_no_text_is_written_over_another(
             if a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
         ]
         assert over == []
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_legend_of_two_lines_is_not_written_over_what_a_cell_is(
+    trace: Callable[..., LiveTrace], preset: str
+) -> None:
+    many = [events(("read", 97 * k, 97 * k + 60), first=k, pid=k + 9, process=f"a-program-{k}") for k in range(9)]  # fmt: skip
+    view = explore(trace(*many), "sample.bin", colour="program")
+    texts = view._drawn(PRESETS[preset]).canvas.texts
+    legend = [boxed(row) for row in texts if row["t"] == "touched by"]
+    told = [boxed(row) for row in texts if "cells of" in row["t"] or row["t"].endswith(("top left", "byte"))]
+    assert legend
+    assert told
+    assert all(a[3] <= b[1] or a[2] <= b[0] for a in told for b in legend)
 
 
 def boxed(row: dict[str, Any]) -> tuple[float, float, float, float, str]:
