@@ -17,7 +17,9 @@ import fmrw
 from fmrw.capture.native.pairs import Native
 from fmrw.capture.recorder import sites as recorder
 from fmrw.capture.sites import elf, numbers
+from fmrw.capture.sites.modules import Modules
 from fmrw.capture.sites.numbers import Notes, Sites
+from fmrw.capture.sites.space import Space
 from fmrw.recording import remarks
 
 if TYPE_CHECKING:
@@ -272,6 +274,28 @@ def test_the_cure_is_that_of_the_reason(  # noqa: PLR0917 - a table
     (said,) = remarks.unsited({"without_sites": [{"pid": 7, "name": "unz\x1bip", "why": why}]})
     assert said.startswith("call sites are missing for unz\\x1bip [7]")
     assert said.endswith(cure)
+
+
+def test_a_file_that_was_written_anew_stays_open_for_stacks_that_lead_to_it(tmp_path: Path) -> None:
+    path = Path(shutil.copy(os.path.realpath("/bin/true"), tmp_path / "program"))
+    known = Modules(lambda _module: None)
+    with subprocess.Popen([sys.executable, "-c", f"import mmap; f = open({str(path)!r}, 'rb'); m = mmap.mmap(f.fileno(), 4096, access=1); print(flush=True); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:  # fmt: skip
+        assert program.stdout is not None
+        program.stdout.readline()
+        space = Space(program.pid, known)
+        (mapped,) = (each for each in space._mappings if each.place.path == os.fsencode(path))
+        one = known.of(mapped.place, program.pid, mapped.begin, mapped.end)
+        path.write_bytes(path.read_bytes() + b"more")
+        other = known.of(mapped.place, program.pid, mapped.begin, mapped.end)
+        assert other is not one
+        assert other.fd != one.fd
+        assert os.fstat(one.fd).st_ino == mapped.place.inode
+        for module in (one, other):
+            assert module.elf is not None
+        space.close()
+        program.communicate()
+    known.close()
+    assert {one.fd, other.fd} == {-1}
 
 
 def test_who_is_not_there_has_no_site() -> None:

@@ -13,6 +13,7 @@ import os
 import queue
 import stat
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from fmrw.capture.sites import elf
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from fmrw.capture.native.unwinding import Unwinding
     from fmrw.capture.sites.interpreter import Interpreter
 
-_KEPT = 400  # descriptors
+_KEPT, _RETIRED = 400, 64  # descriptors
 _LIMIT_S = 1.0
 _DELETED = b" (deleted)"
 _NOT_THERE = -1
@@ -137,6 +138,7 @@ class Modules:
         self._open_beneath = open_beneath
         self._native = native
         self._known: dict[Place, Module] = {}
+        self._retired: deque[Module] = deque()
         self._next = 0
         self._local: dict[bytes, bool] = {}
         self._opener: _Opener | None = None
@@ -147,9 +149,9 @@ class Modules:
         if known is not None:
             if not known.changed:
                 return known
-            known.close()
+            self._retire(known)
         elif len(self._known) >= _KEPT:
-            self._known.pop(next(iter(self._known))).close()
+            self._retire(self._known.pop(next(iter(self._known))))
         fd = self._opened(place, tid, begin, end)
         module = Module(self._next, place.path, _NOT_THERE if fd is None else fd, self._native)
         if fd is not None:
@@ -157,6 +159,12 @@ class Modules:
         self._next += 1
         self._note(module)
         return module
+
+    def _retire(self, module: Module) -> None:
+        """Close a file later: stacks of programs that run are still walked by its descriptor, whose number would be another file's."""
+        self._retired.append(module)
+        if len(self._retired) > _RETIRED:
+            self._retired.popleft().close()
 
     def of_source(self, path: bytes) -> Module:
         """Give the module that a source file of an interpreter is; it has no code of the machine."""
@@ -196,9 +204,10 @@ class Modules:
 
     def close(self) -> None:
         """Let all files go."""
-        for module in self._known.values():
+        for module in (*self._known.values(), *self._retired):
             module.close()
         self._known.clear()
+        self._retired.clear()
         if self._opener is not None:
             self._opener.end()
             self._opener = None
