@@ -10,7 +10,7 @@ import stat
 import struct
 import subprocess
 import sys
-from ctypes import CFUNCTYPE, c_char_p, c_int, c_size_t, c_void_p
+from ctypes import CFUNCTYPE, c_char_p, c_int, c_int64, c_size_t, c_void_p
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -41,7 +41,7 @@ class Callbacks:
         options = {"grain": 0, "switches": False, "suffixes": SUFFIXES, **options}
         found = Metadata.load(root, **options)
         assert found is not None
-        self.metadata, self.root = found, root
+        self.metadata, self.root, self.folder = found, root, folder
         self.context = Context(private_data=found.address, uid=os.geteuid(), gid=os.getegid())
         described = CFUNCTYPE(c_int, c_char_p, c_void_p)
         valued = CFUNCTYPE(c_int, c_char_p, c_char_p, c_void_p, c_size_t)
@@ -307,6 +307,94 @@ def test_no_descriptor_is_left(tree: Path, compiled: Compiled, waiting: subproce
     assert len(looking()) == 1
     reports.close()
     assert not looking()
+
+
+Entries = list[tuple[bytes, int, int]]
+
+
+def handed_over(callbacks: Callbacks, *, reports: bool, most: int = 1000) -> tuple[int | None, Entries]:
+    """Give what C says of a listing, and its entries: names, inode numbers, types."""
+    entries: Entries = []
+
+    def take(_buffer: int, name: bytes, status: int, _offset: int) -> int:
+        found = Stat.from_address(status)
+        entries.append((name, found.st_ino, stat.S_IFMT(found.st_mode)))
+        return int(len(entries) >= most)
+
+    fill = CFUNCTYPE(c_int, c_void_p, c_char_p, c_void_p, c_int64)(take)
+    fd = os.open(callbacks.folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        address = ctypes.cast(fill, c_void_p).value or 0
+        said = callbacks.metadata.hand_over(fd, 5, 6, reports=reports, buffer=0, fill=address)
+    finally:
+        os.close(fd)
+    return said, entries
+
+
+def test_a_directory_is_listed_as_the_kernel_does(tree: Path, compiled: Compiled) -> None:
+    said, entries = handed_over(compiled(tree), reports=False)
+    kinds = {"a": stat.S_IFDIR, "link": stat.S_IFLNK, "nowhere": stat.S_IFLNK, "kept.csv": stat.S_IFREG}
+    kinds |= {".fuse_hidden0123456789abcdef": stat.S_IFREG, "pipe": 0}
+    assert said == 0
+    assert entries[:2] == [(b".", 5, stat.S_IFDIR), (b"..", 6, stat.S_IFDIR)]
+    assert sorted(entries[2:]) == sorted(
+        (name.encode(), (tree / name).lstat().st_ino, kind) for name, kind in kinds.items()
+    )
+    said, entries = handed_over(compiled(tree), reports=False, most=3)
+    assert (said, len(entries)) == (-errno.ENOMEM, 3)
+
+
+def test_reports_stand_behind_their_files(tree: Path, compiled: Compiled) -> None:
+    (tree / "kept").write_bytes(b"")
+    (tree / f"{'x' * 250}").write_bytes(b"")  # one of the two names would be too long
+    assert handed_over(compiled(tree), reports=True)[0] is None, "Python alone knows of reports here"
+    callbacks = compiled(tree, looks=[0])
+    said, entries = handed_over(callbacks, reports=True)
+    names = [name.decode() for name, _inode, _kind in entries]
+    assert said == 0
+    assert names[names.index("kept") + 1] == "kept-heatmap.pdf", "kept.csv is real"
+    assert names.count("kept.csv") == 1
+    after = names.index("kept.csv") + 1
+    assert names[after : after + 2] == ["kept.csv.csv", "kept.csv-heatmap.pdf"]
+    assert "x" * 250 + ".csv" in names
+    assert "x" * 250 + "-heatmap.pdf" not in names
+    assert not {"a.csv", "link.csv", "pipe.csv"} & {*names}
+    inode = (tree / "kept").stat().st_ino
+    assert (b"kept-heatmap.pdf", 1 << 63 | inode << 4 & ((1 << 63) - 1) | 1, stat.S_IFREG) in entries
+    for number in range(64):
+        (tree / f"{number}.csv").write_bytes(b"")
+    assert handed_over(callbacks, reports=True) == (None, []), "more real names than it keeps"
+    for number in range(64):
+        (tree / f"{number}.csv").unlink()
+    assert callbacks.metadata.reports is not None
+    callbacks.metadata.reports.leave(b"/kept-heatmap.pdf")
+    assert handed_over(callbacks, reports=True) == (None, []), "it was removed, perhaps"
+
+
+SCANNED = """
+import os, sys
+for folder, _folders, _files in os.walk(sys.argv[1]):
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        print(repr(entry.name), entry.inode(), entry.is_file(follow_symlinks=False), entry.is_dir(), entry.is_symlink())
+"""
+
+
+@pytest.mark.mount
+@pytest.mark.parametrize("reports", ["off", "hidden", "beside", "aside"])
+def test_a_mount_lists_the_same_with_and_without_it(
+    tree: Path, reports: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(300):
+        (tree / "a" / f"{number:03}").write_bytes(b"")
+    listings = []
+    for native in ("0", "1"):
+        monkeypatch.setenv("FMRW_NATIVE", native)
+        with fmrw.mount(tree, reports=reports):  # type: ignore[arg-type]  # a parameter
+            listings.append(
+                subprocess.run([sys.executable, "-c", SCANNED, tree], capture_output=True, check=True).stdout
+            )
+    assert listings[0] == listings[1]
+    assert (b"'299.csv'" in listings[1]) is (reports == "beside")
 
 
 LISTED = """

@@ -78,7 +78,7 @@ _PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "listxattr": (c_char_p, c_void_p, c_size_t),
     "removexattr": (c_char_p, c_char_p),
     "opendir": _PATH_FI,
-    "readdir": (c_char_p, c_void_p, _FILL, c_int64, c_void_p),
+    "readdir": (c_char_p, c_void_p, c_void_p, c_int64, c_void_p),
     "releasedir": _PATH_FI,
     "fsyncdir": (c_char_p, c_int, c_void_p),
     "access": (c_char_p, c_int),
@@ -303,14 +303,20 @@ class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
     def _c_opendir(self, path: bytes, fi: int) -> None:
         c_uint64.from_address(fi + FI_FH).value = self.operations.opendir(path)
 
-    def _c_readdir(self, _path: bytes, buffer: int, fill: Callable[..., int], _offset: int, fi: int) -> int:
-        stat = Stat()
+    def _c_readdir(self, _path: bytes, buffer: int, fill: int, _offset: int, fi: int) -> int:
+        listed = None if self._metadata is None else self.operations.listing(_u64(fi + FI_FH))
+        if self._metadata is not None and listed is not None:
+            fd, inode, above, reports = listed
+            done = self._metadata.hand_over(fd, inode, above, reports=reports, buffer=buffer, fill=fill)
+            if done is not None:
+                return done
+        stat, add = Stat(), _FILL(fill)
         address = ctypes.addressof(stat)
         entries: Iterable[tuple[bytes, int, int]] = self.operations.readdir(_u64(fi + FI_FH))
         for name, inode, mode in entries:
             stat.st_ino = inode
             stat.st_mode = mode
-            if fill(buffer, name, address, 0):
+            if add(buffer, name, address, 0):
                 return -errno.ENOMEM  # with offset 0 libfuse refuses an entry only when it has no memory
         return 0
 

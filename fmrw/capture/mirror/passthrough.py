@@ -184,6 +184,15 @@ class Passthrough(Names):
         self._directories[number] = fd
         return number
 
+    def listing(self, fh: int) -> tuple[int, int, int, bool] | None:
+        """Give an open directory, its inode number, its parent's, and whether reports stand in it; None where its entries are not as the kernel says."""
+        fd = self._directories[fh]
+        device, inode = identity(os.fstat(fd))
+        above = libc.parent_inode(fd)
+        if device != self.device:
+            return None
+        return fd, inode, os.fstat(self.root).st_ino if above is None else above, False
+
     def readdir(self, fh: int) -> Iterator[tuple[bytes, int, int]]:
         """Give (name, inode number, type bits of the mode) of every entry, `.` and `..` included."""
         fd = self._directories[fh]

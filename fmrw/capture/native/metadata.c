@@ -192,3 +192,5 @@ int fmrw_getxattr(const char *path, const char *name, char *value, size_t size)
     count(names);
     return found < 0 ? -ENODATA : (int)found;
 }
+
+#include "listing.c"

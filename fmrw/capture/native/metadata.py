@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SUFFIXES, _SUFFIX = 4, 32
+_LEFT_TO_PYTHON = 1
 _LENGTH_AT = object.__basicsize__  # of a list: PyVarObject.ob_size of CPython's stable ABI
 
 
@@ -94,6 +95,8 @@ class Metadata:
         if self.reports is not None:
             self._names.reports = self.reports.address
         self.address = ctypes.addressof(self._names)
+        library.fmrw_list.argtypes = (c_void_p, c_int32, c_uint64, c_uint64, c_int32, c_void_p, c_void_p)
+        library.fmrw_list.restype = c_int32
 
     @classmethod
     def load(
@@ -111,6 +114,28 @@ class Metadata:
             return cls(library, root, grain=grain, switches=switches, suffixes=suffixes, looks=looks)
         except (OSError, AttributeError):  # of another machine, or damaged: Python answers
             return None
+
+    def hand_over(
+        self, fd: int, inode: int, above: int, *, reports: bool, buffer: int, fill: int
+    ) -> int | None:
+        """Hand all entries of a directory to libfuse, in its `readdir`.
+
+        Parameters
+        ----------
+        fd, inode, above : int
+            The directory, on the mirrored file system; its inode number and its parent's.
+        reports : bool
+            Whether the reports of its files stand among them.
+        buffer, fill : int
+            Addresses, as libfuse gives them.
+
+        Returns
+        -------
+        int or None
+            What libfuse is to be answered; None where Python is to list, and nothing has been handed over.
+        """
+        said: int = self._library.fmrw_list(self.address, fd, inode, above, reports, buffer, fill)
+        return None if said == _LEFT_TO_PYTHON else said
 
     @property
     def answered(self) -> int:

@@ -134,6 +134,12 @@ static int base_of(int directory, uint64_t device, const char *last, size_t suff
     return !fstatat(directory, base, status, AT_SYMLINK_NOFOLLOW) && S_ISREG(status->st_mode) && status->st_dev == device;
 }
 
+/* Make an inode number that no file system gives: `ReportNames._inode`. */
+static uint64_t inode_of_report(uint64_t base, int which)
+{
+    return (uint64_t)1 << 63 | ((base << 4) & (((uint64_t)1 << 63) - 1)) | (uint64_t)which;
+}
+
 /* Turn the description of a file into that of its report, which nobody has opened: `ReportFiles._fill`, `permissions.narrowed`. */
 static void as_report(struct stat *status, int which)
 {
@@ -143,5 +149,5 @@ static void as_report(struct stat *status, int which)
     status->st_mode = S_IFREG | kept;
     status->st_nlink = 1;
     status->st_size = status->st_blocks = 0;
-    status->st_ino = (uint64_t)1 << 63 | (((uint64_t)status->st_ino << 4) & (((uint64_t)1 << 63) - 1)) | (uint64_t)which;
+    status->st_ino = inode_of_report(status->st_ino, which);
 }

@@ -128,6 +128,12 @@ class ReportNames(Monitor):
         self._listings.pop(fh, None)
         super().releasedir(fh)
 
+    def listing(self, fh: int) -> tuple[int, int, int, bool] | None:
+        path, plain = self._listings[fh], super().listing(fh)
+        if plain is None or self._folder(path) is not None:
+            return None
+        return *plain[:3], self._lists_beside(path)
+
     def readdir(self, fh: int) -> Iterator[tuple[bytes, int, int]]:
         path = self._listings[fh]
         inside = self._folder(path) is not None
