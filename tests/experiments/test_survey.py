@@ -430,9 +430,9 @@ def test_the_command_and_its_report(corpus: Path) -> None:
     ("arguments", "status", "said"),
     [
         (["survey", "CORPUS"], 2, "'-o'"),
-        (["survey", "CORPUS", "-o", "OUT", "-p", "cat"], 1, "NAME='COMMAND {}'"),
-        (["survey", "CORPUS", "-o", "OUT", "-p", "x=cat {}", "-p", "x=od {}"], 1, "two parsers are called x"),
-        (["survey", "CORPUS", "-o", "OUT", "-p", "x=cat '{}"], 1, "close the quotation"),
+        (["survey", "CORPUS", "-o", "OUT", "-p", "cat"], 2, "NAME='COMMAND {}'"),
+        (["survey", "CORPUS", "-o", "OUT", "-p", "x=cat {}", "-p", "x=od {}"], 2, "two parsers are called x"),
+        (["survey", "CORPUS", "-o", "OUT", "-p", "x=cat '{}"], 2, "close the quotation"),
         (["survey", "CORPUS", "OTHER", "-o", "OUT"], 2, "one CORPUS"),
         (["survey", "report", "CORPUS"], 1, "is no survey"),
     ],
