@@ -72,22 +72,25 @@ KINDS = {
     **{name: [name] for name in ("io_submit", "io_uring_enter", "open", "openat", "openat2", "creat", "readahead", "madvise", "process_madvise")},
 }  # fmt: skip
 
+LOOKS = ("stat", "lstat", "newfstatat", "statx", "access", "faccessat", "faccessat2", "getxattr", "lgetxattr", "listxattr", "llistxattr")  # fmt: skip
+"""Only of 64-bit programs is it asked whether they look at a name."""
+
 
 @pytest.mark.skipif(not X86, reason="another processor: its headers have one table")
 @pytest.mark.parametrize(
-    ("header", "table", "advice"),
+    ("header", "table", "others"),
     [
-        ("unistd_64.h", syscalls._X86_64, {"fadvise64": "fadvise64"}),
+        ("unistd_64.h", syscalls._X86_64, {"fadvise64": "fadvise64", **dict.fromkeys(LOOKS, "look")}),
         ("unistd_32.h", syscalls._I386, {"fadvise64": "i386_fadvise64", "fadvise64_64": "fadvise64_64"}),
     ],
 )
 def test_the_numbers_are_those_of_the_kernels_headers(
-    header: str, table: dict[int, str], advice: dict[str, str]
+    header: str, table: dict[int, str], others: dict[str, str]
 ) -> None:
     """None is wrong, and none is missing."""
     text = Path("/usr/include/x86_64-linux-gnu/asm", header).read_text(encoding="ascii")
     numbers = {name: int(number) for name, number in re.findall(r"#define __NR_(\w+) (\d+)\n", text)}
-    kinds = {name: kind for kind, names in KINDS.items() for name in names} | advice
+    kinds = {name: kind for kind, names in KINDS.items() for name in names} | others
     assert table == {numbers[name]: kind for name, kind in kinds.items() if name in numbers}
 
 
