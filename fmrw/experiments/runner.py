@@ -180,5 +180,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    code = main()
+    try:
+        code = main()
+    except ConnectionError:  # the driver is gone, and with it whoever wants to know
+        code = 1
     os._exit(code & 0xFF)
