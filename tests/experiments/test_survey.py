@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 import fmrw
-from fmrw.errors import BadInput, SessionError, SessionExists
+from fmrw.errors import BadCommand, BadInput, SessionError, SessionExists
 from fmrw.experiments.survey import rows
 from fmrw.experiments.survey.plan import Folder
 from fmrw.experiments.survey.pool import LocalPool, WorkerLost
@@ -302,12 +302,12 @@ def test_links_pipes_and_what_cannot_be_read_are_left_out_and_counted(corpus: Pa
     (corpus / "folder-link").symlink_to(corpus / "deep")
     os.mkfifo(corpus / "pipe")
     (corpus / "empty").touch()
-    found = survey(corpus, {"cat": "cat {}"}, "corpus/out")
+    found = survey(corpus, {"cat": "cat {}"})
     assert sorted(found.files.collect()["file"]) == ["a", "b", "deep-before", "deep/c", "deep/er/d", "empty"]
     assert found.plan.skipped == {"link": 2, "not a regular file": 1}
     row = one(found, "cat", "empty")
     assert (row["share"], row["strip"], row["reads"], row["fidelity"]) == (None, "", 0, None)
-    again = survey(corpus, {"cat": "cat {}"}, "corpus/out")
+    again = survey(corpus, {"cat": "cat {}"})
     assert again.runs.collect().height == 6
 
 
@@ -397,6 +397,17 @@ def test_a_folder_of_something_else_is_refused(corpus: Path) -> None:
     (corpus.parent / "out" / "survey.json").write_text("{}")
     with pytest.raises(SessionError, match="cannot be read"):
         fmrw.Survey(corpus.parent / "out")
+
+
+def test_a_folder_in_the_corpus_is_refused(corpus: Path) -> None:
+    (corpus.parent / "link").symlink_to(corpus / "deep")
+    for out in ("corpus", "corpus/sub", "link/sub"):
+        with pytest.raises(BadCommand, match=r"lies in the corpus.*; choose a folder outside"):
+            survey(corpus, TWO, out)
+    assert len([*corpus.rglob("*")]) == 7, "nothing is written"
+    found = survey(corpus)
+    found.folder.rename(corpus / "earlier")
+    assert survey(corpus, TWO, "corpus/earlier").runs.collect().height == 10, "what an earlier fmrw has begun"
 
 
 # The command

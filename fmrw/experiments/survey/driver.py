@@ -107,7 +107,7 @@ def survey(
     corpus : path
         The directory; links are not followed.
     out : path
-        A folder of its own; see `fmrw.experiments.survey` for what it holds.
+        A folder of its own, outside of the corpus; see `fmrw.experiments.survey` for what it holds.
     parsers : mapping
         Name → command, as a text or as words; `{}` stands for the file's path: `{"unzip": "unzip -l {}"}`.
     files : str
@@ -141,6 +141,8 @@ def survey(
     ------
     BadInput
         No files, no parsers, a parser that is not installed, both an executor and a scheduler.
+    BadCommand
+        A limit or number that means nothing, or `out` lies in the corpus and holds no survey yet.
     SessionExists
         `out` holds something else, or a survey of another corpus or other parsers.
     MountError
@@ -173,6 +175,10 @@ def _begun(
             f"a map takes at least {LEAST} runs, of which five are on the unaltered file; give probe more, or 0."
         )
     folder = Folder(out)
+    if not folder.is_planned and Path(os.path.realpath(out)).is_relative_to(wanted.corpus):
+        raise BadCommand(
+            f"{visible(str(folder.path))} lies in the corpus, which is not to be changed; choose a folder outside of it."
+        )
 
     def listing() -> Listing:
         status = folder.path.stat()

@@ -128,6 +128,11 @@ class Folder:
             ) from None
 
     @property
+    def is_planned(self) -> bool:
+        """Whether it holds a survey that can be gone on with."""
+        return (self.path / _NAME).exists()
+
+    @property
     def _shown(self) -> str:
         return visible(str(self.path))
 
@@ -179,7 +184,7 @@ class Folder:
         BadInput
             The corpus has no such files.
         """
-        if (self.path / _NAME).exists():
+        if self.is_planned:
             known = self.plan()
             self._require_same(known, wanted)
             return known
