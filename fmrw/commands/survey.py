@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _REPORT = "report"
 _LINE_S = 30  # between lines of progress where there is no terminal
-_FEW = 20
+_ALL = 1 << 40  # rows
 
 
 @grammar.command(
@@ -196,16 +196,16 @@ def _report(folder: Path, html: Path | None, most: int) -> Outcome:
 
     found = Survey(folder)
     page = found.report(html, most)
-    divided, clusters, tails = found.disagreements(most), found.clusters(most), found.tails(most)
+    divided, clusters, tails = found.disagreements(_ALL), found.clusters(_ALL), found.tails(_ALL)
     data = {
-        **_parsers_data(found), "matrix": found.matrix.to_dicts(), "disagreements": divided.to_dicts(), "clusters": clusters.to_dicts(),
-        "tails": tails.to_dicts(), "effects": found.effects_by_class.to_dicts(), "maps": found.maps.to_dicts(), "page": str(page),
+        **_parsers_data(found), "matrix": found.matrix.to_dicts(), "disagreements": divided.head(most).to_dicts(), "clusters": clusters.head(most).to_dicts(),
+        "tails": tails.head(most).to_dicts(), "effects": found.effects_by_class.to_dicts(), "maps": found.maps.to_dicts(), "page": str(page),
     }  # fmt: skip
     from fmrw.commands import survey_tables as tables  # noqa: PLC0415
 
     shown = [
-        _parsers_table(found), "", *([tables.effects(found.effects_by_class, found.maps), ""] if found.plan.probe else []), tables.disagreements(divided.head(_FEW)), "", tables.matrix(found.matrix, found.parsers), "",
-        tables.clusters(clusters.head(_FEW)), "", tables.tails(tails.head(_FEW)),
+        _parsers_table(found), "", *([tables.effects(found.effects_by_class, found.maps), ""] if found.plan.probe else []), tables.disagreements(divided, most), "", tables.matrix(found.matrix, found.parsers), "",
+        tables.clusters(clusters, most), "", tables.tails(tails, most),
     ]  # fmt: skip
     return Outcome(shown, data, value=found, notes=[f"page written: {visible(str(page))}"])
 

@@ -54,17 +54,17 @@ def effects(found: pl.DataFrame, maps: pl.DataFrame) -> Table:
     return Table(columns, rows or [["none"]], title="What altering bytes does", notes=[told])
 
 
-def disagreements(found: pl.DataFrame) -> Table:
-    """Show the files on which parsers disagree."""
+def disagreements(found: pl.DataFrame, most: int) -> Table:
+    """Show the files on which parsers disagree, at most so many."""
     columns = [Column("file"), Column("size", right=True, drop=1), Column("accepted by"), Column("not accepted by"), Column("bytes", long=True)]  # fmt: skip
     rows: list[Sequence[Cell]] = [
         [
             row["file"], human_size(row["size"]), row["accepted_by"] or "", row["rejected_by"] or "",
             f"{row['reader']} reads {human_size(row['only'])} that {row['other']} never does" if row["only"] else "",
         ]
-        for row in found.iter_rows(named=True)
+        for row in found.head(most).iter_rows(named=True)
     ]  # fmt: skip
-    return Table(columns, rows or [["none"]], title="Where parsers disagree, the most remarkable first")
+    return Table(columns, _cut(rows, found, most), title="Where parsers disagree, the most remarkable first")
 
 
 def matrix(pairs: pl.DataFrame, names: Sequence[str]) -> Table:
@@ -82,17 +82,18 @@ def _pair(jaccard: float | None, same: float | None) -> str:
     return f"{Share(jaccard).text or '?'} / {Share(same).text or '?'}"
 
 
-def clusters(found: pl.DataFrame) -> Table:
-    """Show groups of files."""
+def clusters(found: pl.DataFrame, most: int) -> Table:
+    """Show groups of files, at most so many."""
     rows: list[Sequence[Cell]] = [
-        [f"{row['files']:,}", row["example"], row["pattern"]] for row in found.iter_rows(named=True)
+        [f"{row['files']:,}", row["example"], row["pattern"]]
+        for row in found.head(most).iter_rows(named=True)
     ]
     columns = [Column("files", right=True), Column("for example"), Column("parser, verdict, eighths read (# all, - some, . none)", long=True)]  # fmt: skip
-    return Table(columns, rows or [["none"]], title="Files that all parsers treat alike")
+    return Table(columns, _cut(rows, found, most), title="Files that all parsers treat alike")
 
 
-def tails(found: pl.DataFrame) -> Table:
-    """Show files with unread bytes behind their format."""
+def tails(found: pl.DataFrame, most: int) -> Table:
+    """Show files with unread bytes behind their format, at most so many."""
     columns = [Column("file"), Column("size", right=True), Column("ends at", right=True), Column("unread", right=True), Column("format", long=True)]  # fmt: skip
     rows: list[Sequence[Cell]] = [
         [
@@ -102,6 +103,14 @@ def tails(found: pl.DataFrame) -> Table:
             human_size(row["unread"]),
             row["format"],
         ]
-        for row in found.iter_rows(named=True)
+        for row in found.head(most).iter_rows(named=True)
     ]
-    return Table(columns, rows or [["none"]], title="Behind the last part of the format, and read by nobody")
+    return Table(
+        columns, _cut(rows, found, most), title="Behind the last part of the format, and read by nobody"
+    )
+
+
+def _cut(rows: list[Sequence[Cell]], found: pl.DataFrame, most: int) -> list[Sequence[Cell]]:
+    """Say below the rows how many are not among them, or that there are none."""
+    left = found.height - most
+    return [*rows, [f"… and {left:,} more; --most shows them"]] if left > 0 else rows or [["none"]]

@@ -437,6 +437,18 @@ def test_the_command_and_its_report(corpus: Path) -> None:
     assert Path(found["page"]) == out / "report.html"
 
 
+def test_the_report_shows_as_many_rows_as_wanted(corpus: Path) -> None:
+    for number in range(25):
+        (corpus / f"x{number:02}").write_bytes(b"x" * 40)
+    out = survey(corpus).folder
+    lines = fmrw_command("survey", "report", out).stdout.splitlines()
+    assert sum(" tail reads " in line for line in lines) == 30
+    cut = fmrw_command("survey", "report", out, "--most", 23).stdout.splitlines()
+    assert sum(" tail reads " in line for line in cut) == 23
+    assert [line for line in cut if "more" in line] == ["… and 7 more; --most shows them"]
+    assert not [line for line in lines if "… and" in line]
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
