@@ -181,6 +181,9 @@ class Slots(Passthrough):
 
     # Files
 
+    def listing(self, _fh: int) -> None:
+        """Leave every listing to `readdir`: what is compiled for slots answers for files only."""
+
     def open(self, path: bytes, flags: int) -> tuple[int, bool]:  # type: ignore[override]  # with the direct-I/O bit
         slot, rest = self._split(path)
         if slot is None:
