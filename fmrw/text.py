@@ -8,6 +8,7 @@ and a recording may be a stranger's.
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 
@@ -31,6 +32,11 @@ def path_text(path: bytes) -> str:
 
 def _escaped(found: re.Match[str]) -> str:
     return "".join(f"\\x{byte:02x}" for byte in found[0].encode())
+
+
+def name_text(name: str | os.PathLike[str]) -> str:
+    """Make a string of a file name, or word of a command, that Python has decoded (PEP 383), as `path_text` does."""
+    return path_text(os.fsencode(name))
 
 
 def path_bytes(text: str) -> bytes:

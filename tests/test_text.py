@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import doctest
+import os
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 import fmrw.text
-from fmrw.text import path_bytes, path_text, percent, visible
+from fmrw.text import name_text, path_bytes, path_text, percent, visible
 
 
 @given(st.binary(max_size=40))
 def test_file_names_come_back(name: bytes) -> None:
     assert path_bytes(path_text(name)) == name
+    assert name_text(os.fsdecode(name)) == path_text(name)
 
 
 @given(st.text(alphabet="\\x5cf0a", max_size=12))

@@ -15,7 +15,7 @@ from fmrw.commands.families import grammar
 from fmrw.commands.grammar import wants_json
 from fmrw.commands.outcome import line
 from fmrw.errors import FmrwError
-from fmrw.text import path_text
+from fmrw.text import name_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,7 @@ def _told(error: FmrwError | OSError) -> str:
         return str(error)
     if error.filename is None:
         raise error
-    what = path_text(os.fsencode(error.filename))
+    what = name_text(error.filename)
     return f"{what}: {error.strerror}; see that it is there, and that you may use it."
 
 

@@ -17,7 +17,7 @@ from fmrw.errors import SessionExists
 from fmrw.recording import mount
 from fmrw.session import reports
 from fmrw.session.samples import SAMPLE, samples
-from fmrw.text import visible
+from fmrw.text import name_text, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,8 +73,8 @@ def run_demo(output: Path | None) -> Outcome:
         "files": trace.files.to_dicts(),
         "parsers": trace.by_program(SAMPLE).to_dicts(),
         "statuses": statuses,
-        "session": str(folder / "session"),
-        "reports": [str(path) for path in written],
+        "session": name_text(folder / "session"),
+        "reports": [name_text(path) for path in written],
     }
     session = visible(shlex.quote(_short(folder / "session")))
     shown: list[RenderableType] = [

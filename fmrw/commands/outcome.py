@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fmrw.text import visible
+from fmrw.text import name_text, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,7 +69,7 @@ class Door:
 
         session = resolved(output or fresh(root))
         worker = mount.start_background(root, session, **options)
-        data = {"root": str(root), "session": str(session), "worker": worker, **options}
+        data = {"root": name_text(root), "session": name_text(session), "worker": worker, **options}
         shown = mounted_text(root, session, options)
         notes = remarks.begun(session, options)
         if not foreground:
@@ -99,7 +99,7 @@ class Door:
         kept = (
             f"; session kept in {visible(str(session))}" if session is not None and session.exists() else ""
         )
-        data = {"root": str(root), "session": None if session is None else str(session)}
+        data = {"root": name_text(root), "session": None if session is None else name_text(session)}
         return Outcome([line(f"{visible(str(root))} is unmounted{kept}")], data, value=session)
 
     def only_root(self) -> Path:

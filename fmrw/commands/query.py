@@ -11,7 +11,7 @@ import click
 from fmrw.commands.grammar import DIRECTORY, example, grammar, json_option
 from fmrw.commands.outcome import Outcome, door, line, located, recording
 from fmrw.errors import UnknownPath
-from fmrw.text import visible
+from fmrw.text import name_text, visible
 
 if TYPE_CHECKING:
     from fmrw.figures.theme import Look
@@ -136,7 +136,7 @@ def report(session: str, paths: tuple[str, ...], output: Path, **options: Any) -
     written = reports.write(trace, output, options["formats"], paths=chosen, style=style, notes=notes)
     return Outcome(
         [line(visible(str(path))) for path in written],
-        [str(path) for path in written],
+        [name_text(path) for path in written],
         value=written,
         notes=notes,
     )

@@ -11,7 +11,7 @@ import click
 from fmrw.commands.grammar import DIRECTORY, REPORTS, capture_options, example, grammar, json_option
 from fmrw.commands.outcome import Outcome, door, line
 from fmrw.session.reporter import Reporter
-from fmrw.text import visible
+from fmrw.text import name_text, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,7 +71,7 @@ def run(
         if done.session is not None:
             notes.append(f"session kept in {visible(str(done.session))}")
         if reporter is not None and done.session is not None:
-            told.data["reports"] = [str(path) for path in reporter.finish(done.session, notes)]
+            told.data["reports"] = [name_text(path) for path in reporter.finish(done.session, notes)]
     return told
 
 
@@ -92,7 +92,7 @@ def _told(command: Sequence[str], done: Run, notes: list[str]) -> Outcome:
     from fmrw.commands.tables import trace_tables  # noqa: PLC0415 - the same
 
     data = {
-        "command": list(command),
+        "command": [*map(name_text, command)],
         "status": done.status,
         "session": _text(done.session),
         **told_of(done.trace),
@@ -102,7 +102,7 @@ def _told(command: Sequence[str], done: Run, notes: list[str]) -> Outcome:
 
 
 def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
+    return None if path is None else name_text(path)
 
 
 def _notes(trace: Trace, status: int, command: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from fmrw.commands.grammar import DIRECTORY, example, grammar, json_option
 from fmrw.commands.outcome import Outcome
-from fmrw.text import visible
+from fmrw.text import name_text, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -199,7 +199,7 @@ def _report(folder: Path, html: Path | None, most: int) -> Outcome:
     divided, clusters, tails = found.disagreements(_ALL), found.clusters(_ALL), found.tails(_ALL)
     data = {
         **_parsers_data(found), "matrix": found.matrix.to_dicts(), "disagreements": divided.head(most).to_dicts(), "clusters": clusters.head(most).to_dicts(),
-        "tails": tails.head(most).to_dicts(), "effects": found.effects_by_class.to_dicts(), "maps": found.maps.to_dicts(), "page": str(page),
+        "tails": tails.head(most).to_dicts(), "effects": found.effects_by_class.to_dicts(), "maps": found.maps.to_dicts(), "page": name_text(page),
     }  # fmt: skip
     from fmrw.commands import survey_tables as tables  # noqa: PLC0415
 
@@ -218,5 +218,5 @@ def _parsers_table(found: Survey) -> Any:  # noqa: ANN401 - a rich renderable
 
 def _parsers_data(found: Survey) -> dict[str, Any]:
     return {
-        "survey": str(found.folder), "files": found.plan.count, "skipped": dict(found.plan.skipped), "parsers": found.summary.to_dicts(),
+        "survey": name_text(found.folder), "files": found.plan.count, "skipped": dict(found.plan.skipped), "parsers": found.summary.to_dicts(),
     }  # fmt: skip

@@ -25,7 +25,7 @@ from fmrw.experiments.runs import Runs
 from fmrw.experiments.search import Search
 from fmrw.experiments.session import save
 from fmrw.experiments.spans import merged
-from fmrw.text import path_text, visible
+from fmrw.text import name_text, visible
 from fmrw.trace import effects
 from fmrw.trace.facts import read_facts
 
@@ -81,13 +81,11 @@ class Probe:
     @property
     def ranges(self) -> pl.DataFrame:
         """The map as a frame, `fmrw.trace.effects.EFFECTS`."""
-        return self.frame(path_text(os.fsencode(self.path)))
+        return self.frame(name_text(self.path))
 
     def frame(self, path: str) -> pl.DataFrame:
         """Give the map as `fmrw.trace.effects.EFFECTS`, of a file by the name it has in a recording."""
-        return effects.frame(
-            path, path_text(os.fsencode(" ".join(self.command))), [each.json() for each in self.map]
-        )
+        return effects.frame(path, name_text(" ".join(self.command)), [each.json() for each in self.map])
 
     def by_part(self) -> pl.DataFrame:
         """Count the bytes of each class in each part of the file's format (`fmrw.analysis.effects.by_part`); no rows where none is known."""
@@ -112,7 +110,7 @@ class Probe:
     def json(self) -> dict[str, Any]:
         """Give all of it as JSON has it."""
         return {
-            "path": self.path, "size": self.size, "command": self.command, "runs": self.runs, "seconds": round(self.seconds, 3),
+            "path": name_text(self.path), "size": self.size, "command": [*map(name_text, self.command)], "runs": self.runs, "seconds": round(self.seconds, 3),
             "baseline": self.baseline, "unstable": self.unstable, "complete": self.complete,
             "ranges": [each.json() for each in self.map],
         }  # fmt: skip
@@ -264,7 +262,7 @@ def _identity(file: Path, command: Sequence[str]) -> dict[str, Any]:
 
 def _facts(file: Path, identity: dict[str, Any]) -> dict[str, Any]:
     known = {name: identity[name] for name in ("size", "mtime_ns")}
-    return {"probe": identity, "files": {path_text(os.fsencode(file.name)): known}}
+    return {"probe": identity, "files": {name_text(file.name): known}}
 
 
 def _require_folder(folder: Path, identity: dict[str, Any], *, resume: bool) -> None:
@@ -322,4 +320,4 @@ def notes_of(bench: Bench) -> list[str]:
 def _write(result: Probe, folder: Path, file: Path) -> None:
     """Write the map beside the recording of one run."""
     (folder / RESULT).write_text(json.dumps(result.json(), indent=1) + "\n")
-    effects.write(result.frame(path_text(os.fsencode(file.name))), folder)
+    effects.write(result.frame(name_text(file.name)), folder)

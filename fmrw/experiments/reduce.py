@@ -21,7 +21,7 @@ from fmrw.experiments.runs import Runs
 from fmrw.experiments.search import Search
 from fmrw.experiments.spans import Span, merged, pieces
 from fmrw.experiments.together import compatible
-from fmrw.text import visible
+from fmrw.text import name_text, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -88,6 +88,11 @@ class Reduction:
     def json(self) -> dict[str, Any]:
         """Give all of it as JSON has it."""
         found = {name: value for name, value in vars(self).items() if name != "notes"}
+        found |= {
+            "path": name_text(self.path),
+            "output": name_text(self.output),
+            "command": [*map(name_text, self.command)],
+        }
         return found | {"seconds": round(self.seconds, 3), "kept": [list(span) for span in self.kept]}
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from fmrw.session import saving
-from fmrw.text import path_text
+from fmrw.text import name_text, path_text
 from fmrw.trace import schema
 
 if TYPE_CHECKING:
@@ -19,10 +18,6 @@ if TYPE_CHECKING:
     from fmrw.experiments.observation import Observation
 
 _PROCESS = 2  # as in a slot
-
-
-def _text(word: str) -> str:
-    return path_text(os.fsencode(word))
 
 
 def events(observation: Observation, program: str) -> pl.DataFrame:
@@ -58,7 +53,7 @@ def save(
     """
     program = Path(command[0]).name[:15]
     process = {
-        "pid": _PROCESS, "tid": _PROCESS, "ppid": _PROCESS - 1, "name": program, "exe": _text(command[0]), "cmdline": _text(" ".join(command)),
+        "pid": _PROCESS, "tid": _PROCESS, "ppid": _PROCESS - 1, "name": program, "exe": name_text(command[0]), "cmdline": name_text(" ".join(command)),
         "first_seen": dt.datetime.now(dt.UTC), "thread": program,
     }  # fmt: skip
     processes = pl.DataFrame([process], schema=schema.PROCESSES)

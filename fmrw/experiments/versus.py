@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fmrw.analysis import effects
 from fmrw.experiments.probe import Probe, probe
+from fmrw.text import name_text
 
 if TYPE_CHECKING:
     import os
@@ -41,7 +42,7 @@ class Versus:
     def json(self) -> dict[str, Any]:
         """Give all of it as JSON has it."""
         return {
-            "path": self.a.path,
+            "path": name_text(self.a.path),
             "size": self.a.size,
             "a": self.a.json(),
             "b": self.b.json(),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 1 << 17  # a path of 4,096 and a command line of as many characters, each as `\\uNNNN`, with room
 _CHUNK = 1 << 20
+_SURROGATES = re.compile("[\ud800-\udfff]+")
 _I32, _I64, _U64 = 2**31 - 1, 2**63 - 1, 2**64 - 1
 _MOST_FRAMES, _MOST_SITES = 64 + 64, 2**16 - 1  # those of the interpreter beside those of the machine
 
@@ -204,10 +206,10 @@ def _signed(value: int) -> int:
 
 
 def _text(value: object) -> str:
-    """Give valid Unicode: a lone surrogate, which JSON can say, cannot enter a frame."""
+    """Give valid Unicode: a lone surrogate, which JSON can say and which stands for a byte, cannot enter a frame."""
     if not isinstance(value, str):
         raise TypeError("not text")
-    return value.encode("utf-8", "backslashreplace").decode()
+    return _SURROGATES.sub(lambda found: visible(found[0]), value)
 
 
 def _warn(reason: str) -> None:

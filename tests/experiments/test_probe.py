@@ -172,6 +172,13 @@ def test_a_file_that_changes_meanwhile(file: Path, monkeypatch: pytest.MonkeyPat
         probe(file, ["xxd", "{}"], progress=change)
 
 
+def test_names_that_are_no_text_are_told_as_bytes(tmp_path: Path) -> None:
+    odd = tmp_path / "\udcff"
+    odd.write_bytes(b"content")
+    told = probe(odd, ["sh", "-c", "cat {}; : \udcfe"], budget=20).json()
+    assert (told["path"], told["command"][2]) == (rf"{tmp_path}/\xff", r"cat {}; : \xfe")
+
+
 # What is kept
 
 

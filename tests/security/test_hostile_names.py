@@ -101,6 +101,25 @@ def test_json_gives_names_back(hostile: Path) -> None:
 
 
 @pytest.mark.mount
+def test_command_lines_are_told_as_file_names_are(tmp_path: Path) -> None:
+    folder, out = tmp_path / "f", tmp_path / "o\udcfe"
+    folder.mkdir()
+    (folder / "\udcff").write_text("content")
+    arguments = [sys.executable, "-m", "fmrw", "run", folder, "-o", out, "--json", "--", "cat", "f/\udcff"]
+    done = subprocess.run(arguments, cwd=tmp_path, stdout=subprocess.PIPE, check=True)
+    told = json.loads(done.stdout.removeprefix(b"content"))
+    (process,) = told["processes"]
+    assert (told["command"], process["cmdline"]) == (["cat", r"f/\xff"], r"cat f/\xff")
+    kept = [told["session"], *told["reports"]]
+    assert len(kept) == 3
+    assert all(Path(os.fsdecode(path_bytes(name))).exists() for name in kept)
+    table = subprocess.run(
+        [*arguments[:4], folder, *arguments[-3:]], cwd=tmp_path, stdout=subprocess.PIPE, check=True
+    )
+    assert rb"cat f/\xff" in table.stdout
+
+
+@pytest.mark.mount
 def test_reports_stay_in_their_folder_and_are_whole(hostile: Path, tmp_path: Path) -> None:
     done = _run(hostile, "-o", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
