@@ -11,7 +11,7 @@ from PIL import Image
 from recordings import brute, events
 
 from fmrw.errors import FmrwError
-from fmrw.explorer import explorer, mimebundle
+from fmrw.explorer import explorer, kept, mimebundle
 from fmrw.explorer.explorer import Explorer
 from fmrw.explorer.widgets.live_chart import LiveChart
 
@@ -71,6 +71,9 @@ def put_out(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, Any], str]]
 
     for name, value in (("in_notebook", lambda: True), ("in_terminal", lambda: False), ("cell", lambda: 1), ("publish", publish)):  # fmt: skip
         monkeypatch.setattr(mimebundle, name, value)
+    monkeypatch.setattr(
+        kept, "publish", lambda _shown, place="": place or "picture"
+    )  # IPython's would make a shell, and keep it
     monkeypatch.setattr(explorer, "LARGE", 2)
     return found
 
