@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,7 +20,7 @@ from fmrw.errors import FmrwError
 from fmrw.text import name_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from types import FrameType
 
     from fmrw.commands.outcome import Outcome
@@ -41,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _terminate_politely()
     try:
         import_quickly()
-        with grammar.make_context("fmrw", list(sys.argv[1:] if arguments is None else arguments)) as context:
+        typed = list(sys.argv[1:] if arguments is None else arguments)
+        with _warnings_in_lines(), grammar.make_context("fmrw", typed) as context:
             outcome = grammar.invoke(context)
             return _show(outcome, as_json=wants_json(context))
     except click.exceptions.Exit as end:
@@ -95,6 +98,22 @@ def _fill_standard_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+
+
+@contextlib.contextmanager
+def _warnings_in_lines() -> Iterator[None]:
+    """Let what is wrong with a recording, a warning in Python, be a line like all others."""
+    with warnings.catch_warnings():
+        python = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:  # noqa: ANN401 - as Python has it
+            if category.__module__.startswith("fmrw."):
+                click.echo(f"fmrw: {message}", err=True)
+            else:
+                python(message, category, *rest, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 def _printable(part: Any) -> Any:  # noqa: ANN401 - whatever rich takes

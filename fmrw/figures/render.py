@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import pikepdf
 import vl_convert
 
+from fmrw.errors import BadChoice
 from fmrw.text import visible
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     Chart: TypeAlias = "Drawable | dict[str, Any]"
 
+_MOST_PIXELS = 170_000_000  # Pillow refuses pictures of 179 million
 _SVG_NAME = re.compile(r'((?:id="|url\(#)(?:clip|gradient)_?)(\d+)')
 _EMBED = {"actions": {"source": False, "compiled": False, "editor": False, "export": True}, "renderer": "svg"}
 
@@ -108,12 +110,30 @@ def png(chart: Chart, *, scale: float = 2) -> bytes:
     from PIL import PngImagePlugin  # noqa: PLC0415 - for pixels only, as below
 
     spec = specification(chart)
+    width, height = _points(spec)
+    count = int(width * scale) * int(height * scale)
+    if count > _MOST_PIXELS:
+        raise BadChoice(
+            f"a picture of {count:,} pixels is too large; take a smaller scale, width or height, or svg or pdf"
+        )
     known = PngImagePlugin.PngInfo()
     for key, text in _titled(spec).items():
         known.add_itxt(key, text)
     out = io.BytesIO()
     picture(spec, scale).save(out, "PNG", optimize=True, pnginfo=known)  # a quarter of what vl-convert writes
     return out.getvalue()
+
+
+def _points(spec: Mapping[str, Any]) -> tuple[float, float]:
+    """Give the width and the height of a figure of ours: its chart and what is left free around it; 0 where it says none."""
+    around = spec.get("padding")
+    free = around if isinstance(around, dict) else {}
+    sides = ("width", "left", "right"), ("height", "top", "bottom")
+    width, height = (
+        sum(float(part) for part in (spec.get(size, 0), free.get(one, 0), free.get(other, 0)))
+        for size, one, other in sides
+    )
+    return width, height
 
 
 def _renumbered(drawn: str) -> str:

@@ -150,6 +150,9 @@ class Look:
 SCREEN = Look()
 """A4 landscape: one page when printed, and the shape of a slide."""
 
+SMALLEST, LARGEST = 144, 5000
+"""Points of the shortest and the longest side of a figure: 5 cm, and more than A0."""
+
 PRESETS: Mapping[str, Look] = {
     "page": SCREEN,
     "slide-16x9": Look(width=960, height=540, text=20, least=18, caption=False),
@@ -168,8 +171,14 @@ def preset(name: str, **changes: object) -> Look:
     Raises
     ------
     FigureError
-        Unknown name; the message lists the known ones.
+        Unknown name; the message lists the known ones. Or a width or height that makes no readable figure.
     """
     if name not in PRESETS:
         raise BadChoice(f"'{name}' is not a preset; take one of {', '.join(PRESETS)}")
-    return replace(PRESETS[name], **changes)  # type: ignore[arg-type] # fields are checked by `replace`
+    look = replace(PRESETS[name], **changes)  # type: ignore[arg-type] # fields are checked by `replace`
+    for side, points in (("width", look.width), ("height", look.height)):
+        if not SMALLEST <= points <= LARGEST:  # nor is it a number that is none
+            raise BadChoice(
+                f"a figure of {side} {points:g} cannot be read; take {SMALLEST} to {LARGEST} points"
+            )
+    return look

@@ -292,6 +292,12 @@ def test_figures_in_every_format(session: Path, tmp_path: Path, capsys: pytest.C
         (("--format", "xls"), "csv, json, parquet"),
         (("--chart", "pie"), "heatmap, strip"),
         (("--preset", "neon"), "slide-16x9"),
+        (("--format", "png", "--width", "-5"), "144 to 5000 points"),
+        (("--format", "pdf", "--height", "0"), "144 to 5000 points"),
+        (("--width", "nan"), "144 to 5000 points"),
+        (("--height", "inf"), "144 to 5000 points"),
+        (("--width", "100000"), "144 to 5000 points"),
+        (("--format", "png", "--width", "5000", "--height", "5000", "--scale", "4"), "smaller scale"),
         (("--annotate", "0x0-0xffffffff=far", "--format", "svg"), "bytes"),
         (("--format", "gif"), "playback"),
     ],
@@ -301,6 +307,14 @@ def test_reports_refuse_in_one_line(
 ) -> None:
     out = str(tmp_path / "out")
     assert cure in refused(capsys, "report", str(session), "-o", out, *arguments, status=2)
+
+
+@pytest.mark.filterwarnings("default::fmrw.trace.foreign.DamagedWarning")
+def test_what_is_wrong_with_a_log_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "log"
+    log.write_text('openat(AT_FDCWD</>, "a", O_RDONLY) = 3</a>\nread(3</a>, "x", 9) = 1\nread(3</a>, "y')
+    assert main(["files", str(log)]) == 0
+    assert capsys.readouterr().err == f"fmrw: {log}: the last line is incomplete and was left out\n"
 
 
 def test_call_borders_are_drawn_when_asked_for(
