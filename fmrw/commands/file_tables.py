@@ -44,7 +44,7 @@ def coverage_tables(
 
 def coverage_table(found: Mapping[str, Any]) -> Table:
     """Show the ranges of a file in order, each with what happened to it."""
-    kinds = (("read", "requested"), ("written", "written"), ("gaps", "never read"))
+    kinds = (("read", "requested"), ("written", "written"), ("gaps", _unread(found)))
     rows = sorted((start, end, word) for key, word in kinds for start, end in found[key])
     shown: list[Sequence[Cell]] = [
         [hex_offset(start), hex_offset(end), f"{end - start:,}", word] for start, end, word in rows[:_LONG]
@@ -54,6 +54,10 @@ def coverage_table(found: Mapping[str, Any]) -> Table:
     asked = f"{found['read_bytes']:,} of {found['size']:,} bytes requested"
     title = f"{found['path']}: {asked}; {exactness_of(found)}"
     return Table(_ranges(Column("")), shown, title=title)
+
+
+def _unread(found: Mapping[str, Any]) -> str:
+    return "read by no call" if found.get("mapped") else "never read"
 
 
 def _ranges(*others: Column) -> list[Column]:
@@ -91,7 +95,7 @@ def gaps_table(report: pl.DataFrame, found: Mapping[str, Any]) -> Table:
                 else "every byte was requested"
             ]
         )
-    return Table(columns, shown, title=f"{found['path']}: never read; {exactness_of(found)}")
+    return Table(columns, shown, title=f"{found['path']}: {_unread(found)}; {exactness_of(found)}")
 
 
 def crosstab_tables(classes: pl.DataFrame, found: Mapping[str, Any]) -> list[RenderableType]:

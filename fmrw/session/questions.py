@@ -68,6 +68,11 @@ def gap_report(
         report = analysis.report(
             found, trace.size(name), content, recorded_mtime_ns=known.get("mtime_ns"), **limit
         )
+    if exactness.is_mapped(trace.facts, name):
+        perhaps = pl.lit("but it was mapped, and may have been read so")
+        report = report.with_columns(
+            note=pl.concat_str([pl.col("note"), perhaps], separator="; ", ignore_nulls=True)
+        )
     return report.with_columns(last_read_by=_last_readers(trace, name, report))
 
 

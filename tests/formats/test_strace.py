@@ -122,6 +122,9 @@ def test_files_that_are_mapped_are_named(folder: Path) -> None:
     assert ["mapped" in trace_.coverage_report(name) for name in ("data", "other")] == [True, False]
     assert "also mapped" in exactness_of(trace_.coverage_report("data"))
     assert "also mapped" not in exactness_of(trace_.coverage_report("other"))
+    (row,) = trace_.gap_report("data").iter_rows(named=True)
+    assert row["note"].endswith("but it was mapped, and may have been read so")
+    assert "mapped" not in str(trace_.gap_report("other")["note"].to_list())
     assert fmrw.load(trace_.save(folder / "kept")).coverage_report("data")["mapped"]
     assert charts.about(trace_, "data").capture == f"strace, {MAPPED}"
 
@@ -138,6 +141,17 @@ def test_gaps_of_a_log_without_a_root_are_described_by_the_files_content(folder:
     assert report["entropy"].null_count() == 0
     path.unlink()
     assert fmrw.load(log).gap_report(path)["entropy"].null_count() == 1
+
+
+def test_relative_names_in_a_directory_that_is_not_told_are_counted(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text(
+        'openat(AT_FDCWD, "a", O_RDONLY) = 3\nread(3, "x", 9) = 1\nopenat(AT_FDCWD, "/b", O_RDONLY) = 4\nread(4, "x", 9) = 1\n'
+    )
+    with pytest.warns(DamagedWarning, match="1 file opened by a relative name left out.*strace -f -y"):
+        assert read_strace(log)["path"].unique().to_list() == ["/b"]
+    log.write_text('chdir("/there") = 0\nopenat(AT_FDCWD, "a", O_RDONLY) = 3\nread(3, "x", 9) = 1\n')
+    assert read_strace(log)["path"].unique().to_list() == ["/there/a"]
 
 
 def test_an_append_is_placed_by_a_stat_by_absence_or_by_a_given_size(folder: Path) -> None:

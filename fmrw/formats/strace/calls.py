@@ -82,6 +82,8 @@ class Replay(Copies):
         fd = call.result or 0
         self.is_raw |= flags[:1].isdigit()
         self._close(task, fd, silently=True)
+        if path is None:
+            self.unnamed += 1
         if path is None or not path.startswith("/"):
             return
         opened = self._install(task, fd, self._files.at(path), flags).opened

@@ -94,7 +94,7 @@ def read_log(
     Warns
     -----
     DamagedWarning
-        The log was cut in the middle of a line, an append cannot be placed, or io_uring was used.
+        The log was cut in the middle of a line, an append cannot be placed, a relative name has no known directory, or io_uring was used.
     """
     shown = visible(os.fspath(path))
     replay, clock = Replay({_text(name): size for name, size in (sizes or {}).items()}), Clock()
@@ -133,6 +133,11 @@ def _say_what_is_missing(replay: Replay, shown: str) -> None:
         f"{visible(file)} was appended to before its size was known; give it with `sizes`"
         for file in replay.unplaced
     ]
+    if replay.unnamed:
+        count = f"{replay.unnamed:,} file{'' if replay.unnamed == 1 else 's'}"
+        missing.append(
+            f"{count} opened by a relative name left out, since the directory is not told; record with `strace -f -y`"
+        )
     if replay.has_rings:
         missing.append(
             "io_uring was used, and its reads and writes are in no log of strace; record with `fmrw run` to see them"

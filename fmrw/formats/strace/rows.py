@@ -36,13 +36,26 @@ class Row:
 
 
 class Recorder:
-    """Keeps `rows`, the events, `directories`, the handles that turned out to be of directories, and `mapped`, paths of mapped files."""
+    """Keeps what calls leave.
+
+    Attributes
+    ----------
+    rows : list of Row
+        The events.
+    directories : set of int
+        Handles that turned out to be of directories.
+    mapped : set of str
+        Paths of mapped files.
+    unnamed : int
+        How many files were opened by names in a directory that the log does not tell.
+    """
 
     def __init__(self, sizes: dict[str, int]) -> None:
         self.tasks = Tasks()
         self.rows: list[Row] = []
         self.directories: set[int] = set()
         self.mapped: set[str] = set()
+        self.unnamed = 0
         self.unplaced: dict[str, None] = {}
         self._files = Files(sizes)
         self._handles = 0
