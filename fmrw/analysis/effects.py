@@ -20,7 +20,8 @@ CLASSES = (
     "unread", "ignored", "redundant", "conditional", "content", "checked", "decides", "steers", "crash", "hang",
 )  # fmt: skip
 """From what matters least to what matters most."""
-UNTRIED = "not tried"
+UNSETTLED = "not settled"
+"""What bytes without a class are called: those not tried, and those of which a search that was stopped has not proved that they do not matter."""
 
 
 def of_classes(effects: pl.DataFrame, classes: Sequence[str], size: int, name: str | None = None) -> Run:
@@ -45,8 +46,8 @@ def by_part(structure: pl.DataFrame, effects: pl.DataFrame) -> pl.DataFrame:
         One row per part, in the order of the file: `part`, `start`, `end`, then a column of bytes per class that occurs.
     """
     parts = structure.filter(~is_bracket()).select("name", "start", "end").unique(maintain_order=True)
-    known = effects.with_columns(pl.col("class").fill_null(UNTRIED))
-    order = [*CLASSES, UNTRIED]
+    known = effects.with_columns(pl.col("class").fill_null(UNSETTLED))
+    order = [*CLASSES, UNSETTLED]
     columns = sorted(known["class"].unique(), key=order.index)
     rows = []
     for name, start, end in parts.iter_rows():
@@ -63,11 +64,6 @@ def by_part(structure: pl.DataFrame, effects: pl.DataFrame) -> pl.DataFrame:
         **dict.fromkeys(columns, pl.Int64()),
     }
     return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-def alike() -> pl.Expr:
-    """Tell whether both maps have one class; bytes that neither has tried are alike."""
-    return pl.col("a").eq_missing(pl.col("b"))
 
 
 def side_by_side(a: pl.DataFrame, b: pl.DataFrame) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from fmrw.analysis.effects import CLASSES, UNTRIED
+from fmrw.analysis.effects import CLASSES, UNSETTLED
 from fmrw.offsets import hex_offset, human_size, range_text
 from fmrw.text import visible
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from fmrw.experiments.probe import Probe
     from fmrw.experiments.reduce import Reduction
+    from fmrw.experiments.steering import Field
     from fmrw.experiments.versus import Versus
 
 _ROWS = 60
@@ -40,9 +41,11 @@ def _table(*columns: str) -> Table:
 def counts_text(found: Probe) -> str:
     """Count the bytes of each class."""
     counts = {kind: found.bytes_of(kind) for kind in CLASSES}
-    untried = found.bytes_of(None)
+    unsettled = found.bytes_of(None)
+    so_far = sum(each.end - each.start for each in found.map if each.kind and not each.settled)
     told = [f"{kind} {count:,}" for kind, count in counts.items() if count]
-    return ", ".join([*told, *([f"{UNTRIED} {untried:,}"] if untried else [])])
+    text = ", ".join([*told, *([f"{UNSETTLED} {unsettled:,}"] if unsettled else [])])
+    return f"{text}; more runs may change the class of {so_far:,}" if so_far else text
 
 
 def probe_tables(found: Probe) -> list[RenderableType]:
@@ -52,7 +55,7 @@ def probe_tables(found: Probe) -> list[RenderableType]:
         values = " ".join(f"{value:02x}" for value in each.values[:_VALUES]) + (
             " …" if len(each.values) > _VALUES else ""
         )
-        kind = each.kind or UNTRIED
+        kind = each.kind or UNSETTLED
         table.add_row(
             range_text(each.start, each.end), f"{each.end - each.start:,}", Text(kind, STYLES.get(kind, "dim")), values,
             Text(visible(each.effect)),
@@ -86,8 +89,14 @@ def parts_table(parts: pl.DataFrame) -> Table:
 
 def steering(found: Probe) -> list[str]:
     """Say what steers accesses: a sentence per number."""
-    fields = dict.fromkeys(each.field for each in found.map if each.field is not None)
-    return [f"{_closed(field.start, field.end)} {field.sentence}" for field in fields]
+    settled: dict[Field, bool] = {}
+    for each in found.map:
+        if each.field is not None:
+            settled[each.field] = each.settled and settled.get(each.field, True)
+    return [
+        f"{_closed(field.start, field.end)} {field.sentence}{'' if known else '; so far'}"
+        for field, known in settled.items()
+    ]
 
 
 def _closed(start: int, end: int) -> str:
@@ -100,17 +109,27 @@ def versus_tables(found: Versus) -> list[RenderableType]:
     table = _table("range", "bytes>", "A", "B", "")
     rows = found.ranges
     for start, end, a, b in rows.head(_ROWS).iter_rows():
-        cells = [Text(kind or UNTRIED, STYLES.get(kind or "", "dim")) for kind in (a, b)]
-        table.add_row(range_text(start, end), f"{end - start:,}", *cells, "" if a == b else "differs")
+        cells = [Text(kind or UNSETTLED, STYLES.get(kind or "", "dim")) for kind in (a, b)]
+        table.add_row(
+            range_text(start, end), f"{end - start:,}", *cells, "differs" if a and b and a != b else ""
+        )
     if rows.height > _ROWS:
         table.add_row(f"… and {rows.height - _ROWS:,} more ranges; --json lists them all")
-    differing = found.differential
-    total = int((differing["end"] - differing["start"]).sum())
     head = [
         Text(f"{letter}: {name}: {counts_text(each)}")
         for letter, name, each in zip("AB", names, (found.a, found.b), strict=True)
     ]
-    return [*head, Text(f"classes differ for {total:,} of {found.a.size:,} bytes"), "", table]
+    return [*head, Text(_difference(found)), "", table]
+
+
+def _difference(found: Versus) -> str:
+    differing, settled = (
+        int((each["end"] - each["start"]).sum()) for each in (found.differential, found.settled)
+    )
+    left = found.a.size - settled
+    if not left:
+        return f"classes differ for {differing:,} of {settled:,} bytes"
+    return f"classes differ for {differing:,} of {settled:,} settled bytes; {left:,} are not settled"
 
 
 def reduction_tables(found: Reduction) -> list[RenderableType]:

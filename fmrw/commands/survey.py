@@ -88,7 +88,7 @@ _ALL = 1 << 40  # rows
     default=1000,
     show_default=True,
     metavar="N",
-    help="Most runs of --probe for each file and parser; what they do not suffice for is left untried.",
+    help="Most runs of --probe for each file and parser; what they do not suffice for is left unsettled.",
 )
 @click.option(
     "--scheduler",

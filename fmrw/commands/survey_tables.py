@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fmrw.analysis.effects import CLASSES, UNTRIED
+from fmrw.analysis.effects import CLASSES, UNSETTLED
 from fmrw.commands.table import Coloured, Column, Share, Table
 from fmrw.figures.programs import program_colours
 from fmrw.offsets import hex_offset, human_size
@@ -43,7 +43,7 @@ def effects(found: pl.DataFrame, maps: pl.DataFrame) -> Table:
     shares = {(row["parser"], row["class"]): row["share"] for row in found.iter_rows(named=True)}
     present, names = found["class"].to_list(), maps["parser"].to_list()
     rows: list[Sequence[Cell]] = [
-        [UNTRIED if each is None else each, *(Share(shares.get((name, each), 0.0)) for name in names)]
+        [UNSETTLED if each is None else each, *(Share(shares.get((name, each), 0.0)) for name in names)]
         for each in (*CLASSES, None) if each in present
     ]  # fmt: skip
     if rows:

@@ -12,6 +12,9 @@
 | `steers` | makes it take at least three other courses: an offset, a length, a count |
 | `crash` | ends it by a signal, for some value |
 | `hang` | lets it run on, for some value |
+
+In the map of a search that was stopped, bytes that changed nothing have no class until all was tried that may find that they matter; other
+classes that more runs may change are given, and their effects end with "so far" and what they rest on.
 """
 
 from __future__ import annotations
@@ -46,13 +49,15 @@ class Range(NamedTuple):
     start, end : int
         Half-open.
     kind : str or None
-        One of `CLASSES`; None where it was not tried.
+        One of `CLASSES`; None where it is not settled: not tried, or changed nothing in a search that was stopped.
     values : list of int
         Values that showed it.
     effect : str
         What altering it changed, in words.
     field : Field or None
         The number it is part of, where it steers.
+    settled : bool
+        Whether all was tried that may change its class, but for repeating what a single run said; so it is in a complete map.
     """
 
     start: int
@@ -61,6 +66,7 @@ class Range(NamedTuple):
     values: list[int]
     effect: str
     field: Field | None = None
+    settled: bool = True
 
     def json(self) -> dict[str, Any]:
         """Give it as JSON has it."""
@@ -161,21 +167,39 @@ def ranges(findings: Findings, reference: Reference, size: int, present: Mapping
     }
     known = fields(moves, matter)
     field_of = {byte: field for field in known for byte in range(field.start, field.end)}
-    found = [*_of_bytes(verdicts, field_of), *_of_blocks(findings, reference), *_of_others(findings)]
+    found = [
+        *_of_bytes(findings, verdicts, field_of),
+        *_of_blocks(findings, reference),
+        *_of_others(findings),
+    ]
     return list(_whole(sorted(found, key=lambda each: each.start), size, reference))
 
 
-def _of_bytes(verdicts: Mapping[int, _Verdict], field_of: Mapping[int, Field]) -> Iterator[Range]:
+def _so_far(found: Range, by: str = "") -> Range:
+    """Say that more runs may change a class, and by what it was found."""
+    said = f"{found.effect}; so far{by and ', '}{by}"
+    return found._replace(kind=None if found.kind == "ignored" else found.kind, effect=said, settled=False)
+
+
+def _of_bytes(
+    findings: Findings, verdicts: Mapping[int, _Verdict], field_of: Mapping[int, Field]
+) -> Iterator[Range]:
     for byte, verdict in sorted(verdicts.items()):
         field = field_of.get(byte)
         effect = field.sentence if field is not None and verdict.kind == "steers" else verdict.effect
-        yield Range(byte, byte + 1, verdict.kind, verdict.values, effect, field)
+        found = Range(byte, byte + 1, verdict.kind, verdict.values, effect, field)
+        count = len(findings.values[byte])
+        yield found if findings.settles(byte) else _so_far(found, f"{count} value{'s' * (count > 1)}")
 
 
 def _of_blocks(findings: Findings, reference: Reference) -> Iterator[Range]:
     for (start, end), effect in findings.blocks.items():
         kind = {"course": "decides"}.get(effect.kind, effect.kind) or "ignored"
-        yield Range(start, end, kind, [], f"as a block: {in_words(effect, reference)}")
+        said = in_words(effect, reference)
+        if findings.settled_blocks:
+            yield Range(start, end, kind, [], f"as a block: {said}")
+        else:
+            yield _so_far(Range(start, end, kind, [], said), "as a block")
 
 
 def _of_others(findings: Findings) -> Iterator[Range]:
@@ -186,11 +210,16 @@ def _of_others(findings: Findings) -> Iterator[Range]:
             if end - start <= len(findings.alone)
             else False
         )
-        yield Range(
-            start, end, "ignored", [], "nothing changes" if alone else "nothing changes, tried by blocks"
-        )
+        if findings.settled_quiet:
+            yield Range(
+                start, end, "ignored", [], "nothing changes" if alone else "nothing changes, tried by blocks"
+            )
+        else:
+            found = Range(start, end, "ignored", [], "nothing changes")
+            yield _so_far(found, "byte by byte" if alone else "by blocks")
     for byte, others in redundant.items():
-        yield Range(byte, byte + 1, "redundant", [], f"only together with {_spans(others)}")
+        found = Range(byte, byte + 1, "redundant", [], f"only together with {_spans(others)}")
+        yield found if findings.settled_quiet else _so_far(found)
 
 
 def _spans(spans: Sequence[Span]) -> str:
@@ -235,7 +264,7 @@ def _gaps(start: int, end: int, read: Sequence[Span]) -> Iterator[Range]:
         if first > at:
             yield Range(at, first, "unread", [], "never read")
         if max(first, at) < min(last, end):
-            yield Range(max(first, at), min(last, end), None, [], "not tried")
+            yield Range(max(first, at), min(last, end), None, [], "not tried", settled=False)
         at = min(last, end)
     if at < end:
         yield Range(at, end, "unread", [], "never read")

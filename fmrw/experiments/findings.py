@@ -32,6 +32,8 @@ class Findings:
         Quiet bytes of which each was altered alone.
     like : set of int
         Bytes that one value altered as it did the byte in their place of an equal structure, of which several are known.
+    settled : set of int
+        Bytes of `values` that got all the values they are given.
     stage : str
         What is being looked for.
     complete : bool
@@ -43,8 +45,23 @@ class Findings:
     together: dict[int, list[Span]] = field(default_factory=dict)
     alone: set[int] = field(default_factory=set)
     like: set[int] = field(default_factory=set)
+    settled: set[int] = field(default_factory=set)
     stage: str = "pieces"
     complete: bool = False
+
+    @property
+    def settled_blocks(self) -> bool:
+        """Whether what is left of `blocks` is not taken apart any more."""
+        return self.complete or self.stage not in {"pieces", "values"}
+
+    @property
+    def settled_quiet(self) -> bool:
+        """Whether all was tried that may find that quiet bytes matter, alone or together."""
+        return self.complete or self.stage == "once more"
+
+    def settles(self, byte: int) -> bool:
+        """Tell whether a byte of `values` is given no more values."""
+        return self.complete or byte in self.settled or byte in self.like
 
     def note(self, byte: int, value: int, effect: Effect) -> None:
         """Keep what a value of a byte changed."""

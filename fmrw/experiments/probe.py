@@ -61,8 +61,9 @@ class Probe:
     complete : bool
         False where it was stopped before all was known.
     map : list of Range
-        The ranges of the file, in order, without overlap, from its beginning to its end. What was not tried, since it was stopped, has no
-        class (None; null in JSON and frames): nobody knows whether it matters. Tables and pictures call it "not tried".
+        The ranges of the file, in order, without overlap, from its beginning to its end. What was not tried or changed nothing
+        so far, since it was stopped, has no class (None; null in JSON and frames): nobody knows whether it matters. Tables and pictures call it
+        "not settled". Other classes that more runs may change have effects that end with "so far" and what they rest on.
     notes : list of str
         What should be known besides.
     """
@@ -104,7 +105,7 @@ class Probe:
         )
 
     def bytes_of(self, *classes: str | None) -> int:
-        """Count the bytes of some classes; None: those that were not tried."""
+        """Count the bytes of some classes; None: those that are not settled."""
         return sum(each.end - each.start for each in self.map if each.kind in classes)
 
     def json(self) -> dict[str, Any]:

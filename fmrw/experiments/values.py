@@ -84,17 +84,19 @@ class Values:
 
     def settle(self, bytes_: Sequence[int]) -> None:
         """Try values of bytes that matter until it is settled what they do; those that matter under none are quiet."""
-        known = self._findings.values
+        found, known = self._findings, self._findings.values
         open_ = list(bytes_)
         for count in _COUNTS:
             self._try([(byte, value) for byte in open_ for value in self._wanted(byte, count)])
             open_ = [byte for byte in open_ if not settled(known[byte])]
         unclear = [byte for byte in bytes_ if self._may_steer(byte)]
+        found.settled |= {byte for byte in bytes_ if any(known[byte].values())}.difference(unclear)
         self._try([(byte, value) for byte in unclear for value in self._close(byte)])
+        found.settled.update(unclear)
         quiet = [byte for byte in bytes_ if not any(known[byte].values())]
         for byte in quiet:  # one that seemed to matter, since its neighbour alone did not
             del known[byte]
-        self._findings.quiet = merged([*self._findings.quiet, *((byte, byte + 1) for byte in quiet)])
+        found.quiet = merged([*found.quiet, *((byte, byte + 1) for byte in quiet)])
 
     def follow(self, expected: Mapping[int, str]) -> list[int]:
         """Try few values of bytes of which the class is expected; give those that do something else."""

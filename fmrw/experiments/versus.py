@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from fmrw.analysis import effects
 from fmrw.experiments.probe import Probe, probe
 from fmrw.text import name_text
@@ -13,8 +15,6 @@ from fmrw.text import name_text
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
-
-    import polars as pl
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,18 @@ class Versus:
 
     @property
     def ranges(self) -> pl.DataFrame:
-        """Ranges in order that cover the file, with the class of each command: `start`, `end`, `a`, `b`."""
-        return effects.side_by_side(self.a.ranges, self.b.ranges)
+        """Ranges in order that cover the file, with the class of each command: `start`, `end`, `a`, `b`; null where it is not settled."""
+        return effects.side_by_side(_settled(self.a), _settled(self.b))
+
+    @property
+    def settled(self) -> pl.DataFrame:
+        """Those ranges that both commands have settled."""
+        return self.ranges.drop_nulls(["a", "b"])
 
     @property
     def differential(self) -> pl.DataFrame:
-        """Those ranges in which the classes differ."""
-        return self.ranges.filter(~effects.alike())
+        """Those of the settled ranges in which the classes differ."""
+        return self.settled.filter(pl.col("a") != pl.col("b"))
 
     def json(self) -> dict[str, Any]:
         """Give all of it as JSON has it."""
@@ -48,6 +53,12 @@ class Versus:
             "b": self.b.json(),
             "ranges": self.ranges.to_dicts(),
         }
+
+
+def _settled(found: Probe) -> pl.DataFrame:
+    """Give a map as a frame, with null for the class of what is not settled."""
+    known = pl.Series([each.settled for each in found.map], dtype=pl.Boolean())
+    return found.ranges.with_columns(pl.when(known).then("class").alias("class"))
 
 
 def probe_both(

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from fmrw.analysis import ranges
-from fmrw.analysis.effects import CLASSES, UNTRIED
+from fmrw.analysis.effects import CLASSES, UNSETTLED
 from fmrw.analysis.index.cover import Cover
 from fmrw.errors import SessionError
 from fmrw.text import visible
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from fmrw.explorer.trace_protocol import Recording
 
-RANKED = (UNTRIED, *CLASSES[1:])
+RANKED = (UNSETTLED, *CLASSES[1:])
 """The classes by their numbers, from 1 on, what matters most last; what the program never read has 0, as bytes that nobody touched."""
 
 KEYS = ("faint", "i", *(f"p{number}" for number in range(len(CLASSES) - 2)))
@@ -48,7 +48,7 @@ class Probed:
 
     def __init__(self, found: pl.DataFrame, reason: str = "") -> None:
         valid = found.filter(pl.col("start") >= 0, pl.col("end") > pl.col("start"))
-        self._found = valid.with_columns(pl.col("class").fill_null(UNTRIED))
+        self._found = valid.with_columns(pl.col("class").fill_null(UNSETTLED))
         self.commands = tuple(self._found["command"].unique(maintain_order=True).to_list())
         self.reason = reason
         self._covers = {command: self._held(command) for command in self.commands}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from fmrw.analysis import ranges
-from fmrw.analysis.effects import CLASSES, UNTRIED
+from fmrw.analysis.effects import CLASSES, UNSETTLED
 from fmrw.figures import page, tracks, wide
 from fmrw.figures.theme import SCREEN, Look
 from fmrw.figures.tracks import Span, Track
@@ -32,7 +32,7 @@ _MEANING = (
 def class_colours(look: Look) -> dict[str, str]:
     """Give the colour of each class: greys for what does not matter, those of programs, which lie far apart, for what does."""
     palette = look.palette
-    quiet = {"unread": palette.unread, "ignored": palette.several, UNTRIED: palette.faint}
+    quiet = {"unread": palette.unread, "ignored": palette.several, UNSETTLED: palette.faint}
     return quiet | dict(zip(_MATTER, palette.programs, strict=False))
 
 
@@ -57,9 +57,9 @@ def effects(
     annotations
         Named ranges to mark.
     """
-    known = found.with_columns(pl.col("class").fill_null(UNTRIED))
+    known = found.with_columns(pl.col("class").fill_null(UNSETTLED))
     rows, widest = [], 0
-    for name in (*CLASSES, UNTRIED):
+    for name in (*CLASSES, UNSETTLED):
         own = known.filter(pl.col("class") == name)
         if own.height:
             track, width = _track(name, own, about.size)
@@ -83,7 +83,9 @@ def effects(
 def one_row(found: pl.DataFrame, size: int) -> Track:
     """Give all classes in one row, each in its colour (`class_colours`)."""
     known = (
-        found.with_columns(pl.col("class").fill_null(UNTRIED)).filter(pl.col("class") != "unread").head(_MOST)
+        found.with_columns(pl.col("class").fill_null(UNSETTLED))
+        .filter(pl.col("class") != "unread")
+        .head(_MOST)
     )
     spans = [
         Span(start, min(end, size), name, visible(effect))

@@ -36,7 +36,7 @@ EFFECTS = pl.Schema(
         "scale": pl.Int64(),
     }
 )
-"""Columns of `Trace.effects`: half-open ranges of each file, in order, that cover it; `class` is null where a byte was not tried."""
+"""Columns of `Trace.effects`: half-open ranges of each file, in order, that cover it; `class` is null where it is not settled what a byte does."""
 
 OF_FIELD = {
     "field_start": "start",

@@ -133,6 +133,29 @@ def test_a_budget_ends_it_with_what_is_known(parser: Path, tmp_path: Path) -> No
     assert [at for at, kind in enumerate(classes(found)) if kind == "unread"] == unread
 
 
+@pytest.mark.parametrize("exact", [False, True])
+def test_what_a_stopped_map_does_not_mark_is_so_in_the_complete_one(
+    parser: Path, tmp_path: Path, *, exact: bool
+) -> None:
+    content, _truth = made(16)
+    file = tmp_path / "planted.bin"
+    file.write_bytes(content)
+    command, output = [str(parser), "{}"], tmp_path / "out"
+    maps: list[Probe] = []
+    while not maps or not maps[-1].complete:
+        budget = Budget(runs=50 if len(maps) < 8 else 250)
+        maps.append(probe(file, command, output=output, resume=bool(maps), exact=exact, budget=budget))
+    truth = classes(maps[-1])
+    assert None not in truth
+    for found in maps[:-1]:
+        settled = [each for each in found.map if each.kind is not None and "; so far" not in each.effect]
+        wrong = [each for each in settled if {*truth[each.start : each.end]} != {each.kind}]
+        assert wrong == []
+        covering(found)
+    assert not any("so far" in each.effect for each in maps[-1].map)
+    assert any(each.kind == "steers" and "; so far" not in each.effect for each in maps[-2].map)
+
+
 def test_it_goes_on_where_it_was_stopped(parser: Path, tmp_path: Path) -> None:
     content, _truth = made(40)
     file = tmp_path / "planted.bin"

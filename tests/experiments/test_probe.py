@@ -15,17 +15,17 @@ from inotify import IN_CREATE, IN_MODIFY, IN_MOVED_TO, Inotify
 
 import fmrw
 from fmrw.cli.main import main
-from fmrw.commands.effects import counts_text
+from fmrw.commands.effects import counts_text, steering, versus_tables
 from fmrw.errors import BadInput, SessionExists
 from fmrw.experiments.bench import Budget, budget_of
-from fmrw.experiments.probe import probe
+from fmrw.experiments.classes import Range
+from fmrw.experiments.probe import Probe, probe
+from fmrw.experiments.steering import Field
 from fmrw.experiments.versus import probe_both
 from fmrw.explorer.probed import Probed
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from fmrw.experiments.probe import Probe
 
 pytestmark = [pytest.mark.mount, pytest.mark.root("mounts in a namespace of its own")]
 
@@ -77,7 +77,7 @@ def test_a_channel_that_is_not_the_same_twice_is_left_out(
     assert channel in found.unstable
     assert any(channel in note for note in found.notes)
     assert found.at(6).kind in {"content", "checked"}
-    assert found.at(0).kind == "ignored"
+    assert found.at(0).effect.startswith("nothing changes")
 
 
 def test_threads_that_race_are_compared_without_their_order(file: Path) -> None:
@@ -91,7 +91,7 @@ print(os.pread(fd, 1, 3))
     found = probe(file, [sys.executable, "-c", code, "{}"], budget=Budget(runs=170))
     assert "accesses" not in found.unstable
     assert found.at(3).kind == "content"
-    assert found.at(4).kind == "ignored"
+    assert found.at(4).effect.startswith("nothing changes")
 
 
 def test_a_race_that_the_baseline_does_not_show_is_found(file: Path) -> None:
@@ -105,7 +105,7 @@ print(os.pread(fd, 1, 3))
     found = probe(file, [sys.executable, "-c", code, "{}"], budget=Budget(runs=170))
     assert found.unstable == ["order"]
     assert found.at(3).kind == "content"
-    assert found.at(10).kind == "ignored"
+    assert found.at(10).effect.startswith("nothing changes")
 
 
 # What cannot be probed is said
@@ -258,6 +258,26 @@ def test_two_commands_side_by_side(file: Path, tmp_path: Path) -> None:
     assert list(both) == [(0, 2)]
 
 
+def test_two_commands_that_were_stopped_are_compared_by_what_is_settled(file: Path) -> None:
+    found = probe_both(file, shell(SHOWS), ["xxd", "-l", "2", "{}"], budget=Budget(runs=60), slots=1)
+    assert [each.complete for each in (found.a, found.b)] == [False, True]
+    assert found.ranges.rows() == [
+        (0, 2, None, "content"), (2, 5, None, "unread"), (5, 8, "content", "unread"), (8, 31, "unread", "unread"),
+    ]  # fmt: skip
+    assert found.differential.rows() == [(5, 8, "content", "unread")]
+    said = [str(each) for each in versus_tables(found)]
+    assert "classes differ for 3 of 26 settled bytes; 5 are not settled" in said
+
+
+def test_a_number_that_steers_is_told_with_what_it_rests_on() -> None:
+    field = Field(4, 6, "offset", 1, "little", 1)
+    steers = [Range(at, at + 1, "steers", [0], field.sentence, field, settled=at == 4) for at in (4, 5)]
+    for found, end in ((steers, "; so far"), (steers[:1], "")):
+        made = Probe("a", 6, ["a", "{}"], 9, 1.0, {}, [], complete=False, map=found)
+        assert steering(made) == [f"0x4\N{EN DASH}0x5 {field.sentence}{end}"]
+        assert ("more runs may change the class of 1" in counts_text(made)) == bool(end)
+
+
 def test_what_was_not_tried_has_no_class_and_one_name(tmp_path: Path) -> None:
     path = tmp_path / "watched" / "many"
     path.parent.mkdir()
@@ -271,10 +291,10 @@ def test_what_was_not_tried_has_no_class_and_one_name(tmp_path: Path) -> None:
     ]
     kept = fmrw.load(tmp_path / "out")
     assert kept.effects["class"].to_list() == [None]
-    assert kept.effects_by_part("many").columns[-1:] in (["not tried"], ["end"])
-    assert "not tried" in json.dumps(kept.chart("many", "effects").to_dict())
-    assert Probed.of(kept, "many").present == [("faint", "not tried")]
-    assert "not tried 100" in counts_text(found)
+    assert kept.effects_by_part("many").columns[-1:] in (["not settled"], ["end"])
+    assert "not settled" in json.dumps(kept.chart("many", "effects").to_dict())
+    assert Probed.of(kept, "many").present == [("faint", "not settled")]
+    assert "not settled 100" in counts_text(found)
 
 
 # The command

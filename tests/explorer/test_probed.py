@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from recordings import events
 
-from fmrw.analysis.effects import CLASSES, UNTRIED
+from fmrw.analysis.effects import CLASSES, UNSETTLED
 from fmrw.errors import BadInput
 from fmrw.explorer.byterows import block, look
 from fmrw.explorer.explorer import explore
@@ -60,7 +60,7 @@ def probed(trace: Callable[..., LiveTrace], tmp_path: Path) -> Callable[..., Exp
 def test_each_byte_has_the_colour_of_its_class(probed: Callable[..., Explorer]) -> None:
     view = probed(found(), colour="class")
     expected = [
-        0 if name == "unread" else RANKED.index(name or UNTRIED) + 1
+        0 if name == "unread" else RANKED.index(name or UNSETTLED) + 1
         for start, end, name in MAP
         for _ in range(start, end)
     ]
@@ -68,7 +68,7 @@ def test_each_byte_has_the_colour_of_its_class(probed: Callable[..., Explorer]) 
     assert list(shown.reads) == expected
     assert not any(shown.writes)
     painted = {row["k"] for row in view.scene.canvas.rects}
-    assert {key for key, name in zip(KEYS, RANKED, strict=True) if name in {"checked", "ignored", "steers", UNTRIED}} <= painted  # fmt: skip
+    assert {key for key, name in zip(KEYS, RANKED, strict=True) if name in {"checked", "ignored", "steers", UNSETTLED}} <= painted  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -110,7 +110,7 @@ def test_the_pointer_says_class_values_and_effect(probed: Callable[..., Explorer
     assert "parser {}: checked by 01 02 03 04 …: so checked" in said
     assert "\x1b" not in said
     assert "hang: so hang" in said
-    assert "bytes by class: steers 1, checked 5, ignored 90, not tried 4" in view.tell_range(105, 205)
+    assert "bytes by class: steers 1, checked 5, ignored 90, not settled 4" in view.tell_range(105, 205)
 
 
 def test_the_legend_explains_the_track_and_goes_with_it(probed: Callable[..., Explorer]) -> None:

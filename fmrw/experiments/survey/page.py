@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from fmrw.analysis.effects import CLASSES, UNTRIED
+from fmrw.analysis.effects import CLASSES, UNSETTLED
 from fmrw.experiments.survey.lanes import lanes, strip
 from fmrw.offsets import hex_offset, human_size
 from fmrw.text import visible
@@ -175,9 +175,9 @@ def _effects(survey: Findings) -> str:
     ]  # fmt: skip
     told = (
         f"Share of the bytes of all files by what altering them does to the parser, found with at most {survey.plan.probe:,} runs for each file and parser. "
-        "Where those did not suffice, the map is not complete: ranges are coarse, and some bytes not tried."
+        "Where those did not suffice, the map is not complete: ranges are coarse, and some bytes not settled."
     )
-    columns = ["parser", "files>", "complete>", "runs>", "bytes>", *(f"{UNTRIED if name is None else name}>" for name in present)]  # fmt: skip
+    columns = ["parser", "files>", "complete>", "runs>", "bytes>", *(f"{UNSETTLED if name is None else name}>" for name in present)]  # fmt: skip
     return f"<h2>What the bytes do</h2><p>{told}</p>" + _table(columns, rows, "no file has any bytes")
 
 

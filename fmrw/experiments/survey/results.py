@@ -108,8 +108,8 @@ class Survey:
     def effects_by_class(self) -> pl.DataFrame:
         """Count the bytes of each class, for each parser.
 
-        `parser`; `class` (null: not tried); `files` with such bytes; `bytes`; `share` of the bytes of all files that were probed. In the order of
-        the parsers and of the classes (`fmrw.analysis.effects.CLASSES`), those not tried last; no rows in a survey without `probe`.
+        `parser`; `class` (null: not settled); `files` with such bytes; `bytes`; `share` of the bytes of all files that were probed. In the order of
+        the parsers and of the classes (`fmrw.analysis.effects.CLASSES`), those not settled last; no rows in a survey without `probe`.
         """
         length = (pl.col("end") - pl.col("start")).sum()
         found = self.effects.group_by("parser", "class").agg(

@@ -84,7 +84,7 @@ EFFECTS = pl.Schema(
         "file": pl.String(),
         "start": pl.Int64(),  # half-open, bytes; the ranges of a file cover it, in order, without overlap
         "end": pl.Int64(),
-        "class": pl.String(),  # of `fmrw.experiments.classes.CLASSES`; null: not tried
+        "class": pl.String(),  # of `fmrw.experiments.classes.CLASSES`; null: not settled
         "values": pl.String(),  # the values that showed it, decimal, with spaces between
         "effect": pl.String(),  # what altering it changed, or why it was not tried
         "field_start": pl.Int64(),  # of the number that steers, of which it is part; half-open, null elsewhere
