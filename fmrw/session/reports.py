@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import os
 import sys
 from dataclasses import dataclass, field
@@ -167,8 +168,23 @@ def _check(formats: Sequence[str], style: Style) -> None:
     for name in style.charts:
         if name not in CHARTS:
             raise BadChoice(f"{visible(name)!r} is not a chart; take some of {', '.join(CHARTS)}.")
-        if name != "playback" and "gif" in formats:
-            raise BadChoice(f"a GIF shows a playback, not a {name}; add `--chart playback`, or take png.")
+    _match(style.charts, [kind for kind in formats if kind not in DATA and kind not in WHOLE])
+
+
+def _match(charts: Sequence[str], kinds: Sequence[str]) -> None:
+    """Refuse charts that none of the formats of figures shows, and such formats that show none of the charts."""
+    for name, kind in itertools.product(charts, kinds):
+        if any(_shows(kind, each) for each in charts) and any(_shows(each, name) for each in kinds):
+            continue
+        if name == "playback":
+            raise BadChoice(f"a playback moves, a {kind} does not; take html or gif.")
+        cure = "take png for it" if "playback" in charts else "add `--chart playback`, or take png"
+        raise BadChoice(f"a GIF shows a playback, not a {name}; {cure}.")
+
+
+def _shows(kind: str, name: str) -> bool:
+    """Tell whether a format of figures shows a chart."""
+    return kind in FILMS if name == "playback" else kind != "gif"
 
 
 def _touched(trace: Trace, notes: list[str]) -> list[str]:
@@ -188,9 +204,12 @@ def _jobs(trace: Trace, path: str, formats: Sequence[str], style: Style) -> Iter
             yield _Job(path, f".{kind}", functools.partial(_write_data, trace, path, kind))
         elif kind not in WHOLE:
             for name in style.charts:
-                yield _Job(
-                    path, f"-{name}.{kind}", functools.partial(_write_figure, trace, path, kind, name, style)
-                )
+                if _shows(kind, name):
+                    yield _Job(
+                        path,
+                        f"-{name}.{kind}",
+                        functools.partial(_write_figure, trace, path, kind, name, style),
+                    )
 
 
 def _write_data(trace: Trace, path: str, kind: str, target: Path) -> None:
@@ -200,14 +219,12 @@ def _write_data(trace: Trace, path: str, kind: str, target: Path) -> None:
 
 
 def _write_figure(trace: Trace, path: str, kind: str, name: str, style: Style, target: Path) -> None:  # noqa: PLR0917 - a partial
-    if name == "playback" and kind in FILMS:
+    if name == "playback":
         from fmrw.figures import playback  # noqa: PLC0415 - few reports move
 
         draw = {"html": playback.playback_html, "gif": playback.playback_gif}[kind]
         target.write_bytes(draw(trace.of(path), drawing.about(trace, path), look=style.look))
         return
-    if name == "playback":
-        raise BadChoice(f"a playback moves, a {kind} does not; take html or gif.")
     own: dict[str, Any] = {"borders": True} if style.borders and name == "strip" else {}
     if style.structure is not False and name in STRUCTURED:
         own["structure"] = style.structure

@@ -299,7 +299,10 @@ def test_figures_in_every_format(session: Path, tmp_path: Path, capsys: pytest.C
         (("--width", "100000"), "144 to 5000 points"),
         (("--format", "png", "--width", "5000", "--height", "5000", "--scale", "4"), "smaller scale"),
         (("--annotate", "0x0-0xffffffff=far", "--format", "svg"), "bytes"),
-        (("--format", "gif"), "playback"),
+        (("--format", "gif"), "add `--chart playback`, or take png"),
+        (("--format", "gif", "--chart", "playback,strip"), "not a strip; take png for it"),
+        (("--format", "html,png", "--chart", "playback"), "a png does not; take html or gif"),
+        (("--format", "svg", "--chart", "strip,playback"), "a svg does not; take html or gif"),
     ],
 )  # fmt: skip
 def test_reports_refuse_in_one_line(
@@ -315,6 +318,18 @@ def test_what_is_wrong_with_a_log_is_a_line(tmp_path: Path, capsys: pytest.Captu
     log.write_text('openat(AT_FDCWD</>, "a", O_RDONLY) = 3</a>\nread(3</a>, "x", 9) = 1\nread(3</a>, "y')
     assert main(["files", str(log)]) == 0
     assert capsys.readouterr().err == f"fmrw: {log}: the last line is incomplete and was left out\n"
+
+
+def test_each_format_is_made_of_the_charts_it_can_show(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    told(
+        capsys, "report", session, "-o", out, "--chart", "playback,strip", "--format", "gif,svg,html,perfetto"
+    )
+    assert {each.name.removeprefix(NAME) for each in out.iterdir()} == {
+        "-playback.gif", "-playback.html", "-strip.html", "-strip.svg", "trace.perfetto.json",
+    }  # fmt: skip
 
 
 def test_call_borders_are_drawn_when_asked_for(
