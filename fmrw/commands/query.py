@@ -117,7 +117,8 @@ def _look(preset: str, options: dict[str, Any]) -> Look:
 def report(session: str, paths: tuple[str, ...], output: Path, **options: Any) -> Outcome:  # noqa: ANN401 - the options above
     """Write data and figures for PATHS of SESSION, or for every file it touched.
 
-    SESSION is whatever `fmrw.load` takes: a session folder, a directory that is monitored now, a CSV, a strace log.
+    SESSION is whatever `fmrw.load` takes: a session folder, a directory that is monitored now, a CSV, a strace log. The exit status is 1
+    where a chart could be drawn of none of the files.
     """
     from fmrw.session import reports  # noqa: PLC0415 - heavy
 
@@ -133,10 +134,14 @@ def report(session: str, paths: tuple[str, ...], output: Path, **options: Any) -
         False if options["structure"] is None else options["structure"] or True,
         options["functions"],
     )
-    written = reports.write(trace, output, options["formats"], paths=chosen, style=style, notes=notes)
+    undrawn: set[str] = set()
+    written = reports.write(
+        trace, output, options["formats"], paths=chosen, style=style, notes=notes, undrawn=undrawn
+    )
     return Outcome(
         [line(visible(str(path))) for path in written],
         [name_text(path) for path in written],
+        int(bool(undrawn)),
         value=written,
         notes=notes,
     )

@@ -83,6 +83,7 @@ class _Job:
     path: str
     suffix: str
     make: Callable[[Path], None] = field(repr=False)
+    chart: str = ""
 
 
 def write(
@@ -93,6 +94,7 @@ def write(
     paths: Sequence[str] | None = None,
     style: Style | None = None,
     notes: list[str] | None = None,
+    undrawn: set[str] | None = None,
     quiet: bool = False,
 ) -> list[Path]:
     """Write reports below a folder, one after the other, with a progress bar on a terminal.
@@ -109,6 +111,8 @@ def write(
         How figures are made.
     notes
         Remarks are appended: files left out, charts that could not be drawn, a font that is missing.
+    undrawn
+        Charts are added that could be drawn of none of the files.
     quiet
         Show no progress, on a terminal either.
 
@@ -134,9 +138,11 @@ def write(
                 ),
             )
         )
-    written = [
-        target for job in _tracked(jobs, quiet=quiet) if (target := _write(folder, job, remarks)) is not None
-    ]
+    targets = [(job, _write(folder, job, remarks)) for job in _tracked(jobs, quiet=quiet)]
+    written = [target for _, target in targets if target is not None]
+    if undrawn is not None:
+        drawn = {job.chart for job, target in targets if target is not None}
+        undrawn.update({job.chart for job in jobs} - drawn)
     if set(formats) & {*FIGURES, "gif"}:
         remarks.extend(filter(None, [_font_note(style.look, written)]))
     return written
@@ -209,6 +215,7 @@ def _jobs(trace: Trace, path: str, formats: Sequence[str], style: Style) -> Iter
                         path,
                         f"-{name}.{kind}",
                         functools.partial(_write_figure, trace, path, kind, name, style),
+                        name,
                     )
 
 

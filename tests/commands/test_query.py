@@ -332,6 +332,41 @@ def test_each_format_is_made_of_the_charts_it_can_show(
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said", "others"),
+    [
+        (("--chart", "effects"), "was not probed", []),
+        (("--chart", "lanes", "--functions"), "record with --sites", []),
+        (("--chart", "strip", "--structure=LOST"), "LOST", []),
+        (("--chart", "strip,effects"), "was not probed", [f"{NAME}-strip.svg"]),
+    ],
+)  # fmt: skip
+def test_a_chart_that_could_not_be_drawn_is_a_failure(
+    session: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    said: str,
+    others: list[str],
+) -> None:
+    out = session.parent / "out"
+    bad = session.parent / "LOST"
+    bad.write_text("{")
+    wanted = [each.replace("LOST", str(bad)) for each in arguments]
+    assert main(["report", str(session), "-o", str(out), "--format", "svg", *wanted]) == 1
+    assert said in capsys.readouterr().err
+    assert [each.name for each in out.iterdir()] == others
+
+
+def test_a_chart_of_some_of_the_files_is_none(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = fmrw.load(session)
+    two = pl.concat([trace.events, trace.events.with_columns(path=pl.lit("gone"))])
+    both = fmrw.Trace(FrameSource(two, trace.processes, trace.facts)).save(tmp_path / "two")
+    told(capsys, "report", both, "-o", tmp_path / "out", "--format", "svg", "--chart", "entropy")
+    assert [each.name for each in (tmp_path / "out").iterdir()] == [f"{NAME}-entropy.svg"]
+
+
 def test_call_borders_are_drawn_when_asked_for(
     session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
