@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from fmrw.offsets import human_size
-from fmrw.text import visible
+from fmrw.text import brief, visible
 from fmrw.trace import exactness
 from fmrw.trace.schema import transfers
 from fmrw.trace.version import VERSION
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _SHOWN_PROCESSES = 6
+_COMMAND = 60  # characters of each of several commands
 _TOLD = ("op", "start", "end", "requested", "fidelity", "pid", "process")
 
 
@@ -46,6 +48,8 @@ class About:
         Of the content, in hexadecimal, when it is at hand.
     date
         When the session ended. Never the time of drawing: same inputs, same bytes.
+    others
+        Other recordings that the figure shows too: their commands, captures and dates count.
     """
 
     name: str
@@ -59,6 +63,7 @@ class About:
     command: str | None = None
     sha256: str | None = None
     date: datetime | None = None
+    others: tuple[About, ...] = ()
 
     def seen_in(self, *sources: object) -> About:
         """Fill in processes, fidelity and requests from frames of events; anything else than a frame tells nothing.
@@ -87,6 +92,15 @@ class About:
             return exactness.NOTHING if self.requests == 0 else ""
         return exactness.exactness_text(exactness.PAGE if self.page else exactness.BYTE)
 
+    @property
+    def recorded(self) -> list[str]:
+        """What was run, how it was seen, and when, in words."""
+        return [
+            f"command: {visible(self.command)}" if self.command else "",
+            f"capture: {self.capture}" if self.capture else "",
+            self.date.strftime("%Y-%m-%d %H:%M:%S UTC") if self.date else "",
+        ]
+
     def metadata(self) -> dict[str, str]:
         """Give what is known as texts by key, for the metadata of a file."""
         known = {key: value for key, value in asdict(self).items() if value is not None}
@@ -95,8 +109,11 @@ class About:
             known["date"] = self.date.isoformat()
         if self.processes is not None:
             known["processes"] = ", ".join(self.processes)
-        for private in ("requests", "smallest", "programs"):
+        for private in ("requests", "smallest", "programs", "others"):
             known.pop(private, None)
+        for number, other in enumerate(self.others, 2):
+            told = other.metadata()
+            known |= {f"{key}_{number}": told[key] for key in ("command", "capture", "date") if key in told}
         if self.page is not None:
             known["fidelity"] = "page" if known.pop("page") else "byte"
         return {key: visible(str(value)) for key, value in (known | {"fmrw": VERSION}).items()}
@@ -122,12 +139,16 @@ def provenance(about: About, *, digest: bool = True) -> str:
         visible(about.name),
         size_text(about.size),
         f"SHA-256 {about.sha256}" if about.sha256 and digest else "",
-        f"command: {visible(about.command)}" if about.command else "",
-        f"capture: {about.capture}" if about.capture else "",
-        about.date.strftime("%Y-%m-%d %H:%M:%S UTC") if about.date else "",
+        *(map(_lettered, ascii_uppercase, (about, *about.others)) if about.others else about.recorded),
         f"fmrw {VERSION}",
     ]
     return " · ".join(part for part in parts if part)
+
+
+def _lettered(letter: str, about: About) -> str:
+    """Say the same of one of several recordings, shortly."""
+    short = replace(about, command=brief(about.command, _COMMAND) if about.command else None)
+    return f"{letter}: {', '.join(filter(None, short.recorded))}"
 
 
 def size_text(size: int) -> str:
@@ -146,7 +167,8 @@ def process_text(about: About) -> str:
 
 def capture_text(about: About) -> str:
     """Say how the events were seen, and how coarse the requests were; how exact they are stands below the title."""
-    parts = (f"capture {about.capture}" if about.capture else "", exactness.request_text(about.smallest))
+    captures = dict.fromkeys(filter(None, (each.capture for each in (about, *about.others))))
+    parts = (f"capture {' and '.join(captures)}" if captures else "", exactness.request_text(about.smallest))
     return ", ".join(part for part in parts if part)
 
 

@@ -38,8 +38,12 @@ if TYPE_CHECKING:
 def about(trace: Recording, path: str) -> About:
     """Say whose bytes a figure shows: the file, the command, the mode, the content's hash where it is at hand."""
     events = trace.of(path)
-    found = describe(path, trace.size(path), trace.facts, events["time"].max())  # type: ignore[arg-type]  # a datetime
+    found = _described(trace, path, events)
     return replace(found, sha256=sha256(trace, path), programs=trace.programs).seen_in(events)
+
+
+def _described(trace: Recording, path: str, events: pl.DataFrame) -> About:
+    return describe(path, trace.size(path), trace.facts, events["time"].max())  # type: ignore[arg-type]  # a datetime
 
 
 def describe(path: str, size: int, facts: Mapping[str, Any], date: dt.datetime | None) -> About:
@@ -189,8 +193,11 @@ def compared(
     """
     from fmrw.figures.differential import differential  # noqa: PLC0415 - each chart imports what it needs
 
-    (trace, path), *_ = recordings.values()
+    (trace, path), *rest = recordings.values()
     shown = about(trace, path)
+    others = tuple(_described(each, own, each.of(own)) for each, own in rest)
+    if any(each.recorded != shown.recorded for each in others):
+        shown = replace(shown, others=others)
     programs = tuple(dict.fromkeys(name for each, _ in recordings.values() for name in each.programs))
     size = max(each.size(name) for each, name in recordings.values())
     return differential(

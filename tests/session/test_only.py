@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -13,6 +14,7 @@ import fmrw
 from fmrw.cli.main import main
 from fmrw.errors import UnknownPath
 from fmrw.session import lookup
+from fmrw.session.sources import FrameSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,3 +122,26 @@ def test_programs_are_drawn_against_each_other(
     ]
     assert main(["diff", f"{session}:unzip", f"{session}:u:8", "--chart", str(tmp_path / "a.jpeg")]) == 2
     assert "pdf, svg, png, html" in capsys.readouterr().err
+
+
+def test_a_comparison_names_what_was_run_in_both_recordings(session: Path, tmp_path: Path) -> None:
+    trace, long = fmrw.load(session), "x" * 500
+    runs = [("a", ["unzip", "-l", "z"], "exact", 1), ("b", ["bsdtar", long], "paged", 2)]
+    for name, command, capture, day in runs:
+        facts = {
+            "command": command,
+            "options": {"capture": capture},
+            "ended": f"2024-01-0{day}T00:00:00+00:00",
+        }
+        fmrw.Trace(FrameSource(trace.events, trace.processes, trace.facts | facts)).save(tmp_path / name)
+    target = tmp_path / "two.svg"
+    assert main(["diff", str(tmp_path / "a"), str(tmp_path / "b"), "--chart", str(target)]) == 0
+    drawn = target.read_text()
+    said = " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", drawn))
+    assert "A: command: unzip -l z, capture: exact, 2024-01-01 00:00:00 UTC · B: command: bsdtar xxx" in said
+    assert "xxx, capture: paged, 2024-01-02 00:00:00 UTC · fmrw" in said
+    assert "capture exact and paged" in said
+    assert long not in said
+    assert f"bsdtar {long}" in drawn, "the metadata has all of it"
+    assert main(["diff", f"{tmp_path}/a:unzip", f"{tmp_path}/a:u:8", "--chart", str(target)]) == 0
+    assert "A: command" not in target.read_text()
