@@ -25,7 +25,7 @@ from fmrw.recording import mount as mounting
 from fmrw.recording import run as running
 from fmrw.recording.mounted import live
 from fmrw.recording.remarks import lacking
-from fmrw.text import visible
+from fmrw.text import name_text, visible
 from fmrw.trace import kept
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class CellDoor(Door):
         )
         if mounted in before:
             notes = ["it was monitored in this way already; that mount goes on, and so does its recording."]
-        data = {"root": str(root), "worker": mounted.worker_pid, **options}
+        data = {"root": name_text(root), "worker": mounted.worker_pid, **options}
         return Outcome([shown], data, value=mounted, notes=notes + lacking(mounted.facts()))
 
     def run(self, command: Sequence[str], directory: Path, **options: Any) -> running.Run:  # noqa: ANN401

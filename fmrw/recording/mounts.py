@@ -9,7 +9,7 @@ from fmrw.capture.mounts import unmount as unmounting
 from fmrw.errors import Busy, NotMounted, SessionError
 from fmrw.recording.mounted import live
 from fmrw.recording.remarks import remarks
-from fmrw.text import visible
+from fmrw.text import name_text, visible
 
 if TYPE_CHECKING:
     import os
@@ -79,14 +79,14 @@ def status() -> list[dict[str, Any]]:
 
 def _status(point: registry.MountPoint) -> dict[str, Any]:
     worker = registry.worker_of(point.root)
-    entry: dict[str, Any] = {"root": str(point.root), "worker": None, "session": None, "notes": []}
+    entry: dict[str, Any] = {"root": name_text(point.root), "worker": None, "session": None, "notes": []}
     if worker is None:
         return {**entry, **_without_worker(point.root)}
     facts = registry.session_facts(worker.folder)
     capture = (facts.get("options") or {}).get("capture", "?")
     counters, state = _counters(worker.folder), _state(worker.pid)
     return {
-        **entry, "worker": worker.pid, "session": str(worker.session), "state": state, "capture": capture,
+        **entry, "worker": worker.pid, "session": name_text(worker.session), "state": state, "capture": capture,
         "parent": facts.get("parent"), "started": facts.get("started"), **counters,
         "notes": remarks({**facts, **counters}) + _notes(point.root, state, counters),
     }  # fmt: skip

@@ -6,6 +6,7 @@ import shlex
 
 import polars as pl
 
+from fmrw.text import name_text, visible
 from fmrw.trace import kept
 
 SESSIONS = pl.Schema(
@@ -34,15 +35,15 @@ def sessions() -> pl.DataFrame:
     """
     rows = [
         {
-            "name": each.name,
-            "directory": each.facts.get("root"),
-            "command": shlex.join(each.facts.get("command") or []),
+            "name": name_text(each.name),
+            "directory": visible(each.facts.get("root") or "") or None,
+            "command": visible(shlex.join(each.facts.get("command") or [])),
             "started": each.facts.get("started"),
             "events": each.facts.get("events"),
             "bytes": each.size,
             "in_use": each.in_use,
             "bounded": each.facts.get(kept.BOUNDED) is True,
-            "folder": str(each.folder),
+            "folder": name_text(each.folder),
         }
         for each in kept.sessions()
     ]

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from fmrw.errors import SessionError
-from fmrw.text import visible
+from fmrw.text import path_bytes, visible
 from fmrw.trace.facts import read_facts, write_facts
 from fmrw.trace.folder import JOURNAL
 
@@ -79,11 +79,13 @@ def fresh(root: Path) -> Path:
 
 
 def named(name: str) -> Path | None:
-    """Give the folder of the kept session of a name; None if there is none, or it is no plain name."""
-    if not name or name.startswith(".") or "/" in name or "\0" in name:
-        return None
-    folder = state_folder() / name
-    return folder if (folder / "session.json").is_file() else None
+    """Give the folder of the kept session of a name, or of what `path_text` made of one; None if there is none, or it is no plain name."""
+    for each in (name, os.fsdecode(path_bytes(name))):
+        if not each or each.startswith(".") or "/" in each or "\0" in each:
+            continue
+        if ((folder := state_folder() / each) / "session.json").is_file():
+            return folder
+    return None
 
 
 def sessions() -> list[Kept]:

@@ -158,3 +158,19 @@ def test_nothing_there_is_no_error(state: Path, capsys: pytest.CaptureFixture[st
     assert main(["sessions", "--prune"]) == 0
     assert "no session is kept" in capsys.readouterr().out
     assert not state.exists()
+
+
+def test_names_that_are_no_text_are_listed_and_found(
+    state: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    facts = {"root": "/srv/\udcff", "command": ["cat", "\udcfe"]}
+    folder.create(state / "\udcff", facts)
+    assert main(["sessions", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["name"], row["directory"]) == (r"\xff", r"/srv/\xff")
+    assert (row["command"], row["folder"]) == (r"cat '\xfe'", rf"{state}/\xff")
+    assert kept.named(row["name"]) == state / "\udcff"
+    folder.create(tmp_path / "away", facts)
+    assert kept.named(str(tmp_path / "away").replace("/", r"\x2f")) is None, "nothing leads out"
+    assert main(["sessions", "--remove", row["name"]]) == 0
+    assert not names(state)
