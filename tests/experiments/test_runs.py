@@ -16,6 +16,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import fuse
 import psutil
 import pytest
 from inotify import IN_ACCESS, Inotify
@@ -323,8 +324,8 @@ def test_what_is_left_behind_is_ended_before_the_next_run(runs: Runs) -> None:
 
 
 def test_a_command_that_forks_without_end_costs_its_own_run(runs: Runs) -> None:
-    if tuple(int(part) for part in re.findall(r"\d+", platform.release())[:2]) < (6, 14):
-        pytest.skip("Linux counts the processes of a namespace from 6.14 on")
+    """From Linux 6.14 on it is stopped at its limit, before that by what it can make; none is left in any case."""
+    counted = tuple(int(part) for part in re.findall(r"\d+", platform.release())[:2]) >= (6, 14)
     code = """
         import os, signal
         made = 0
@@ -335,11 +336,13 @@ def test_a_command_that_forks_without_end_costs_its_own_run(runs: Runs) -> None:
                     signal.pause()
                 made += 1
         except BlockingIOError:
-            print(made)
+            pass
+        print(made)
     """
     seen = python(runs, code, limits=Limits(processes=400))
     assert seen.ok
-    assert 300 < int(seen.stdout.text) < 400
+    if counted:
+        assert 300 < int(seen.stdout.text) < 400
     assert seen.left == int(seen.stdout.text)
     after = [
         observation.stdout.text
@@ -517,26 +520,27 @@ def test_a_mount_that_dies_is_told(runs: Runs) -> None:
 SYSTEM_PYTHON = Path("/usr/bin/python3")
 
 
-@pytest.mark.skipif(
-    not SYSTEM_PYTHON.exists() or platform.python_version_tuple()[:2] != ("3", "11"),
-    reason="needs a Python that every user may start, of the same version as the packages",
-)
 def test_who_is_not_root_gets_a_user_namespace(own_folders: Path) -> None:
-    packages = Path(patches.__file__).parents[2], Path(psutil.__file__).parents[1]
-    if any(
-        not folder.stat().st_mode & 0o001 for package in packages for folder in (package, *package.parents)
-    ):
-        pytest.skip("the packages lie where only their owner may go")
     with tempfile.TemporaryDirectory(dir=own_folders) as made:
         place = Path(made)
         place.chmod(0o777)
-        done = _as_nobody(place, packages)
+        done = _as_nobody(place, _readable_packages(place / "packages"))
     if "forbidden here" in done.stderr:
         pytest.skip("this system forbids user namespaces")
     assert done.stdout.split() == ["65534", "55", "2"], done.stderr
 
 
-def _as_nobody(place: Path, packages: tuple[Path, ...]) -> subprocess.CompletedProcess[str]:
+def _readable_packages(folder: Path) -> Path:
+    """Copy what a run imports to where everybody may read it, wherever the checkout lies and whatever its modes are."""
+    for source in (Path(patches.__file__).parents[1], Path(psutil.__file__).parent):
+        shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(fuse.__file__, folder)
+    for each in (folder, *folder.rglob("*")):
+        each.chmod(0o755 if each.is_dir() else 0o644)
+    return folder
+
+
+def _as_nobody(place: Path, packages: Path) -> subprocess.CompletedProcess[str]:
     watched = place / "watched"
     watched.mkdir()
     watched.chmod(0o777)
@@ -558,5 +562,5 @@ def _as_nobody(place: Path, packages: tuple[Path, ...]) -> subprocess.CompletedP
     return subprocess.run(
         [*apart(), "sh", "-c", f"mount --bind {device} /dev/fuse && exec {who}"], capture_output=True, text=True,
         check=False, cwd="/",
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": ":".join(map(str, packages)), "TMPDIR": os.environ["TMPDIR"]},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(packages), "TMPDIR": os.environ["TMPDIR"]},
     )  # fmt: skip

@@ -107,10 +107,9 @@ def test_what_is_not_ours_stays(state: Path, tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.root("gives a folder away")
 def test_a_session_of_somebody_else_stays(state: Path) -> None:
     session = made(state, "theirs")
-    if os.geteuid():
-        pytest.skip("only root can give a folder away")
     os.chown(session, 12345, 12345)
     assert kept.sessions() == []
     assert kept.prune(most=0) == []
