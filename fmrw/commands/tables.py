@@ -138,7 +138,9 @@ def files_table(files: pl.DataFrame, programs: Sequence[Coloured] = ()) -> Table
 
 def _exactness(files: pl.DataFrame) -> list[str]:
     """Say how exact a table of files is, and how coarse the requests were."""
-    smallest = files["smallest_request"].min() if files.height else None
+    if not files.height:
+        return []
+    smallest = files["smallest_request"].min()
     asked = "" if smallest is None else f"smallest request {human_size(int(smallest))}"  # type: ignore[arg-type] # a number
     return [", ".join(filter(None, (files_text(files["fidelity"]), asked)))]
 
