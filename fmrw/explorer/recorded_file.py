@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from fmrw.explorer.trace_protocol import Recording
 
 COLUMNS = ("seq", "time", "op", "start", "end", "size", "fidelity", "handle", "pid", "tid", "process")
+_SAMPLED = ("seq", "time", "start", "end", "pid", "process", "site")
 _WITHOUT_SIZE = ("unlink", "rename")
 _KEPT, _BINS = 4, 16  # masks and sets, answers
 
@@ -137,7 +138,7 @@ class RecordedFile:
         if "site" in moved.columns:
             self.last_site = max(self.last_site, int(moved["site"].fill_null(0).to_numpy().max()))
         self.page |= exactness.fidelity(moved) == exactness.PAGE
-        pairs = moved.lazy().select("pid", "process").unique(maintain_order=True).collect()
+        pairs = moved.lazy().group_by("pid", "process", maintain_order=True).agg().collect()
         self.processes = tuple(dict.fromkeys([*self.processes, *pairs.rows()]))
         found: dict[str, list[tuple[int, str]]] = {}
         for pair in self.processes:
@@ -249,10 +250,11 @@ class RecordedFile:
         return rows if mask is None else rows.filter(mask)
 
     def sample(self, choice: Choice, window: Window, most: int) -> tuple[pl.DataFrame, int]:
-        """Give every n-th of a choice's reads and writes in a window, at most `most`, and how many there are in all."""
+        """Give who, when and where of every n-th of a choice's accesses in a window, at most `most`, and how many there are."""
         rows, mask = self._masked(choice)
+        rows = rows.select(name for name in _SAMPLED if name in rows.columns)
         within = None if window == (0, self.size) else window
-        if rows.height > THINNED * most:
+        if rows.height > THINNED * most and (within is not None or mask is not None):
             few = self.remembered(("thinned", choice), lambda: thinned(rows, mask))
             found = few if within is None else few.filter(*inside(within))
             if found.height >= most:

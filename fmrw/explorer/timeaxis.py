@@ -9,6 +9,7 @@ Limits. Several accesses at one microsecond are one moment: playback shows them 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -55,13 +56,17 @@ class Order:
     """
 
     def __init__(self, rows: pl.DataFrame) -> None:
-        self._seq = rows["seq"].to_numpy()
-        self._times = np.sort(rows["time"].to_physical().to_numpy(), kind="stable")
+        self._rows = rows
+
+    @cached_property
+    def _times(self) -> NDArray[np.int64]:
+        """When the accesses were, in order; a picture does without."""
+        return np.sort(self._rows["time"].to_physical().to_numpy(), kind="stable")
 
     def shares(self, rows: pl.DataFrame) -> NDArray[np.float64]:
         """Give the number of each access, divided by that of the last."""
-        found = np.searchsorted(self._seq, rows["seq"].to_numpy()) / max(len(self._seq) - 1, 1)
-        return np.asarray(found, np.float64)
+        found = self._rows["seq"].search_sorted(rows["seq"], "left")
+        return found.to_numpy() / max(self._rows.height - 1, 1)
 
     def share(self, moment: datetime) -> float:
         """Count the accesses before a moment."""
@@ -77,7 +82,7 @@ class Order:
     @property
     def length(self) -> str:
         """How many accesses there are."""
-        return f"{len(self._seq):,} accesses"
+        return f"{self._rows.height:,} accesses"
 
 
 class Clock:
