@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from fmrw.explorer import mimebundle, summary
-from fmrw.explorer.counts import LARGE
 from fmrw.explorer.kept import Kept
 from fmrw.explorer.view import View
 from fmrw.offsets import range_text
@@ -30,6 +29,9 @@ if TYPE_CHECKING:
 
     from fmrw.explorer.outputs import Still
     from fmrw.explorer.trace_protocol import Recording
+
+LARGE = 1_000_000
+"""Events from which on it is said that they are being counted."""
 
 _FORMAT_S = 2  # that a picture waits for the format of the file
 

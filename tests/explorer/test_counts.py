@@ -62,7 +62,9 @@ def test_first_and_later_agree(monkeypatch: pytest.MonkeyPatch, size: int) -> No
 def test_more_bytes_than_63_bits_are_left_to_the_index() -> None:
     huge = pl.DataFrame({"start": [0, 0], "end": [1 << 62, 1 << 62]})
     assert Tally.of(huge) is None
-    assert Tally.of(huge.head(1)) is not None
+    one = Tally.of(huge.head(1))
+    assert one is not None
+    assert one.bins(np.array([0, 5, 1 << 62]))["distinct"].to_list() == [5, (1 << 62) - 5]
 
 
 def test_a_view_of_many_accesses_shows_what_one_of_few_shows(

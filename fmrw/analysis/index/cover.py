@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 Offsets = NDArray[np.int64]
 
@@ -80,9 +80,7 @@ class Cover:
     @classmethod
     def of(cls, starts: Offsets, ends: Offsets) -> Cover:
         """Merge extents, given as sorted starts and sorted ends (`ranges` says why this is enough)."""
-        begins = np.ones(len(starts) + 1, np.bool_)
-        np.greater(starts[1:], ends[:-1], out=begins[1:-1])
-        return cls(starts[begins[:-1]], ends[begins[1:]])
+        return cls(*merged(starts, ends))
 
     def minus(self, other: Cover) -> Cover:
         """Give the bytes that `other` does not hold, looking only at the part of it that lies in the way."""
@@ -108,8 +106,53 @@ class Cover:
         return bytes_below
 
 
+def merged(starts: Offsets, ends: Offsets) -> tuple[Offsets, Offsets]:
+    """Merge extents, given as sorted starts and sorted ends, to ranges that neither overlap nor touch."""
+    begins = np.ones(len(starts) + 1, np.bool_)
+    np.greater(starts[1:], ends[:-1], out=begins[1:-1])
+    return starts[begins[:-1]], ends[begins[1:]]
+
+
 def running_sum(values: Offsets) -> Offsets:
     """Give the sums of all beginnings of an array, one more than it has values."""
     sums = np.zeros(len(values) + 1, values.dtype)
     np.cumsum(values, out=sums[1:])
     return sums
+
+
+class BlockSums:
+    """Sums of all beginnings of an array, of which one in `BLOCK` is kept; the rest is added up when it is asked for.
+
+    Parameters
+    ----------
+    values
+        Gives the values at some places of an array that need not be in memory; sums may wrap.
+    count
+        How many values there are.
+    """
+
+    BLOCK = 16
+    _PIECE = 1 << 16  # stays in the cache; a multiple of a block
+
+    def __init__(self, values: Callable[[slice | Offsets], Offsets], count: int) -> None:
+        self._values, self._last = values, count - 1
+        pieces = [slice(at, min(at + self._PIECE, count)) for at in range(0, count, self._PIECE)]
+        blocks = [
+            np.add.reduceat(values(each), np.arange(0, each.stop - each.start, self.BLOCK)) for each in pieces
+        ]
+        self._before = running_sum(np.concatenate([np.zeros(0, np.int64), *blocks]))
+
+    @classmethod
+    def of(cls, values: Offsets) -> Self:
+        """Sum up an array that is in memory."""
+        return cls(lambda at: values[at], len(values))
+
+    def first(self, counts: Offsets) -> Offsets:
+        """Give the sum of the first so many values, for each of some counts."""
+        if self._last < 0:
+            return np.zeros(len(counts), np.int64)
+        blocks = counts // self.BLOCK
+        places = blocks[:, None] * self.BLOCK + np.arange(self.BLOCK)
+        rest = np.where(places < counts[:, None], self._values(np.minimum(places, self._last)), 0)
+        sums: Offsets = self._before[blocks] + rest.sum(axis=1)
+        return sums

@@ -34,8 +34,7 @@ class Depth:
     def __init__(self, extents: Extents) -> None:
         self._starts, self._ends = Sorted(extents.starts), Sorted(extents.ends)
         # Below zero: the depth behind each start, turned round so that a minimum is the peak; a zero ends the last slice.
-        self._behind = np.zeros(len(extents.starts) + 1, np.int32)
-        self._behind[:-1] = _behind(extents)
+        self._behind = _behind(extents)
         self._highest = RangeMinimum(self._behind[:-1])
 
     def __len__(self) -> int:
@@ -95,10 +94,12 @@ class Depths:
 
 
 def _behind(extents: Extents) -> Labels:
-    """Give the depth behind each start, below zero; in pieces that stay in the cache."""
-    behind = np.full(len(extents.starts), -1, np.int32)
-    for at in range(0, len(behind), _PIECE):
-        _deepen(behind, extents, at, min(at + _PIECE, len(behind)))
+    """Give the depth behind each start, below zero, and a zero at the end; in pieces that stay in the cache."""
+    count = len(extents.starts)
+    behind = np.full(count + 1, -1, np.int32)
+    behind[count] = 0
+    for at in range(0, count, _PIECE):
+        _deepen(behind, extents, at, min(at + _PIECE, count))
     return behind
 
 
