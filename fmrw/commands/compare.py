@@ -129,8 +129,12 @@ def assert_(
         for each in found
     ]
     report = trace.coverage_report(path)
-    told = {name: report[name] for name in ("path", "size", "fidelity", "smallest_request")}
-    data = {**told, "ok": not found, "violations": [vars(each) for each in found]}
+    told = ("path", "size", "fidelity", "smallest_request", "mapped")
+    data = {
+        **{name: report[name] for name in told if name in report},
+        "ok": not found,
+        "violations": [vars(each) for each in found],
+    }
     shown = [*(lines or [line("as expected")]), line(exactness_of(report))]
     beyond = [span for spans in expected.values() for span in spans if span[1] > size]
     notes = [

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from fmrw.commands.table import Coloured, Column, Share, Table
-from fmrw.commands.tables import COUNTS, counts
+from fmrw.commands.tables import COUNTS, counts, verdict_text
 from fmrw.figures.programs import program_colours
 from fmrw.offsets import hex_offset
 from fmrw.text import visible
-from fmrw.trace.exactness import MAPPED, exactness_text, request_text
+from fmrw.trace.exactness import exactness_text, nobody_text, request_text, unread_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,7 +57,7 @@ def coverage_table(found: Mapping[str, Any]) -> Table:
 
 
 def _unread(found: Mapping[str, Any]) -> str:
-    return "read by no call" if found.get("mapped") else "never read"
+    return unread_text(mapped=bool(found.get("mapped")))
 
 
 def _ranges(*others: Column) -> list[Column]:
@@ -66,8 +66,8 @@ def _ranges(*others: Column) -> list[Column]:
 
 def exactness_of(found: Mapping[str, Any]) -> str:
     """Say how exact the ranges of a file are, and how coarse its requests were."""
-    mapped = MAPPED if found.get("mapped") else ""
-    parts = (exactness_text(found["fidelity"]), request_text(found["smallest_request"]), mapped)
+    exactly = exactness_text(found["fidelity"], mapped=bool(found.get("mapped")))
+    parts = (exactly, request_text(found["smallest_request"]))
     return ", ".join(filter(None, parts))
 
 
@@ -80,8 +80,7 @@ def gaps_table(report: pl.DataFrame, found: Mapping[str, Any]) -> Table:
         [
             hex_offset(row["start"]), hex_offset(row["end"]), f"{row['length']:,}", Share(row["share"]),
             row["byte_class"] or "?", "?" if row["entropy"] is None else f"{row['entropy']:.2f}",
-            row["verdict"] + (f" ({row['note']})" if row["note"] else "")
-            + (f"; last read by {row['last_read_by']}" if row["last_read_by"] else ""),
+            verdict_text(row) + (f"; last read by {row['last_read_by']}" if row["last_read_by"] else ""),
         ]
         for row in report.head(_ROWS).iter_rows(named=True)
     ]  # fmt: skip
@@ -129,7 +128,7 @@ def _named(classes: pl.DataFrame) -> Table:
 def differential_tables(found: Comparison, a: str, b: str) -> list[RenderableType]:
     """Show which ranges A and B read, and how much they agree; first of all whether that is one file."""
     table, agreed, order = found.ranges, found.agreement, found.order
-    words = {"": "nobody", "A, B": "both", "A": f"only {a}", "B": f"only {b}"}
+    words = {"": nobody_text(mapped=found.mapped), "A, B": "both", "A": f"only {a}", "B": f"only {b}"}
     shown: list[Sequence[Cell]] = [
         [hex_offset(row["start"]), hex_offset(row["end"]), f"{row['length']:,}", words[row["readers"]]]
         for row in table.head(_LONG).iter_rows(named=True)

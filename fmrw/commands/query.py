@@ -12,6 +12,7 @@ from fmrw.commands.grammar import DIRECTORY, example, grammar, json_option
 from fmrw.commands.outcome import Outcome, door, line, located, recording
 from fmrw.errors import UnknownPath
 from fmrw.text import name_text, visible
+from fmrw.trace.exactness import maps as maps_of
 
 if TYPE_CHECKING:
     from fmrw.figures.theme import Look
@@ -23,8 +24,12 @@ def told_of(trace: Trace) -> dict[str, Any]:
     """Give what the tables of a recording show, for programs."""
     from fmrw.analysis import summary  # noqa: PLC0415 - polars, once a mount has started
 
+    files = trace.files
+    known = maps_of(trace.facts)
+    maps = [path for path in files["path"] if path in known]
     return {
-        "files": trace.files.to_dicts(),
+        "files": files.to_dicts(),
+        **({"mapped": maps} if maps else {}),
         "programs": trace.by_program().to_dicts(),
         "processes": summary.processes(trace.lazy, trace.processes).to_dicts(),
     }
@@ -261,8 +266,8 @@ def gaps(session: str, path: str | None, described: str | None) -> Outcome:
     trace, chosen = _one_file(session, path)
     report = trace.gap_report(chosen)
     found = trace.coverage_report(chosen)
-    told = {name: found[name] for name in ("path", "size", "fidelity", "smallest_request")}
-    data: Any = {**told, "gaps": report.to_dicts()}
+    told = ("path", "size", "fidelity", "smallest_request", "mapped")
+    data: Any = {**{name: found[name] for name in told if name in found}, "gaps": report.to_dicts()}
     shown: list[Any] = [gaps_table(report, found)]
     if described is not None:
         table = trace.crosstab(chosen, described or None)

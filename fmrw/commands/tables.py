@@ -11,7 +11,8 @@ from fmrw.commands.table import Coloured, Column, Share, Table
 from fmrw.figures.programs import program_colours
 from fmrw.offsets import human_size, range_text
 from fmrw.text import visible
-from fmrw.trace.exactness import MAPPED, files_text, is_mapped, mark
+from fmrw.trace.exactness import MAPPED, MAPPED_MARK, files_text, mark, unread_text
+from fmrw.trace.exactness import maps as maps_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,18 +44,26 @@ COUNTS = (
 
 def trace_tables(trace: Trace) -> list[RenderableType]:
     """Show what a recording holds: what each program read of each file, and which programs the processes really were."""
-    from fmrw.analysis import summary  # noqa: PLC0415 - polars, which the tables of mounts do without
+    import polars as pl  # noqa: PLC0415 - the tables of mounts do without
+
+    from fmrw.analysis import summary  # noqa: PLC0415 - the same
 
     callers = summary.processes(trace.lazy, trace.processes)
     files = trace.files
-    parts: list[RenderableType] = [programs_table(trace.by_program(), files, trace.programs)]
+    known = maps_of(trace.facts)
+    maps = [path for path in files["path"] if path in known]
+    rows, marked = (
+        frame.with_columns(mapped=pl.col("path").is_in(maps)) for frame in (trace.by_program(), files)
+    )
+    parts: list[RenderableType] = [programs_table(rows, marked, trace.programs)]
     if (advised := files["advised"].sum()) > 0:
         parts.append(Text(f"advice, which is no read (op `advise`): {advised:,}"))
-    if maps := [visible(path) for path in files["path"] if is_mapped(trace.facts, path)]:
+    if maps:
         rest = f" and {len(maps) - _MAPPED:,} more" if len(maps) > _MAPPED else ""
-        parts.append(Text(f"{MAPPED}: {', '.join(maps[:_MAPPED])}{rest}"))
+        named = ", ".join(map(visible, maps[:_MAPPED]))
+        parts.append(Text(f"{MAPPED_MARK} {MAPPED}: {named}{rest}"))
     if found := trace.findings():
-        parts += ["", findings_table(found)]
+        parts += ["", findings_table(found, mapped=any(path in maps for path, _ in found))]
     return [*parts, "", processes_table(callers, trace.programs)] if callers.height else parts
 
 
@@ -146,13 +155,13 @@ def _exactness(files: pl.DataFrame) -> list[str]:
 
 
 def counts(row: Mapping[str, Any]) -> list[Cell]:
-    """Give the cells of `COUNTS` for a row of `summary.FILES` or `summary.BY_PROGRAM`."""
+    """Give the cells of `COUNTS` for a row of `summary.FILES` or `summary.BY_PROGRAM`, perhaps with a column `mapped`."""
     asked, gap = row["smallest_request"], row["largest_gap"]
     start = row["largest_gap_start"]
     return [
         f"{row['size']:,}",
         "" if row["bytes_read"] is None else f"{row['bytes_read']:,}",
-        Share(row["covered"], mark(row["fidelity"])),
+        Share(row["covered"], mark(row["fidelity"], mapped=row.get("mapped", False))),
         f"{row['reads']:,}",
         f"{row['writes']:,}",
         "" if asked is None else f"{asked:,}",
@@ -229,16 +238,21 @@ def doctor_table(findings: Sequence[Finding]) -> Table:
     return Table(columns, shown)
 
 
-def findings_table(found: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
-    """Show the most remarkable gap of each of a few files; `found` are paths, each with a row of a gap report."""
+def verdict_text(row: Mapping[str, Any]) -> str:
+    """Say what is in a gap, and what there is to note, of a row of a gap report."""
+    return str(row["verdict"]) + (f" ({row['note']})" if row["note"] else "")
+
+
+def findings_table(found: Sequence[tuple[str, Mapping[str, Any]]], *, mapped: bool = False) -> Table:
+    """Show the most remarkable gap of each of a few files; `found` are paths, each with a row of a gap report; `mapped`: whether one of them was."""
     columns = [
         Column("file"),
-        Column("never read"),
+        Column(unread_text(mapped=mapped)),
         Column("share", right=True),
         Column("what is there", long=True),
     ]
-    shown = [
-        [path, range_text(row["start"], row["end"]), Share(row["share"]), row["verdict"]]
+    shown: list[Sequence[Cell]] = [
+        [path, range_text(row["start"], row["end"]), Share(row["share"]), verdict_text(row)]
         for path, row in found
     ]
     return Table(columns, shown)

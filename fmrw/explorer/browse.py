@@ -130,6 +130,13 @@ class Browser(traitlets.HasTraits):
         """Give the rows of the page that is shown."""
         return self.found.slice(self.page * cells.ROWS, cells.ROWS)
 
+    def marked(self) -> pl.DataFrame:
+        """Give the same rows with a column `mapped`: whether the file may have been read through a map that was not recorded."""
+        rows = self.data()
+        facts = self.trace.facts
+        maps = [exactness.is_mapped(facts, path) for path in rows["path"]]
+        return rows.with_columns(pl.Series("mapped", maps, pl.Boolean))
+
     def refresh(self) -> None:
         """Look again, since a live recording has grown."""
         self.files = self.trace.files
@@ -139,10 +146,12 @@ class Browser(traitlets.HasTraits):
     @property
     def exactness(self) -> str:
         """How exact the ranges of the files on this page are, and how coarse what was asked for."""
-        rows = self.data()
+        rows = self.marked()
         smallest = rows["smallest_request"].min()
         asked = exactness.request_text(None if smallest is None else int(smallest))  # type: ignore[arg-type] # a number
-        return "; ".join(filter(None, (exactness.files_text(rows["fidelity"]), asked)))
+        return "; ".join(
+            filter(None, (exactness.files_text(rows["fidelity"], mapped=bool(rows["mapped"].any())), asked))
+        )
 
     def open(self, path: str) -> Explorer:
         """Open a file's explorer below the table; the one before is closed."""
@@ -195,15 +204,15 @@ class Browser(traitlets.HasTraits):
         """Give the page as text."""
         rows = [f"{'path':<40} {'size':>14} {'covered':>7} {'reads':>8} {'writes':>7}"]
         rows += [
-            f"{visible(row['path'])[:40]:<40} {row['size']:>14,} {cells.covered(row['covered']):>7} {row['reads']:>8,} {row['writes']:>7,}{exactness.mark(row['fidelity'])}"
-            for row in self.data().iter_rows(named=True)
+            f"{visible(row['path'])[:40]:<40} {row['size']:>14,} {cells.covered(row['covered']):>7} {row['reads']:>8,} {row['writes']:>7,}{exactness.mark(row['fidelity'], mapped=row['mapped'])}"
+            for row in self.marked().iter_rows(named=True)
         ]
         rows.append(self.exactness)
         return "\n".join(rows)
 
     def html(self) -> str:
         """Give the page as HTML that needs no kernel."""
-        rows = self.data()
+        rows = self.marked()
         strips = sparklines(self.trace, rows)
         body = [
             f"<div><span style='{cells.CELL};width:{cells.NAME}px'>{escaped(row['path'])}</span>{cells.row(row, strips)}</div>"

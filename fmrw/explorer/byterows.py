@@ -13,6 +13,7 @@ import numpy as np
 
 from fmrw.explorer.palette import ink_on
 from fmrw.text import visible
+from fmrw.trace.exactness import untouched_text
 
 if TYPE_CHECKING:
     from fmrw.explorer.view import View
@@ -84,10 +85,11 @@ def look(view: View, palette: Palette) -> dict[str, object]:
     """Give the colours by number, for reads and writes, and the legend: background, ink."""
     scene = view.scene
     colours = scene.canvas.colours
+    entries = [[colours[key] if key else "", label] for key, label in scene.colouring.entries()]
     keys = {op: scene.colouring.keys(op) if op in scene.ops else [] for op in ("read", "write")}
     return {
         "paper": palette.paper, "ink": palette.ink, "faint": palette.faint, "untouched": palette.untouched, "accent": palette.accent,
         "read": [[colours[key], ink_on(colours[key])] for key in keys["read"]],
         "write": [colours[key] for key in keys["write"]],
-        "legend": [[colours[key] if key else "", label] for key, label in scene.colouring.entries()],
+        "legend": [*entries, [palette.untouched, untouched_text(mapped=view.recorded.mapped)]],
     }  # fmt: skip

@@ -24,6 +24,7 @@ from fmrw.explorer.filters import Choice
 from fmrw.explorer.palette import SEVERAL, UNREAD, program_keys
 from fmrw.explorer.recorded_file import RecordedFile
 from fmrw.text import visible
+from fmrw.trace.exactness import nobody_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -146,6 +147,9 @@ def classes(recorded: RecordedFile, compared: Sequence[Side], op: str) -> list[C
 
 def _classes(recorded: RecordedFile, compared: Sequence[Side], op: str) -> list[Class]:
     size = recorded.size
+    nobody = nobody_text(
+        mapped=any(each.mapped for each in (recorded, *(side.recorded for side in compared)))
+    )
     runs = {
         each.label: compare.Run.of(each.recorded.touched(Choice(op, each.pairs)), each.label, size)
         for each in compared
@@ -153,7 +157,7 @@ def _classes(recorded: RecordedFile, compared: Sequence[Side], op: str) -> list[
     if not runs or not size:
         return [
             Class(
-                "nobody",
+                nobody,
                 UNREAD,
                 _cover(pl.DataFrame({"start": [0], "end": [size]}).filter(pl.col("end") > 0)),
             )
@@ -169,7 +173,7 @@ def _classes(recorded: RecordedFile, compared: Sequence[Side], op: str) -> list[
         made.append(Class("several", SEVERAL, _cover(pieces.filter(count > 1, count < len(runs)))))
     if len(runs) > 1:
         made.append(Class("both" if few else "all", "faint", _cover(pieces.filter(count == len(runs)))))
-    return [*made, Class("nobody", UNREAD, _cover(pieces.filter(count == 0)))]
+    return [*made, Class(nobody, UNREAD, _cover(pieces.filter(count == 0)))]
 
 
 def _keys(recorded: RecordedFile, compared: Sequence[Side]) -> Mapping[str, str]:

@@ -297,19 +297,21 @@ class RecordedFile:
     @property
     def exactness(self) -> str:
         """How exact the ranges are, in words."""
-        known = exactness.PAGE if self.page else exactness.BYTE
-        return exactness.exactness_text(known if self.processes else None)
+        known = None if not self.processes else exactness.PAGE if self.page else exactness.BYTE
+        return exactness.exactness_text(known, mapped=self.mapped)
+
+    @property
+    def mapped(self) -> bool:
+        """Whether it may have been read through an unrecorded map as well."""
+        return exactness.is_mapped(self.trace.facts, self.path)
 
     def about(self) -> About:
         """Say whose bytes a figure shows."""
-        facts = self.trace.facts
-        names = tuple(f"{name} [{pid}]" for pid, name in self.processes)
-        capture = (facts.get("options") or {}).get("capture")
-        command = facts.get("command")
+        facts, command = self.trace.facts, self.trace.facts.get("command") or ()
         return About(
-            self.path, self.size, processes=names, page=self.page if self.processes else None,
-            requests=sum(each.total for each in self._counts.values()), smallest=self.smallest, capture=capture,
-            command=" ".join(command) if command else None, date=self.last,
+            self.path, self.size, processes=tuple(f"{name} [{pid}]" for pid, name in self.processes),
+            page=self.page if self.processes else None, mapped=self.mapped, smallest=self.smallest, date=self.last,
+            requests=sum(each.total for each in self._counts.values()), capture=exactness.capture_of(facts), command=" ".join(command) or None,
         )  # fmt: skip
 
 

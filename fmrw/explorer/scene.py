@@ -27,7 +27,7 @@ from fmrw.figures.measure import shorten, text_width, wrap
 from fmrw.figures.page import size_text
 from fmrw.offsets import range_text
 from fmrw.text import percent
-from fmrw.trace.exactness import request_text
+from fmrw.trace.exactness import request_text, untouched_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -308,7 +308,7 @@ class _Painter:
     def _legend_lines(self) -> list[list[tuple[float, str, str]]]:
         """Give the entries of the legend, each with its place from the left, in one line or two; what finds no room there is counted."""
         text, room = self.text, self.layout.overview.width
-        entries = [*self.colouring.entries(), ("g", "not touched")]
+        entries = [*self.colouring.entries(), ("g", untouched_text(mapped=self.recorded.mapped))]
         if "classes" in self.state.overlays and self.state.colour != "class":
             entries += class_entries(self.recorded.probed)
         entries = [(key, shorten(label, room / 3, text * 0.9)) for key, label in entries]

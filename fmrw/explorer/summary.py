@@ -14,6 +14,7 @@ from fmrw.explorer.filters import OPS
 from fmrw.figures.page import size_text
 from fmrw.offsets import range_text
 from fmrw.text import percent, visible
+from fmrw.trace.exactness import untouched_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +37,9 @@ def tell(recorded: RecordedFile, choice: Choice, start: int, end: int) -> str:
     parts = [range_text(start, end), f"{end - start:,} byte{'s' if end - start > 1 else ''}"]
     edges = np.array((start, end), np.int64)
     bins = {op: recorded.bins(edges, op, choice).row(0, named=True) for op in OPS[choice.ops]}
-    parts += [_counted(op, each) for op, each in bins.items() if each["accesses"]] or ["not touched"]
+    parts += [_counted(op, each) for op, each in bins.items() if each["accesses"]] or [
+        untouched_text(mapped=recorded.mapped)
+    ]
     if rows.height:
         parts.append(_who(rows) + (" and perhaps others" if total > rows.height else ""))
         first: datetime = rows["time"][0]

@@ -64,7 +64,7 @@ def row(found: Mapping[str, Any], strips: Mapping[str, str]) -> str:
     gap = human_size(found["largest_gap"]) if found["largest_gap"] else ""
     texts = (
         human_size(found["size"]),
-        covered(found["covered"]) + exactness.mark(found["fidelity"]),
+        covered(found["covered"]) + exactness.mark(found["fidelity"], mapped=found.get("mapped", False)),
         f"{found['reads']:,}",
         f"{found['writes']:,}",
         gap,

@@ -36,6 +36,8 @@ class About:
         Names of all programs of the recording, whatever is shown of them: these decide their colours (`fmrw.figures.programs`).
     page
         Whether an extent is only exact to the page. None: taken from the events.
+    mapped
+        Whether the file was also mapped where reads through maps are not recorded (`fmrw.trace.exactness.is_mapped`).
     requests
         How many reads and writes moved bytes. None: taken from the events.
     smallest
@@ -57,6 +59,7 @@ class About:
     processes: tuple[str, ...] | None = None
     programs: tuple[str, ...] = ()
     page: bool | None = None
+    mapped: bool = False
     requests: int | None = None
     smallest: int | None = None
     capture: str | None = None
@@ -88,9 +91,15 @@ class About:
     @property
     def exactness(self) -> str:
         """How exact the ranges are, in words; "" where nobody has told."""
-        if self.page is None:
-            return exactness.NOTHING if self.requests == 0 else ""
-        return exactness.exactness_text(exactness.PAGE if self.page else exactness.BYTE)
+        if self.page is None and self.requests != 0:
+            return exactness.MAPPED if self.mapped else ""
+        known = None if self.page is None else exactness.PAGE if self.page else exactness.BYTE
+        return exactness.exactness_text(known, mapped=self.mapped)
+
+    @property
+    def badge(self) -> str:
+        """The warning on a figure's face; "" where there is nothing to warn of."""
+        return exactness.badge(page=bool(self.page), mapped=self.mapped)
 
     @property
     def recorded(self) -> list[str]:
@@ -109,8 +118,10 @@ class About:
             known["date"] = self.date.isoformat()
         if self.processes is not None:
             known["processes"] = ", ".join(self.processes)
-        for private in ("requests", "smallest", "programs", "others"):
+        for private in ("requests", "smallest", "programs", "others", "mapped"):
             known.pop(private, None)
+        if self.mapped:
+            known["mapped"] = exactness.MAPPED
         for number, other in enumerate(self.others, 2):
             told = other.metadata()
             known |= {f"{key}_{number}": told[key] for key in ("command", "capture", "date") if key in told}

@@ -22,6 +22,7 @@ from fmrw.figures.runs import run_colours, run_labels
 from fmrw.figures.theme import SCREEN, Look
 from fmrw.figures.tracks import Span, Track
 from fmrw.text import percent
+from fmrw.trace.exactness import nobody_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,6 +87,9 @@ def differential(
     classes = _classes(
         pieces, list(sets), run_labels(sets, commands or {}), colours or run_colours(sets, about, look), look
     )
+    nobody = nobody_text(mapped=about.mapped)
+    unread = _Class(_NOBODY, nobody, look.palette.unread, pieces.filter(pl.col("count") == 0))
+    classes.append(unread)
     most = wide.MOST_MARKS // (2 * len(classes) + 1)
     rows, joined = [Track("", _bar(classes, about.size, look), 1.5, thinnest=0)], 0
     shown = [each for each in classes if each.pieces.height or not each.idle]
@@ -99,7 +103,7 @@ def differential(
         {},
         about,
         look,
-        what="who alone requested which bytes, and what nobody did"
+        what=f"who alone requested which bytes, and what {nobody} did"
         if len(sets) > 1
         else "what was requested",
         notes=[_left_out(classes), page.capture_text(about), wide.joined_note(joined)],
@@ -121,7 +125,7 @@ def programs(events: pl.DataFrame) -> dict[str, pl.DataFrame]:
     for (name,), part in reads.partition_by("process", as_dict=True, maintain_order=True).items():
         pids = part["pid"].unique().to_list()
         found[f"{name} [{pids[0]}]" if len(pids) == 1 else str(name)] = part
-    return found or {"nobody yet": reads}
+    return found or {"no request yet": reads}
 
 
 def _classes(
@@ -131,7 +135,7 @@ def _classes(
     colours: Mapping[str, str],
     look: Look,
 ) -> list[_Class]:
-    """Divide the pieces: one program alone, several, all, nobody; in this order, those of several only where there are such."""
+    """Divide what was requested: by one program alone, several, all; in this order, those of several only where there are such."""
     count = pieces["count"]
     held = pieces.select(
         pl.nth(range(5, 5 + len(names)))
@@ -149,7 +153,7 @@ def _classes(
         classes += _mixed(pieces, held, labels, look)
         all_of_them = "both" if len(names) == _PAIR else "all of them"
         classes.append(_Class(_ALL, all_of_them, look.palette.faint, pieces.filter(count == len(names))))
-    return [*classes, _Class(_NOBODY, "nobody", look.palette.unread, pieces.filter(count == 0))]
+    return classes
 
 
 def _mixed(pieces: pl.DataFrame, held: pl.DataFrame, labels: Mapping[str, str], look: Look) -> list[_Class]:

@@ -29,7 +29,7 @@ from fmrw.figures.measure import shorten, wrap
 from fmrw.figures.theme import SCREEN, Look
 from fmrw.offsets import Annotation, hex_offset, human_size, range_text
 from fmrw.text import percent
-from fmrw.trace.exactness import NOTHING
+from fmrw.trace.exactness import nothing_text, untouched_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -209,7 +209,7 @@ def _draw(
         *beside.layers(box, lambda offset: offset / (square.cell * square.side), square.side),
     ]
     if not any(each.any() for each in picture.counts.values()):
-        _nothing(captions, box)
+        _nothing(captions, box, nothing_text(mapped=about.mapped))
     return page.Sheet(layers, captions, box, about, f"heatmap: how often a byte of each cell was {times}")
 
 
@@ -244,7 +244,9 @@ def _panel(
     title = len(_legend_title(picture, panel, captions.look))
     y = panel.top + text * (0.2 + 1.2 * title + 1.5 * len(picture.classes.lowest)) + text * 0.15
     captions.swatch(panel.left, y - text * 0.1, text, text, captions.look.palette.untouched)
-    captions.text(panel.left + text * 1.3, y + text * 0.72, "not accessed", size=text * 0.9)
+    captions.text(
+        panel.left + text * 1.3, y + text * 0.72, untouched_text(mapped=about.mapped), size=text * 0.9
+    )
     if picture.square.used < picture.square.count:
         y += text * 1.42
         captions.text(panel.left, y + text * 0.72, "///", colour=captions.look.palette.faint)
@@ -338,11 +340,11 @@ def _legend_title(picture: Picture, panel: Box, look: Look) -> list[str]:
     )
 
 
-def _nothing(captions: Captions, box: Box) -> None:
+def _nothing(captions: Captions, box: Box, said: str) -> None:
     """Say on the figure itself that there is nothing to see."""
     look = captions.look
     size, middle = look.text * 1.4, box.left + box.width / 2
-    width = size * 0.53 * len(NOTHING) + size
+    width = size * 0.53 * len(said) + size
     y = box.top + box.height / 2
     captions.swatch(middle - width / 2, y - size * 1.3, width, size * 2, look.palette.paper)
-    captions.text(middle, y, NOTHING, size=size, bold=True, align="center")
+    captions.text(middle, y, said, size=size, bold=True, align="center")

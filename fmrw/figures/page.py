@@ -16,7 +16,6 @@ from fmrw.figures.about import About, capture_text, cut, process_text, processes
 from fmrw.figures.captions import Box, Captions
 from fmrw.figures.measure import shorten, text_width, wrap
 from fmrw.text import visible
-from fmrw.trace import exactness
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +55,7 @@ def title(captions: Captions, about: About, what: str) -> float:
     """
     look = captions.look
     room = look.width - 2 * look.margin
-    y = look.margin + (look.text * 0.4 if about.page else 0)
+    y = look.margin + (look.text * 0.4 if about.badge else 0)
     size, lines = _fitted(look.title or about.name, room, look)
     y -= size * 0.4
     for line in lines:
@@ -65,8 +64,8 @@ def title(captions: Captions, about: About, what: str) -> float:
     for line in _subtitle(what, about.exactness, room, look):
         y += look.text * 1.45
         captions.text(look.margin, y, line, colour=look.palette.faint)
-    if about.page:
-        _badge(captions, exactness.PAGES)
+    if about.badge:
+        _badge(captions, about.badge)
     return y
 
 

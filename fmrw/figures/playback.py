@@ -25,7 +25,7 @@ from fmrw.figures.captions import Box, Captions
 from fmrw.figures.measure import shorten
 from fmrw.figures.programs import program_colours
 from fmrw.figures.theme import SCREEN, Look
-from fmrw.trace.exactness import NOTHING
+from fmrw.trace.exactness import nothing_text, untouched_text
 from fmrw.trace.schema import transfers
 
 if TYPE_CHECKING:
@@ -243,7 +243,9 @@ def _progress(film: _Film, about: About, box: Box, look: Look) -> alt.Chart:
     for frame in range(max(film.frames, 1)):
         who = film.who[frame] if frame < len(film.who) else ()
         done = -(-(frame + 1) * film.accesses // film.frames) if film.accesses else 0
-        told = f"{done:,} of {film.accesses:,} accesses" if film.accesses else NOTHING
+        told = (
+            f"{done:,} of {film.accesses:,} accesses" if film.accesses else nothing_text(mapped=about.mapped)
+        )
         text = f"{told} · {', '.join(who)}" if who else told
         fill = colours[who[0]] if len(who) == 1 else look.palette.ink
         rows.append(
@@ -271,7 +273,7 @@ def _explain(captions: Captions, box: Box, film: _Film, about: About, bottom: fl
         ("read just now", look.palette.reads[3]),
         ("written just now", look.palette.writes[2]),
         ("accessed before", "#aaaeb3"),
-        ("not accessed", look.palette.untouched),
+        (untouched_text(mapped=about.mapped), look.palette.untouched),
     )
     for number, (label, fill) in enumerate(entries):
         y = box.top + number * text * 1.5

@@ -24,6 +24,7 @@ from fmrw.figures.theme import SCREEN, Look
 from fmrw.figures.tracks import Span, Track
 from fmrw.offsets import human_size, range_text
 from fmrw.text import percent, visible
+from fmrw.trace import exactness
 from fmrw.trace.schema import transfers
 
 if TYPE_CHECKING:
@@ -77,12 +78,13 @@ def strip(
         *_lane(moved, "write", about, scale, look),
     )
     gaps, width = wide.thinned(ranges.complement(moved.filter(op="read"), about.size), about.size, 3_000)
-    never = [Span(start, end, "never read", _gap_label(start, end)) for start, end in gaps.iter_rows()]
+    unread = exactness.unread_text(mapped=about.mapped)
+    never = [Span(start, end, unread, _gap_label(start, end)) for start, end in gaps.iter_rows()]
     rows = [Track("reads", read, 1.6, thinnest=0)]
     rows += [Track("writes", written, 1.0, thinnest=0)] if written else []
-    rows += [Track("never read", never, 0.8), _scale_bar(about.size)]
+    rows += [Track(unread, never, 0.8), _scale_bar(about.size)]
     shown = kinds | more
-    hidden = {"scale": look.palette.ink, "never read": look.palette.unread}
+    hidden = {"scale": look.palette.ink, unread: look.palette.unread}
     times = times_text(op for op, found in (("read", read), ("write", written)) if found) or "requested"
     notes = [
         page.capture_text(about),
@@ -170,8 +172,9 @@ def lanes(
     single = pl.concat(list(alone.values()))
     if len(sets) > 1:
         rows.append(Track("only one of them", sorted(only), share=_share(single, about.size)))
+    nobody_said = exactness.nobody_text(mapped=about.mapped)
     rows.append(
-        Track("nobody", _spans(nobody, _NOBODY, about.size, most)[0], share=_share(nobody, about.size))
+        Track(nobody_said, _spans(nobody, _NOBODY, about.size, most)[0], share=_share(nobody, about.size))
     )
     who = "function" if functions else "program"
     explained = f"“only one of them”: requested by a single {who}, in its colour" if len(sets) > 1 else ""
@@ -289,7 +292,7 @@ def _scale_bar(size: int) -> Track:
 def _processes(events: pl.DataFrame) -> dict[str, pl.DataFrame]:
     moved = events.filter(op="read")
     parts = moved.partition_by("process", "pid", as_dict=True, maintain_order=True)
-    return {f"{name} [{pid}]": part for (name, pid), part in parts.items()} or {"nobody yet": moved}
+    return {f"{name} [{pid}]": part for (name, pid), part in parts.items()} or {"no request yet": moved}
 
 
 def _named(

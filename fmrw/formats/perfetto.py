@@ -27,7 +27,7 @@ from fmrw.trace.schema import EVENTS, transfers
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 FILES_PID = 2**22 + 1
 """Id of the pretended process of the files; PID_MAX_LIMIT is 2^22."""
@@ -44,6 +44,7 @@ def export_perfetto(
     processes: pl.DataFrame,
     path: str | os.PathLike[str],
     stacks: Mapping[int, Sequence[str]] = _NOBODY,
+    mapped: Collection[str] = (),
 ) -> None:
     """Write a trace.
 
@@ -56,6 +57,8 @@ def export_perfetto(
         Where to; overwritten.
     stacks : mapping, optional
         The frames of each call site (`Trace.sites`), the innermost first; the innermost 32 are shown.
+    mapped : collection of str, optional
+        Files that may have been read through maps which were not recorded (`fmrw.trace.exactness.is_mapped`); they are marked.
 
     Raises
     ------
@@ -66,7 +69,7 @@ def export_perfetto(
     begun = events["time"].min()
     moved = transfers(events)
     said = (
-        exactness.exactness_text(exactness.fidelity(moved)),
+        exactness.files_text([exactness.fidelity(moved)], mapped=any(file in mapped for file in files)),
         exactness.request_text(exactness.smallest_request(moved)),
     )
     exact = "; ".join(filter(None, said))
@@ -75,7 +78,7 @@ def export_perfetto(
     try:
         with Path(path).open("w", encoding="utf-8") as stream:
             stream.write(f'{_json(head)[:-1]},"traceEvents":[\n')
-            stream.write(",\n".join(map(_json, _tracks(events, processes, files, exact))))
+            stream.write(",\n".join(map(_json, _tracks(events, processes, files, exact, mapped))))
             frames = _frames(stacks)
             for piece in _placed(events, begun, frames).iter_slices(_SLICE):
                 stream.writelines(f",\n{line}" for line in _slices(piece, frames))
@@ -93,11 +96,11 @@ def _json(value: object) -> str:
 
 
 def _tracks(
-    events: pl.DataFrame, processes: pl.DataFrame, files: dict[str, int], exact: str
+    events: pl.DataFrame, processes: pl.DataFrame, files: dict[str, int], exact: str, mapped: Collection[str]
 ) -> Iterator[dict[str, Any]]:
     yield _named("process_name", FILES_PID, 0, f"files ({exact})")
     for file, number in files.items():
-        yield _named("thread_name", FILES_PID, number, file)
+        yield _named("thread_name", FILES_PID, number, file + exactness.mark(None, mapped=file in mapped))
     known = processes.select("pid", "tid", "name", "thread", "cmdline")
     last = (pl.col("process").last().alias("name"), pl.col("thread").last())
     seen = events.group_by("pid", "tid", maintain_order=True).agg(*last)

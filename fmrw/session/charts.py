@@ -24,7 +24,7 @@ from fmrw.offsets import Annotation
 from fmrw.session import questions
 from fmrw.session.identity import sha256, unchanged
 from fmrw.text import visible
-from fmrw.trace.exactness import MAPPED, is_mapped
+from fmrw.trace.exactness import capture_of, is_mapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
     from fmrw.figures.functions import Functions
     from fmrw.session.recording import Recording
+
+
+_DAY = 86_400  # seconds
 
 
 def about(trace: Recording, path: str) -> About:
@@ -50,12 +53,13 @@ def describe(path: str, size: int, facts: Mapping[str, Any], date: dt.datetime |
     """Say whose bytes a figure shows, from a session's facts alone."""
     command = facts.get("command")
     ended = facts.get("ended")
+    if date is not None and date.timestamp() < _DAY:  # a log without times, whose events count from there
+        date = None
     return About(
         path,
         size,
-        capture=f"strace, {MAPPED}"
-        if is_mapped(facts, path)
-        else (facts.get("options") or {}).get("capture"),
+        mapped=is_mapped(facts, path),
+        capture=capture_of(facts),
         command=shlex.join(command) if command else None,
         date=dt.datetime.fromisoformat(ended) if ended else date,
     )
@@ -199,10 +203,20 @@ def compared(
     if any(each.recorded != shown.recorded for each in others):
         shown = replace(shown, others=others)
     programs = tuple(dict.fromkeys(name for each, _ in recordings.values() for name in each.programs))
+    mapped = any(is_mapped(each.facts, own) for each, own in recordings.values())
     size = max(each.size(name) for each, name in recordings.values())
     return differential(
         {name: each.of(own) for name, (each, own) in recordings.items()},
-        replace(shown, size=size, programs=programs, processes=None, page=None, smallest=None, requests=None),
+        replace(
+            shown,
+            size=size,
+            programs=programs,
+            processes=None,
+            page=None,
+            smallest=None,
+            requests=None,
+            mapped=mapped,
+        ),
         commands=_single_commands(recordings),
         colours=_colours(recordings, programs, options.get("look", SCREEN)),
         structure=_parts_at_hand(trace, path, options),

@@ -134,7 +134,11 @@ def write(
                 "trace",
                 ".perfetto.json",
                 lambda target: export_perfetto(
-                    trace.events, trace.processes, target, sites.stack_frames(trace)
+                    trace.events,
+                    trace.processes,
+                    target,
+                    sites.stack_frames(trace),
+                    trace.facts.get("mapped") or (),
                 ),
             )
         )

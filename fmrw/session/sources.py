@@ -327,7 +327,9 @@ class SetSource:
 
     def facts(self) -> Mapping[str, Any]:
         """Give the facts of each, by name."""
-        return {"sessions": {name: dict(source.facts()) for name, source in self._sources.items()}}
+        each = {name: dict(source.facts()) for name, source in self._sources.items()}
+        maps = sorted({path for facts in each.values() for path in facts.get("mapped") or ()})
+        return {"sessions": each, **({"mapped": maps} if maps else {})}
 
     def open(self, path: bytes) -> int | None:
         """Give nothing: a path may be another file in each session."""

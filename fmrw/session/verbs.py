@@ -46,6 +46,8 @@ class Comparison(NamedTuple):
         `byte`, or `page` where a range of either is whole pages; None where nothing was read.
     smallest_request : int or None
         Bytes of the smallest request of both.
+    mapped : bool
+        Whether the file was also mapped in a log of strace, which does not have what was read through the map.
     """
 
     ranges: pl.DataFrame
@@ -54,6 +56,7 @@ class Comparison(NamedTuple):
     difference: str
     fidelity: str | None
     smallest_request: int | None
+    mapped: bool
 
 
 def view(
@@ -186,6 +189,7 @@ def compare(
     return Comparison(
         analysis.differential(runs), agreed, order, difference(one, two),
         exactness.joint(map(exactness.fidelity, read)), min(asked, default=None),
+        any(exactness.is_mapped(trace.facts, name) for trace, name in (one, two)),
     )  # fmt: skip
 
 

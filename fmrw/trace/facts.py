@@ -26,7 +26,7 @@ _LONGEST, _PARTS = 64 << 20, 1_000_000  # longest session.json, most objects in 
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "root": str, "host": str, "started": str, "ended": str, "options": dict, "files": dict, "command": list,
     "renames": list, "events": int, "lost": int, "faults": int, "guessed_calls": int, "ephemeral": bool, "ranges": dict,
-    "lacks": list, "rings": list, "without_sites": list,
+    "lacks": list, "rings": list, "without_sites": list, "mapped": list,
 }  # fmt: skip
 
 
@@ -89,8 +89,9 @@ def _typed(facts: dict[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {
         name: value for name, value in facts.items() if isinstance(value, _KINDS.get(name, object))
     }
-    if not all(isinstance(word, str) for word in kept.get("command", ())):
-        del kept["command"]
+    for name in ("command", "mapped"):
+        if not all(isinstance(word, str) for word in kept.get(name, ())):
+            del kept[name]
     if "files" in kept:
         kept["files"] = {path: known for path, known in kept["files"].items() if isinstance(known, dict)}
     return kept

@@ -31,7 +31,7 @@ FILES, PROCESSES, BATCH = 50, 8, 1 << 18
 SIZE = 1 << 33
 
 ASK = """
-import resource, sys, time
+import re, sys, time
 import polars as pl
 import fmrw, fmrw.analysis.gaps
 from pathlib import Path
@@ -44,7 +44,9 @@ if what == "plain":
 else:
     trace = fmrw.load(session)
     {"coverage": lambda: trace.coverage_report(path), "gaps": lambda: trace.gap_report(path), "files": lambda: trace.files}[what]()
-print(time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+took = time.perf_counter() - begun
+peak = re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())  # ru_maxrss would be that of who started it
+print(took, int(peak[1]) / 2**20)
 """
 
 
@@ -81,6 +83,7 @@ def _columns() -> list[pl.Expr]:
         "process": pl.format("parser{}", process),
         "thread": pl.format("parser{}", process),
         "errno": pl.lit(0),
+        "site": pl.lit(None),
     }
     return [made.get(name, pl.col(name)).cast(kind).alias(name) for name, kind in schema.EVENTS.items()]
 

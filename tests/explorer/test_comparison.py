@@ -178,3 +178,13 @@ def test_the_panel_takes_in_other_recordings(trace: Callable[..., LiveTrace]) ->
     assert found["only this recording"] == [(0, 50)]
     assert found["only patched"] == [(100, 150)]
     assert found["both"] == [(50, 100)]
+
+
+def test_of_a_file_that_was_also_mapped_in_one_of_the_recordings_nobody_is_a_call(
+    trace: Callable[..., LiveTrace],
+) -> None:
+    one, other = (trace(events(("read", 0, 9)), mapped=maps) for maps in ([], ["sample.bin"]))
+    for first, second, name in ((one, one, "nobody"), (one, other, "no call"), (other, one, "no call")):
+        view = explore(first, "sample.bin")
+        found = classes(view.recorded, sides(view.recorded, (("a", first), ("b", second))), "read")
+        assert [each.label for each in found] == ["only a", "only b", "both", name]

@@ -67,7 +67,7 @@ def test_hovering_tells_what_lies_there(view: Explorer) -> None:
     for told in ("2 reads", "1 write", "parser [42], other [43]", "12:00:00.001"):
         assert told in view.hover
     view.gestures.take({"hover": at(view, "overview", 0.6)})
-    assert "not touched" in view.hover
+    assert "not accessed" in view.hover
     view.window = (150, 350)
     view.gestures.take({"hover": at(view, "stack", 0.5)})
     assert "2 reads; " in view.hover

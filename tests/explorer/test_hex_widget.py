@@ -77,7 +77,7 @@ def test_colours_follow_the_view(asked: Asked) -> None:
     before = asked.hex.version
     asked.view.colour = "program"
     assert asked.hex.version > before
-    assert [label for _, label in asked.hex.look["legend"]] == ["touched by", "parser"]
+    assert [label for _, label in asked.hex.look["legend"]] == ["touched by", "parser", "not accessed"]
     assert set(asked.ask("rows", start="0", end="400")[1][1]) == {0, 1}
 
 

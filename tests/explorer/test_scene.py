@@ -16,7 +16,9 @@ from PIL import Image
 from recordings import BEGIN, events
 
 from fmrw.explorer import raster, vega
+from fmrw.explorer.byterows import look
 from fmrw.explorer.explorer import Explorer, explore
+from fmrw.explorer.palette import PALETTES
 from fmrw.explorer.tracks.content import packed
 from fmrw.figures import render
 from fmrw.figures.measure import text_width
@@ -186,3 +188,21 @@ def test_parts_that_overlap_get_rows() -> None:
         assert all(a[1] <= b[0] + 1 for row in rows for a, b in pairwise(row))
         deepest = max(sum(a <= at < b - 1 for a, b, _ in bars) for at in starts)
         assert len(rows) <= deepest + 1
+
+
+@pytest.mark.parametrize("rows", [[("read", 0, 100)], []])
+def test_of_a_file_that_was_also_mapped_nothing_is_called_unread(
+    trace: Callable[..., LiveTrace], rows: list[tuple[str, int, int]]
+) -> None:
+    """A log of strace does not have what was read through a map."""
+    opened = [events(("open", 0, 0)), *([events(*rows)] if rows else [])]
+    words = {"never read", "not accessed", "nobody"}
+    for mapped in (["sample.bin"], ["another.bin"]):
+        view = explore(trace(*opened, mapped=mapped), "sample.bin")
+        said = {row["t"] for row in view.scene.canvas.texts}
+        told = " ".join(said)
+        said |= {str(label) for _, label in look(view, PALETTES["light"])["legend"]}  # type: ignore[attr-defined] # a list
+        assert bool(words & said) == (mapped != ["sample.bin"])
+        assert ("no log of strace" in told) == (mapped == ["sample.bin"])
+        assert ("read by no call" in said) == (mapped == ["sample.bin"])
+        assert view.recorded.about().mapped == (mapped == ["sample.bin"])

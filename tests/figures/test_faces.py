@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 Make = Callable[..., pl.DataFrame]
 BYTE, PAGE = "byte-exact", "page-granular: ranges are whole pages"
 NOTHING = "nothing was requested yet"
+MAPPED = "also mapped: what was read through the map is in no log of strace"
+ONLY_MAPPED = "requested by no call, but mapped: what was read through the map is in no log of strace"
 ABOUT = About("sample.bin", 1000, capture="exact", command="parser sample.bin", sha256="ab" * 32)
 
 
@@ -114,6 +117,22 @@ def test_every_figure_says_how_exact_it_is(events: Make, name: str, preset: str)
         assert words in said
         assert [other for other in (BYTE, PAGE, NOTHING) if other in said] == [words]
         assert ("page-granular" in said.replace(PAGE, "")) == (words == PAGE)  # a badge
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("name", CHARTS)
+def test_every_figure_of_a_file_that_was_also_mapped_says_so(events: Make, name: str, preset: str) -> None:
+    """A log of strace does not have what was read through a map, so nothing may be called unread."""
+    about = replace(ABOUT, mapped=True, capture="strace")
+    for frame, words in ((events(("read", 0, 600)), f"{BYTE}, {MAPPED}"), (empty(), ONLY_MAPPED)):
+        rows = texts(CHARTS[name](frame, about, look=PRESETS[preset]))
+        said = " ".join(row["text"] for row in rows)
+        assert words in said
+        assert "also mapped" in [row["text"] for row in rows]  # a badge
+        assert not {"never read", "nobody", "not accessed", NOTHING} & {row["text"] for row in rows}
+    both = texts(CHARTS[name](events(("read", 0, 600), fidelity="page"), about, look=PRESETS[preset]))
+    assert "page-granular, also mapped" in [row["text"] for row in both]
+    assert "mapped" not in face(CHARTS[name](events(("read", 0, 600)), ABOUT, look=PRESETS[preset]))
 
 
 def test_one_run_of_pages_makes_all_lanes_page_granular(events: Make) -> None:

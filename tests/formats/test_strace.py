@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
+import json
 import os
 import re
 import shutil
@@ -15,16 +17,20 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 import fmrw
 from fmrw.commands.file_tables import exactness_of
+from fmrw.commands.query import told_of
+from fmrw.commands.tables import trace_tables
 from fmrw.errors import BadInput
 from fmrw.formats.strace import log as stracelog
 from fmrw.formats.strace.line import number
 from fmrw.formats.strace.log import beneath, read_log, read_strace
-from fmrw.session import charts
+from fmrw.session import charts, reports
+from fmrw.session.verbs import compare
 from fmrw.text import path_text
-from fmrw.trace import schema
+from fmrw.trace import schema, store
 from fmrw.trace.exactness import MAPPED
 from fmrw.trace.foreign import DamagedWarning
 
@@ -120,13 +126,53 @@ def test_files_that_are_mapped_are_named(folder: Path) -> None:
     assert {str(folder / "data")} == {each for each in read_log(log).mapped if each.startswith(str(folder))}
     trace_ = fmrw.load(log, root=folder)
     assert ["mapped" in trace_.coverage_report(name) for name in ("data", "other")] == [True, False]
-    assert "also mapped" in exactness_of(trace_.coverage_report("data"))
+    assert "by no call, but mapped" in exactness_of(trace_.coverage_report("data"))
     assert "also mapped" not in exactness_of(trace_.coverage_report("other"))
     (row,) = trace_.gap_report("data").iter_rows(named=True)
     assert row["note"].endswith("but it was mapped, and may have been read so")
     assert "mapped" not in str(trace_.gap_report("other")["note"].to_list())
     assert fmrw.load(trace_.save(folder / "kept")).coverage_report("data")["mapped"]
-    assert charts.about(trace_, "data").capture == f"strace, {MAPPED}"
+    shown = charts.about(trace_, "data")
+    assert (shown.capture, shown.mapped, charts.about(trace_, "other").mapped) == ("strace", True, False)
+    assert shown.metadata()["mapped"] == MAPPED
+    assert shown.date is None  # a log without times
+    data = json.loads(json.dumps(told_of(trace_), default=str))
+    assert data["mapped"] == ["data"]
+    page = io.StringIO()
+    Console(file=page, width=200).print(*trace_tables(trace_), sep="\n")
+    said = [line.strip() for line in page.getvalue().splitlines()]
+    assert [line for line in said if "(mapped)" in line and line.startswith("other")] == []
+    assert len([line for line in said if "(mapped)" in line and line.startswith("data")]) == 1
+    assert f"(mapped) {MAPPED}: data" in said
+    (written,) = reports.write(trace_, folder / "reports", ["perfetto"])
+    rows = json.loads(written.read_text())
+    assert MAPPED in rows["otherData"]["exactness"]
+    assert [r["args"]["name"] for r in rows["traceEvents"] if r["name"] == "thread_name"][:2] == [
+        "data (mapped)",
+        "other",
+    ]
+
+
+def test_a_set_of_recordings_knows_of_the_maps_of_each(folder: Path) -> None:
+    log = trace(
+        folder, *python('import mmap; mmap.mmap(os.open("data", os.O_RDONLY), 0, prot=mmap.PROT_READ)')
+    )
+    fmrw.load(log, root=folder).save(folder / "sessions" / "one")
+    code = 'os.read(os.open("data", os.O_RDONLY), 9)'
+    fmrw.load(trace(folder, *python(code)), root=folder).save(folder / "sessions" / "two")
+    both = fmrw.load(folder / "sessions")
+    assert both.coverage_report("data")["mapped"]
+    assert "also mapped" in fmrw.browse(both).text()
+    found = compare(str(folder / "sessions" / "one"), str(folder / "sessions" / "two"), "data")
+    assert found.mapped
+    assert not compare(str(folder / "sessions" / "two"), str(folder / "sessions" / "two"), "data").mapped
+
+
+@pytest.mark.parametrize("mapped", [5, "data", ["data", 5], {"data": 1}, None])
+def test_a_strangers_list_of_maps_is_a_list_of_names_or_none(tmp_path: Path, mapped: object) -> None:
+    folder = tmp_path / "session"
+    store.create(folder, {"root": "/", "mapped": mapped})
+    assert "mapped" not in store.read_facts(folder)
 
 
 def test_gaps_of_a_log_without_a_root_are_described_by_the_files_content(folder: Path) -> None:

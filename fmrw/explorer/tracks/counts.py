@@ -10,6 +10,7 @@ from fmrw.analysis.index.tiles import window_edges
 from fmrw.explorer.axis import axis
 from fmrw.explorer.filters import Choice
 from fmrw.explorer.palette import UNREAD
+from fmrw.trace.exactness import unread_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +31,8 @@ def strips(stack: Stack) -> None:
 def _unread(stack: Stack, edges: NDArray[np.int64]) -> None:
     distinct = stack.recorded.bins(edges, "read", stack.choice)["distinct"].to_numpy()
     looks = np.where(distinct == 0, 2, np.where(distinct < np.diff(edges), 1, 0))
-    box = stack.row("never read" if stack.choice == Choice() else "not read", 0.9)
+    never = unread_text(mapped=stack.recorded.mapped)
+    box = stack.row(never if stack.choice == Choice() or stack.recorded.mapped else "not read", 0.9)
     stack.columns(box, looks, ["h", UNREAD])
 
 

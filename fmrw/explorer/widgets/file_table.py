@@ -108,7 +108,7 @@ class FileTable:
         """Show the page that is chosen."""
         for name, head in self._sorting.items():
             head.description = f"{name} {self.browser.arrow}" if name == self.browser.sort else name
-        rows = self.browser.data()
+        rows = self.browser.marked()
         strips = sparklines(self.browser.trace, rows)
         for number, box in enumerate(self._rows):
             box.layout.display = "flex" if number < rows.height else "none"

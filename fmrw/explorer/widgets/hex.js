@@ -206,7 +206,7 @@ function render({ model, el }) {
     el.style.setProperty("--fmrw-ink", look.ink);
     el.style.setProperty("--fmrw-faint", look.faint);
     el.style.setProperty("--fmrw-accent", look.accent);
-    legend.replaceChildren(...[...look.legend, [look.untouched, "not touched"]].flatMap(([colour, label]) => {
+    legend.replaceChildren(...look.legend.flatMap(([colour, label]) => {
       if (!colour) return [make("span", "", label)];
       const swatch = make("i", "");
       swatch.style.background = colour;
