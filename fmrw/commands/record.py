@@ -71,7 +71,7 @@ def run(
         if done.session is not None:
             notes.append(f"session kept in {visible(str(done.session))}")
         if reporter is not None and done.session is not None:
-            told.data["reports"] = [name_text(path) for path in reporter.finish(done.session, notes)]
+            told.data["reports"] = [name_text(path) for path in reporter.finish(notes)]
     return told
 
 

@@ -19,7 +19,6 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-import pikepdf
 import vl_convert
 
 from fmrw.errors import BadChoice
@@ -47,7 +46,7 @@ class Drawable(Protocol):
 def wake() -> None:
     """Let vl-convert start its JavaScript engine in a thread of its own, and return at once.
 
-    That takes 0.3 s of processor time, best spent on another processor while altair is imported here. The first call of any
+    That takes 0.3 s of processor time, best spent on another processor while something else is done here. The first call of any
     function starts the engine; one that makes an HTML file without scripts does not wait for it.
     """
     vl_convert.vegalite_to_html({})
@@ -83,6 +82,8 @@ def facts(spec: Mapping[str, Any]) -> dict[str, str]:
 
 def pdf(chart: Chart) -> bytes:
     """Draw a chart as PDF, vector with selectable text. One unit of the chart is one point."""
+    import pikepdf  # noqa: PLC0415 - takes 50 ms, and whoever has a PDF drawn elsewhere, or draws none, does without
+
     spec = specification(chart)
     drawn = vl_convert.vegalite_to_pdf(spec)
     with pikepdf.open(io.BytesIO(drawn)) as document:

@@ -1,16 +1,15 @@
-"""Reporter: a process that gets ready while a command runs, and writes the reports of its session when that has ended.
+"""Reporter: writes the reports of a run, with a process that draws and gets ready while the command runs.
 
-What draws takes longer to start than most commands run. The process that waits for the command imports neither:
-a helper (`fmrw.capture.reports.helper`) does, and runs `prepare` and `write_reports` of this module. Both sides are here; what the helper's
-side needs is imported there.
+vl-convert takes longer to start than most commands run, and can abort the process it is in. So a helper (`fmrw.capture.reports.helper`) starts it
+early, and draws; the frames stay here, where the recording is: the helper gets a chart as Vega-Lite, and imports no polars. While it draws a file,
+this process gets the next one ready, or the tables that are shown. What the helper's side needs is imported there.
 """
 
 from __future__ import annotations
 
 import contextlib
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from fmrw.capture.mounts.registry import resolved
 from fmrw.capture.reports.helper import Helper, is_waited_for, uncollected
@@ -20,13 +19,20 @@ from fmrw.text import visible
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
+
+    from fmrw.figures.render import Chart
 
 
 class Reporter:
-    """Writes the reports of one session in another process; a context manager, which leaves no process behind."""
+    """Writes the reports of one session, and has them drawn by another process; a context manager, which leaves no process behind."""
 
     def __init__(self) -> None:
         self._helper = Helper()
+        self._drawn: tuple[dict[str, Any], Path] | None = None
+        self._folder = Path()
+        self._notes: list[str] = []
+        self._rest: Callable[[], list[Path]] = list
 
     def __enter__(self) -> Self:
         """Give the reporter."""
@@ -58,57 +64,80 @@ class Reporter:
             return []
 
     def begin(self, folder: Path) -> None:
-        """Let the process write a CSV and a heatmap per touched file into the folder of a session, and return at once."""
-        with contextlib.suppress(BrokenPipeError):
-            sys.stderr.flush()
-        with contextlib.suppress(OSError):  # it died; `finish` starts another one
-            self._helper.begin(*_writing(folder))
-
-    def finish(self, folder: Path, notes: list[str]) -> list[Path]:
-        """Wait for what `begin` has begun; see `fmrw.session.reports.write`.
+        """Write a CSV and a heatmap per touched file into the folder of a sealed session; the last heatmap is drawn when this has returned.
 
         Raises
         ------
         FigureError, MountError
             As `fmrw.session.reports.write`; or the process died, and the one in its place did, too.
         """
+        with uncollected():
+            from fmrw.session import reports  # noqa: PLC0415 - polars, once the mount has started
+            from fmrw.session.sources import FolderSource  # noqa: PLC0415 - the same
+            from fmrw.session.trace import Trace  # noqa: PLC0415 - the same
+
+        self._folder, self._notes = folder, []
+        self._rest = reports.begin(Trace(FolderSource(folder)), folder, notes=self._notes, artist=self)
+
+    def finish(self, notes: list[str]) -> list[Path]:
+        """Wait for what `begin` has begun; give the reports, and append what is to be said of them.
+
+        Raises
+        ------
+        FigureError
+            As `begin`.
+        """
+        written = self._rest()
+        notes.extend(self._notes)
+        return written
+
+    # As an artist
+
+    def draw(self, chart: Chart, target: Path) -> None:
+        """Let the process draw a chart into a file, once it has drawn the one before; see `fmrw.session.reports.Artist`."""
+        self.wait()
+        self._drawn = chart if isinstance(chart, dict) else chart.to_dict(validate=False), target
+        with contextlib.suppress(OSError):  # it died; `wait` starts another one
+            self._helper.begin(*_drawing(*self._drawn))
+
+    def wait(self) -> None:
+        """Wait until the process has drawn what it was given last."""
+        if self._drawn is None:
+            return
+        (spec, target), self._drawn = self._drawn, None
         try:
-            made = self._helper.finish(*_writing(folder))
+            self._helper.finish(*_drawing(spec, target))
         except (EOFError, BrokenPipeError) as error:
-            shown = visible(str(folder))
+            shown = visible(str(self._folder))
             raise FigureError(
                 f"the process that draws has died twice; the session is kept, `fmrw report {shown} -o {shown}` tries again."
             ) from error
-        notes.extend(made["notes"])
-        return [Path(path) for path in made["written"]]
+        except OSError as error:
+            from fmrw.session.reports import unwritable  # noqa: PLC0415 - as in `begin`
+
+            raise unwritable(target, error) from error
 
 
-def _writing(folder: Path) -> tuple[str, str, str, bool]:
-    return __name__, "write_reports", str(folder), sys.stderr.isatty()
+def _drawing(spec: dict[str, Any], target: Path) -> tuple[str, str, dict[str, Any], str]:
+    return __name__, "draw", spec, str(target)
 
 
 # In the helper
 
 
 def prepare() -> None:
-    """Do what the first report waits for: import what draws, start vl-convert, and draw something while nothing is to be drawn yet."""
+    """Do what the first figure waits for: start vl-convert, import the rest, and draw something while nothing is to be drawn yet."""
     with uncollected():
         from fmrw.figures import render  # noqa: PLC0415 - for the helper
 
-        render.wake()  # before the others are imported
-        import fmrw.figures.heatmap  # noqa: PLC0415 - the chart that is drawn
-        import fmrw.session.reports  # noqa: PLC0415 - the same
-        import fmrw.session.trace  # noqa: F401, PLC0415 - the same
+        render.wake()  # before pikepdf is imported
+        import pikepdf  # noqa: F401, PLC0415 - what `render.pdf` imports
     if not is_waited_for():
         render.warm()
 
 
-def write_reports(folder: str, shown: bool) -> dict[str, list[str]]:  # noqa: FBT001 - JSON
-    """Write the reports of a session into its folder; give their names, and remarks. `shown`: progress may be seen."""
-    from fmrw.session import reports  # noqa: PLC0415 - for the helper
-    from fmrw.session.sources import FolderSource  # noqa: PLC0415 - the same
-    from fmrw.session.trace import Trace  # noqa: PLC0415 - the same
+def draw(spec: dict[str, Any], target: str) -> None:
+    """Draw Vega-Lite as PDF into a file."""
+    from fmrw.figures import render  # noqa: PLC0415 - for the helper
 
-    notes: list[str] = []
-    written = reports.write(Trace(FolderSource(Path(folder))), Path(folder), notes=notes, quiet=not shown)
-    return {"written": [str(path) for path in written], "notes": notes}
+    Path(target).write_bytes(render.pdf(spec))

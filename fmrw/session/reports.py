@@ -13,7 +13,7 @@ import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
@@ -33,6 +33,7 @@ from fmrw.trace import store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from fmrw.figures.render import Chart
     from fmrw.offsets import Annotation
     from fmrw.session.trace import Trace
 
@@ -86,6 +87,32 @@ class _Job:
     chart: str = ""
 
 
+class Artist(Protocol):
+    """Who draws PDF files, perhaps while the next one is got ready here."""
+
+    def draw(self, chart: Chart, target: Path) -> None:
+        """Begin to draw a chart into a file, once the one before is there.
+
+        Raises
+        ------
+        FigureError
+            The one before could not be drawn or written.
+        """
+
+    def wait(self) -> None:
+        """Wait until the last one is there; raises as `draw`."""
+
+
+class _Here:
+    """Draws in this process."""
+
+    def draw(self, chart: Chart, target: Path) -> None:
+        target.write_bytes(export(chart, "pdf"))
+
+    def wait(self) -> None:
+        """Return: everything is there."""
+
+
 def write(
     trace: Trace,
     folder: Path,
@@ -95,7 +122,6 @@ def write(
     style: Style | None = None,
     notes: list[str] | None = None,
     undrawn: set[str] | None = None,
-    quiet: bool = False,
 ) -> list[Path]:
     """Write reports below a folder, one after the other, with a progress bar on a terminal.
 
@@ -113,8 +139,6 @@ def write(
         Remarks are appended: files left out, charts that could not be drawn, a font that is missing.
     undrawn
         Charts are added that could be drawn of none of the files.
-    quiet
-        Show no progress, on a terminal either.
 
     Raises
     ------
@@ -123,11 +147,26 @@ def write(
     MountError
         The folder lies in a mount that does not answer.
     """
+    return begin(trace, folder, formats, paths=paths, style=style, notes=notes, undrawn=undrawn)()
+
+
+def begin(
+    trace: Trace,
+    folder: Path,
+    formats: Sequence[str] = ("csv", "pdf"),
+    *,
+    paths: Sequence[str] | None = None,
+    style: Style | None = None,
+    notes: list[str] | None = None,
+    undrawn: set[str] | None = None,
+    artist: Artist | None = None,
+) -> Callable[[], list[Path]]:
+    """Write reports as `write`, but for the PDF file that `artist` draws last; give a function that waits for it, and does as `write` from there."""
     unmounting.require_answer(registry.resolved(folder))
-    style, remarks = style or Style(), notes if notes is not None else []
+    style, remarks, artist = style or Style(), notes if notes is not None else [], artist or _Here()
     _check(formats, style)
     chosen = list(paths) if paths is not None else _touched(trace, remarks)
-    jobs = [job for path in chosen for job in _jobs(trace, path, formats, style)]
+    jobs = [job for path in chosen for job in _jobs(trace, path, formats, style, artist)]
     if "perfetto" in formats:
         jobs.append(
             _Job(
@@ -142,14 +181,19 @@ def write(
                 ),
             )
         )
-    targets = [(job, _write(folder, job, remarks)) for job in _tracked(jobs, quiet=quiet)]
+    targets = [(job, _write(folder, job, remarks)) for job in _tracked(jobs)]
     written = [target for _, target in targets if target is not None]
     if undrawn is not None:
         drawn = {job.chart for job, target in targets if target is not None}
         undrawn.update({job.chart for job in jobs} - drawn)
-    if set(formats) & {*FIGURES, "gif"}:
-        remarks.extend(filter(None, [_font_note(style.look, written)]))
-    return written
+
+    def finish() -> list[Path]:
+        artist.wait()
+        if set(formats) & {*FIGURES, "gif"}:
+            remarks.extend(filter(None, [_font_note(style.look, written)]))
+        return written
+
+    return finish
 
 
 def _font_note(look: Look, written: Sequence[Path]) -> str:
@@ -208,7 +252,7 @@ def _touched(trace: Trace, notes: list[str]) -> list[str]:
     return files["path"].head(MOST_FILES).to_list()
 
 
-def _jobs(trace: Trace, path: str, formats: Sequence[str], style: Style) -> Iterator[_Job]:
+def _jobs(trace: Trace, path: str, formats: Sequence[str], style: Style, artist: Artist) -> Iterator[_Job]:
     for kind in formats:
         if kind in DATA:
             yield _Job(path, f".{kind}", functools.partial(_write_data, trace, path, kind))
@@ -218,7 +262,7 @@ def _jobs(trace: Trace, path: str, formats: Sequence[str], style: Style) -> Iter
                     yield _Job(
                         path,
                         f"-{name}.{kind}",
-                        functools.partial(_write_figure, trace, path, kind, name, style),
+                        functools.partial(_write_figure, trace, path, kind, name, style, artist),
                         name,
                     )
 
@@ -229,7 +273,9 @@ def _write_data(trace: Trace, path: str, kind: str, target: Path) -> None:
         DATA[kind](events, file)
 
 
-def _write_figure(trace: Trace, path: str, kind: str, name: str, style: Style, target: Path) -> None:  # noqa: PLR0917 - a partial
+def _write_figure(  # noqa: PLR0917 - a partial
+    trace: Trace, path: str, kind: str, name: str, style: Style, artist: Artist, target: Path
+) -> None:
     if name == "playback":
         from fmrw.figures import playback  # noqa: PLC0415 - few reports move
 
@@ -242,11 +288,14 @@ def _write_figure(trace: Trace, path: str, kind: str, name: str, style: Style, t
     if style.functions and name in FUNCTIONAL:
         own["functions"] = True
     chart = drawing.drawn(trace, path, name, look=style.look, annotations=style.annotations, **own)
-    target.write_bytes(export(chart, kind, scale=style.scale))
+    if kind == "pdf":
+        artist.draw(chart, target)
+    else:
+        target.write_bytes(export(chart, kind, scale=style.scale))
 
 
-def _tracked(jobs: Sequence[_Job], *, quiet: bool) -> Iterator[_Job]:
-    if quiet or not sys.stderr.isatty() or len(jobs) <= _FEW:
+def _tracked(jobs: Sequence[_Job]) -> Iterator[_Job]:
+    if not sys.stderr.isatty() or len(jobs) <= _FEW:
         yield from jobs
         return
     from rich.console import Console  # noqa: PLC0415 - takes longer to import than most reports to write
@@ -264,10 +313,13 @@ def _write(folder: Path, job: _Job, notes: list[str]) -> Path | None:
         notes.append(str(error))
         return None
     except OSError as error:
-        raise FigureError(
-            f"{visible(str(target))}: {error.strerror}; choose a folder you may write."
-        ) from error
+        raise unwritable(target, error) from error
     return target
+
+
+def unwritable(target: Path, error: OSError) -> FigureError:
+    """Say which report could not be written."""
+    return FigureError(f"{visible(str(target))}: {error.strerror}; choose a folder you may write.")
 
 
 def report_name(path: str, suffix: str) -> Path:

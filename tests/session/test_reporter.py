@@ -22,7 +22,7 @@ from fmrw.session.reporter import Reporter
 
 def write(reporter: Reporter, session: Path, notes: list[str]) -> list[Path]:
     reporter.begin(session)
-    return reporter.finish(session, notes)
+    return reporter.finish(notes)
 
 
 NAME = os.fsdecode(b"odd \xff\x1b[31m.bin")
@@ -87,6 +87,31 @@ def test_one_that_died_is_replaced(session: Path, tmp_path: Path) -> None:
         (process,) = reporter.prepare(tmp_path)
         os.kill(process, signal.SIGKILL)
         assert len(write(reporter, session, [])) == 4
+
+
+def test_one_that_dies_while_it_draws_is_replaced(session: Path, tmp_path: Path) -> None:
+    notes: list[str] = []
+    with Reporter() as reporter:
+        (process,) = reporter.prepare(tmp_path)
+        reporter.begin(session)
+        os.kill(process, signal.SIGKILL)
+        written = reporter.finish(notes)
+    assert [path.read_bytes()[:5] for path in written if path.suffix == ".pdf"] == [b"%PDF-"] * 2
+
+
+def test_the_process_that_draws_imports_no_frames(session: Path, tmp_path: Path) -> None:
+    with Reporter() as reporter:
+        reporter.prepare(tmp_path)
+        write(reporter, session, [])
+        loaded = reporter._helper.run("builtins", "eval", "[*__import__('sys').modules]")
+    assert "vl_convert" in loaded
+    assert not {"polars", "numpy", "altair"} & {*loaded}
+
+
+def test_a_figure_that_cannot_be_written_is_told_by_its_name(session: Path) -> None:
+    (session / "made-heatmap.pdf").mkdir()
+    with Reporter() as reporter, pytest.raises(FigureError, match=r"made-heatmap\.pdf: .*; choose a folder"):
+        write(reporter, session, [])
 
 
 def test_two_that_died_are_told_with_the_cure(
