@@ -12,26 +12,24 @@ from fmrw.commands.grammar import DIRECTORY, example, grammar, json_option
 from fmrw.commands.outcome import Outcome, door, line, located, recording
 from fmrw.errors import UnknownPath
 from fmrw.text import name_text, visible
-from fmrw.trace.exactness import maps as maps_of
 
 if TYPE_CHECKING:
     from fmrw.figures.theme import Look
     from fmrw.offsets import Annotation
+    from fmrw.session.overview import Overview
     from fmrw.session.trace import Trace
 
 
-def told_of(trace: Trace) -> dict[str, Any]:
-    """Give what the tables of a recording show, for programs."""
-    from fmrw.analysis import summary  # noqa: PLC0415 - polars, once a mount has started
+def told_of(trace: Trace, overview: Overview | None = None) -> dict[str, Any]:
+    """Give what the tables of a recording show, for programs; `overview` is that of the recording, for who has it already."""
+    from fmrw.session.overview import Overview  # noqa: PLC0415 - polars, once a mount has started
 
-    files = trace.files
-    known = maps_of(trace.facts)
-    maps = [path for path in files["path"] if path in known]
+    overview = overview or Overview.of(trace)
     return {
-        "files": files.to_dicts(),
-        **({"mapped": maps} if maps else {}),
-        "programs": trace.by_program().to_dicts(),
-        "processes": summary.processes(trace.lazy, trace.processes).to_dicts(),
+        "files": overview.files.to_dicts(),
+        **({"mapped": overview.mapped} if overview.mapped else {}),
+        "programs": overview.programs.to_dicts(),
+        "processes": overview.processes.to_dicts(),
     }
 
 
@@ -210,9 +208,11 @@ def files(session: str) -> Outcome:
     It is the table that `fmrw run` ends with. SESSION is whatever `fmrw.load` takes.
     """
     from fmrw.commands.tables import trace_tables  # noqa: PLC0415 - heavy
+    from fmrw.session.overview import Overview  # noqa: PLC0415 - the same
 
     trace = recording(session)
-    return Outcome(trace_tables(trace), told_of(trace), value=trace.by_program())
+    overview = Overview.of(trace)
+    return Outcome(trace_tables(trace, overview), told_of(trace, overview), value=overview.programs)
 
 
 @grammar.command(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from fmrw.recording.run import Run
+    from fmrw.session.overview import Overview
     from fmrw.session.trace import Trace
 
 _NAMED = 3  # files a remark names
@@ -66,8 +67,9 @@ def run(
         done = door().run(command, directory, output=output, ignored=ignored, **options)
         if reporter is not None and done.session is not None:
             reporter.begin(done.session)
-        notes = [*_notes(done.trace, done.status, command), *withheld(done.io_uring)]
-        told = _told(command, done, notes)
+        overview = _overview(done.trace)
+        notes = [*_notes(done, overview, command), *withheld(done.io_uring)]
+        told = _told(command, done, overview, notes)
         if done.session is not None:
             notes.append(f"session kept in {visible(str(done.session))}")
         if reporter is not None and done.session is not None:
@@ -87,7 +89,13 @@ def _reporter(
         yield reporter, reporter.prepare(directory)
 
 
-def _told(command: Sequence[str], done: Run, notes: list[str]) -> Outcome:
+def _overview(trace: Trace) -> Overview:
+    from fmrw.session.overview import Overview  # noqa: PLC0415 - polars, once the mount has started
+
+    return Overview.of(trace)
+
+
+def _told(command: Sequence[str], done: Run, overview: Overview, notes: list[str]) -> Outcome:
     from fmrw.commands.query import told_of  # noqa: PLC0415 - polars, once the mount has started
     from fmrw.commands.tables import trace_tables  # noqa: PLC0415 - the same
 
@@ -95,31 +103,31 @@ def _told(command: Sequence[str], done: Run, notes: list[str]) -> Outcome:
         "command": [*map(name_text, command)],
         "status": done.status,
         "session": _text(done.session),
-        **told_of(done.trace),
+        **told_of(done.trace, overview),
         "reports": [],
     }
-    return Outcome(trace_tables(done.trace), data, done.status, done, notes)
+    return Outcome(trace_tables(done.trace, overview), data, done.status, done, notes)
 
 
 def _text(path: Path | None) -> str | None:
     return None if path is None else name_text(path)
 
 
-def _notes(trace: Trace, status: int, command: Sequence[str]) -> list[str]:
+def _notes(done: Run, overview: Overview, command: Sequence[str]) -> list[str]:
     """Say what a user must know about a recording."""
     from fmrw.recording.remarks import lacking, ringing, unsited, untouched  # noqa: PLC0415 - heavy
     from fmrw.recording.run import NOT_EXECUTABLE, NOT_FOUND  # noqa: PLC0415 - heavy
 
     notes = []
-    facts = trace.facts
-    if status in (NOT_FOUND, NOT_EXECUTABLE) and not trace.events.height:
+    trace, facts = done.trace, done.trace.facts
+    if done.status in (NOT_FOUND, NOT_EXECUTABLE) and not overview.files.height:
         reason = (
             "not found; check its name and PATH"
-            if status == NOT_FOUND
+            if done.status == NOT_FOUND
             else "cannot be started; check that it is executable"
         )
         notes.append(f"{visible(command[0])}: {reason}.")
-    elif trace.root is not None and not trace.files.height and not facts.get("lost"):
+    elif trace.root is not None and not overview.files.height and not facts.get("lost"):
         notes.append(untouched(command, trace.root, Path.cwd()))
     if facts.get("lost"):
         notes.append(

@@ -12,7 +12,6 @@ from fmrw.figures.programs import program_colours
 from fmrw.offsets import human_size, range_text
 from fmrw.text import visible
 from fmrw.trace.exactness import MAPPED, MAPPED_MARK, files_text, mark, unread_text
-from fmrw.trace.exactness import maps as maps_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from fmrw.commands.table import Cell
     from fmrw.recording.doctor import Finding
+    from fmrw.session.overview import Overview
     from fmrw.session.trace import Trace
 
 _ROWS = 40
@@ -42,18 +42,20 @@ COUNTS = (
 # What a recording holds
 
 
-def trace_tables(trace: Trace) -> list[RenderableType]:
-    """Show what a recording holds: what each program read of each file, and which programs the processes really were."""
+def trace_tables(trace: Trace, overview: Overview | None = None) -> list[RenderableType]:
+    """Show what a recording holds: what each program read of each file, and which programs the processes really were.
+
+    `overview` is that of the recording, for who has it already.
+    """
     import polars as pl  # noqa: PLC0415 - the tables of mounts do without
 
-    from fmrw.analysis import summary  # noqa: PLC0415 - the same
+    from fmrw.session import questions  # noqa: PLC0415 - the same
+    from fmrw.session.overview import Overview  # noqa: PLC0415 - the same
 
-    callers = summary.processes(trace.lazy, trace.processes)
-    files = trace.files
-    known = maps_of(trace.facts)
-    maps = [path for path in files["path"] if path in known]
+    overview = overview or Overview.of(trace)
+    files, maps, callers = overview.files, overview.mapped, overview.processes
     rows, marked = (
-        frame.with_columns(mapped=pl.col("path").is_in(maps)) for frame in (trace.by_program(), files)
+        frame.with_columns(mapped=pl.col("path").is_in(maps)) for frame in (overview.programs, files)
     )
     parts: list[RenderableType] = [programs_table(rows, marked, trace.programs)]
     if (advised := files["advised"].sum()) > 0:
@@ -62,7 +64,7 @@ def trace_tables(trace: Trace) -> list[RenderableType]:
         rest = f" and {len(maps) - _MAPPED:,} more" if len(maps) > _MAPPED else ""
         named = ", ".join(map(visible, maps[:_MAPPED]))
         parts.append(Text(f"{MAPPED_MARK} {MAPPED}: {named}{rest}"))
-    if found := trace.findings():
+    if found := questions.findings(trace, files):
         parts += ["", findings_table(found, mapped=any(path in maps for path, _ in found))]
     return [*parts, "", processes_table(callers, trace.programs)] if callers.height else parts
 

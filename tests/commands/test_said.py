@@ -9,7 +9,9 @@ import pytest
 from recordings import events
 from rich.console import Console
 
+from fmrw.commands.query import told_of
 from fmrw.commands.tables import trace_tables
+from fmrw.session.overview import Overview
 from fmrw.session.sources import FrameSource
 from fmrw.session.trace import Trace
 from fmrw.trace import schema
@@ -20,6 +22,17 @@ def shown(frame: pl.DataFrame) -> str:
     trace = Trace(FrameSource(frame, pl.DataFrame(schema=schema.PROCESSES), {}))
     Console(file=told, width=200).print(*trace_tables(trace), sep="\n")
     return told.getvalue()
+
+
+def test_tables_and_json_of_one_overview_are_those_of_the_recording() -> None:
+    frame = events(("read", 10, 20), ("read", 50, 60), ("write", 0, 5))
+    trace = Trace(FrameSource(frame, pl.DataFrame(schema=schema.PROCESSES), {}))
+    overview = Overview.of(trace)
+    data = told_of(trace, overview)
+    assert data == told_of(trace)
+    assert data["files"] == trace.files.to_dicts()
+    assert data["programs"] == trace.by_program().to_dicts()
+    assert list(map(str, trace_tables(trace, overview))) == list(map(str, trace_tables(trace)))
 
 
 @pytest.mark.parametrize("times", [0, 3])
