@@ -99,19 +99,34 @@ _GIVEN: tuple[Json, ...] = (
 )
 
 _MOVED = "(abs(x() - fmrwPress[0]) + abs(y() - fmrwPress[1]))"
+_DRAGGED = f"fmrwHeld && {_MOVED} > {CLICK}"
 _HELD = "[pointerdown, window:pointerup] > window:pointermove"
 _CLICK_MS = 220  # a click waits that long for a second one
 _POINTER: tuple[Json, ...] = (
     {"name": "fmrwBorn", "init": "now()"},
     {"name": "fmrwPress", "value": [-9, -9], "on": [{"events": "pointerdown", "update": "xy()"}]},
     {
-        "name": "fmrwDrag",  # before fmrwHeld, which the same release of the pointer resets
+        "name": "fmrwDrag",  # this and the next before fmrwHeld, which the same release of the pointer resets
         "value": None,
         "on": [
             {
                 "events": "window:pointerup",
-                "update": f"fmrwHeld && {_MOVED} > {CLICK} ? {{at: now(), from: fmrwPress, to: xy()}} : fmrwDrag",
+                "update": f"{_DRAGGED} ? {{at: now(), from: fmrwPress, to: xy()}} : fmrwDrag",
             }
+        ],
+    },
+    {
+        "name": "fmrwHover",
+        "value": None,
+        "on": [
+            {  # while something is dragged nobody asks what lies there, and the answer looks at every access
+                "events": {"type": "pointermove", "filter": "!event.buttons", "debounce": 40},
+                "update": "xy()",
+            },
+            {  # where a drag has ended
+                "events": "window:pointerup",
+                "update": f"{_DRAGGED} ? xy() : fmrwHover",
+            },
         ],
     },
     {
@@ -145,16 +160,6 @@ _POINTER: tuple[Json, ...] = (
             {
                 "events": {"type": "wheel", "filter": "event.ctrlKey", "consume": True},
                 "update": "{to: xy(), sum: fmrwWheel.sum + (event.deltaY > 0 ? 1 : event.deltaY < 0 ? -1 : 0)}",
-            }
-        ],
-    },
-    {
-        "name": "fmrwHover",
-        "value": None,
-        "on": [
-            {  # while something is dragged nobody asks what lies there, and the answer looks at every access
-                "events": {"type": "pointermove", "filter": "!event.buttons", "debounce": 40},
-                "update": "xy()",
             }
         ],
     },

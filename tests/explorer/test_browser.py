@@ -152,6 +152,10 @@ def brush_click_and_wheel(view: Explored, book: lab.Notebook) -> None:
     window = view.window((0, SIZE))
     assert 20_000 < window[0] < 24_000
     assert 39_000 < window[1] <= SIZE
+    view.page.wait_for_function(  # what lies where the drag has ended, not where it began
+        "least => parseInt(document.querySelector('.fmrw-status').innerText.match(/^0x([0-9a-f]+)/)?.[1], 16) > least",
+        arg=38_000,
+    )
     book.picture("explorer-brushed")
     view.page.mouse.dblclick(*view.point(0.7, 60))
     view.becomes((0, SIZE))

@@ -17,12 +17,14 @@ async function render({ model, el }) {
   };
 
   let timer;
+  let sent = 0;
   const send = () => {
     timer = undefined;
+    sent = performance.now();
     model.set("gesture", JSON.parse(JSON.stringify(view.signal("gesture"))));
     model.save_changes();
   };
-  view.addSignalListener("gesture", () => { timer ??= setTimeout(send, SEND_MS); });
+  view.addSignalListener("gesture", () => { timer ??= setTimeout(send, sent + SEND_MS - performance.now()); });
 
   model.on("change:marks", show);
   show();
