@@ -42,11 +42,18 @@ def bind(
     view.observe(shown, trait)
 
 
-def button(view: View, label: str, icon: str, tooltip: str, act: Callable[[], object]) -> w.Button:
-    """Make a button whose errors are shown."""
-    made = w.Button(description=label, icon=icon, tooltip=tooltip, layout=w.Layout(width="auto"))
+def button(
+    view: View, label: str, icon: str, tooltip: str, act: Callable[[], object], **shared: w.Widget
+) -> w.Button:
+    """Make a button whose errors are shown; `shared` are its layout and style, if others have the same."""
+    made = w.Button(description=label, icon=icon, tooltip=tooltip, **(shared or {"layout": narrow()}))
     made.on_click(lambda _: view.attempt(act))
     return made
+
+
+def narrow() -> w.Layout:
+    """Make the layout of a button that is as wide as its label."""
+    return w.Layout(width="auto")
 
 
 def tooltip(told: str, key: str) -> str:

@@ -9,12 +9,13 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w  # type: ignore[import-untyped] # ships no types
+from ipywidgets.widgets.widget_bool import ToggleButtonStyle  # type: ignore[import-untyped] # as above
 
 from fmrw.explorer.shortcuts import MENUS, PLAY, listed
 from fmrw.explorer.widgets.annotations import annotation_panel
 from fmrw.explorer.widgets.appearance import appearance_panel
 from fmrw.explorer.widgets.compare import compare_panel
-from fmrw.explorer.widgets.controls import tooltip
+from fmrw.explorer.widgets.controls import narrow, tooltip
 from fmrw.explorer.widgets.export import export_panel
 from fmrw.explorer.widgets.filters import filter_panel
 from fmrw.explorer.widgets.playback import playback_controls
@@ -59,18 +60,17 @@ class Menus:
     def __init__(self, view: View) -> None:
         self._view = view
         self._made: dict[str, w.Widget] = {}
-        self.buttons = {name: self._button(name) for name in PANELS}
+        shared = {"layout": narrow(), "style": ToggleButtonStyle()}  # as in the toolbar
+        self.buttons = {name: self._button(name, **shared) for name in PANELS}
         self.place = w.VBox([])
         for each in self.buttons.values():
             each.observe(self._turned, "value")
 
     @staticmethod
-    def _button(name: str) -> w.ToggleButton:
+    def _button(name: str, **shared: w.Widget) -> w.ToggleButton:
         icon, told, _ = PANELS[name]
         label = "" if name == "help" else name
-        return w.ToggleButton(
-            description=label, icon=icon, tooltip=tooltip(told, _KEYS[name]), layout=w.Layout(width="auto")
-        )
+        return w.ToggleButton(description=label, icon=icon, tooltip=tooltip(told, _KEYS[name]), **shared)
 
     def toggle(self, name: str) -> None:
         """Open a menu, or shut it; "" shuts whichever is open."""

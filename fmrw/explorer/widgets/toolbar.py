@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as w  # type: ignore[import-untyped] # ships no types
 
 from fmrw.explorer.shortcuts import GO, SHORTCUTS
-from fmrw.explorer.widgets.controls import button, tooltip
+from fmrw.explorer.widgets.controls import button, narrow, tooltip
 
 if TYPE_CHECKING:
     from fmrw.explorer.view import View
@@ -31,14 +31,18 @@ _BUTTONS = (  # label, icon, key
 
 def toolbar(view: View, menus: Menus) -> w.HBox:
     """Make the buttons that move the window, the box to go to an offset, and the buttons of the menus."""
-    moves = [_move(view, *each) for each in _BUTTONS]
+    shared = {
+        "layout": narrow(),
+        "style": w.ButtonStyle(),
+    }  # each is a message, and something the browser makes
+    moves = [_move(view, *each, **shared) for each in _BUTTONS]
     made = w.HBox([*moves, _place(view), *menus.buttons.values()])
     made.add_class(TOOLBAR)
     return made
 
 
-def _move(view: View, label: str, icon: str, key: str) -> w.Button:
-    return button(view, label, icon, tooltip(SHORTCUTS[key].told, key), lambda: view.press(key))
+def _move(view: View, label: str, icon: str, key: str, **shared: w.Widget) -> w.Button:
+    return button(view, label, icon, tooltip(SHORTCUTS[key].told, key), lambda: view.press(key), **shared)
 
 
 def _place(view: View) -> w.Text:
