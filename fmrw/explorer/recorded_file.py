@@ -27,7 +27,7 @@ from fmrw.explorer.counts import Counts
 from fmrw.explorer.filters import OPS, Choice
 from fmrw.explorer.palette import program_keys
 from fmrw.explorer.probed import Probed
-from fmrw.explorer.sampling import THINNED, every, inside, mask_of, sampled, thinned
+from fmrw.explorer.sampling import THINNED, mask_of, sampled, thinned
 from fmrw.figures.page import About
 from fmrw.text import path_bytes, visible
 from fmrw.trace import exactness
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from fmrw.explorer.trace_protocol import Recording
 
 COLUMNS = ("seq", "time", "op", "start", "end", "size", "fidelity", "handle", "pid", "tid", "process")
-_SAMPLED = ("seq", "time", "start", "end", "pid", "process", "site")
+_SAMPLED = ("time", "start", "end", "pid", "process", "site")
 _WITHOUT_SIZE = ("unlink", "rename")
 _KEPT, _BINS = 4, 16  # masks and sets, answers
 
@@ -256,9 +256,9 @@ class RecordedFile:
         within = None if window == (0, self.size) else window
         if rows.height > THINNED * most and (within is not None or mask is not None):
             few = self.remembered(("thinned", choice), lambda: thinned(rows, mask))
-            found = few if within is None else few.filter(*inside(within))
-            if found.height >= most:
-                return every(found, most), self._accesses(choice, window)
+            found, many = sampled(few, None, within, most)
+            if many >= most:
+                return found, self._accesses(choice, window)
         return sampled(rows, mask, within, most)
 
     def _accesses(self, choice: Choice, window: Window) -> int:
@@ -323,7 +323,8 @@ def _remembered(known: dict[Any, Any], key: object, make: Callable[[], Value], m
         value = make()
         for old in list(known)[: max(len(known) - most + 1, 0)]:
             known.pop(old, None)
-        known[key] = value
+    known.pop(key, None)
+    known[key] = value  # the last, so that it is kept longest
     return cast("Value", value)
 
 

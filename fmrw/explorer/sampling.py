@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 THINNED = 16
 """Of so many accesses one is looked at first, where that is enough for a sample."""
 
-Rows = TypeVar("Rows", pl.DataFrame, pl.Series)
+PLACE = "place"
+"""The column of a sample that says how many rows were before each, of all that there are."""
 
 
-def every(found: Rows, most: int) -> Rows:
+def every(found: pl.Series, most: int) -> pl.Series:
     """Give every n-th, at most so many."""
     return found.gather_every(-(-len(found) // most) or 1)
 
@@ -36,8 +37,8 @@ def mask_of(choice: Choice, rows: pl.DataFrame) -> pl.Series | None:
 
 def thinned(rows: pl.DataFrame, mask: pl.Series | None) -> pl.DataFrame:
     """Give one in `THINNED` rows, of those that pass; the sample of a large window is taken from these."""
-    few = rows.gather_every(THINNED)
-    return few if mask is None else few.filter(mask.gather_every(THINNED))
+    few = rows.gather_every(THINNED).with_columns(pl.int_range(0, rows.height, THINNED).alias(PLACE))
+    return (few if mask is None else few.filter(mask.gather_every(THINNED))).rechunk()
 
 
 def sampled(
@@ -45,7 +46,10 @@ def sampled(
 ) -> tuple[pl.DataFrame, int]:
     """Look at all rows: give every n-th of those that pass and lie in a window (None: anywhere), and how many do."""
     conditions = [*([] if mask is None else [pl.lit(mask)]), *(inside(window) if window else [])]
-    if not conditions:
-        return every(rows, most), rows.height
-    places = rows.select(pl.arg_where(pl.all_horizontal(conditions))).to_series()
-    return rows[every(places, most)], len(places)
+    if conditions:
+        places = rows.select(pl.arg_where(pl.all_horizontal(conditions))).to_series()
+    else:
+        places = pl.int_range(rows.height, eager=True)
+    chosen = every(places, most)
+    found = rows[chosen]
+    return found if PLACE in rows.columns else found.with_columns(chosen.alias(PLACE)), len(places)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from fmrw.explorer.sampling import PLACE
+
 if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
@@ -29,7 +31,7 @@ class TimeAxis(Protocol):
     """The way of a recording from its first to its last access."""
 
     def shares(self, rows: pl.DataFrame) -> NDArray[np.float64]:
-        """Say where accesses stand: 0 for the first, 1 for the last."""
+        """Say where the accesses of a sample stand: 0 for the first, 1 for the last."""
 
     def share(self, moment: datetime) -> float:
         """Say how far the recording is just before a moment."""
@@ -65,8 +67,7 @@ class Order:
 
     def shares(self, rows: pl.DataFrame) -> NDArray[np.float64]:
         """Give the number of each access, divided by that of the last."""
-        found = self._rows["seq"].search_sorted(rows["seq"], "left")
-        return found.to_numpy() / max(self._rows.height - 1, 1)
+        return rows[PLACE].to_numpy() / max(self._rows.height - 1, 1)
 
     def share(self, moment: datetime) -> float:
         """Count the accesses before a moment."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from fmrw.text import visible
@@ -28,6 +29,7 @@ _WIDE_FONT = re.compile("mono|courier|dejavu", re.IGNORECASE)
 _FEWEST = 8  # characters that `shorten` leaves in any case
 
 
+@lru_cache(4096)  # each step of the explorer measures the same labels
 def text_width(text: str, size: float, *, bold: bool = False, font: str = "") -> float:
     """Give the width of a line of text in points."""
     units = sum(_WIDTHS.get(character) or _width(character) for character in text)

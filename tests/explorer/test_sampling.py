@@ -11,7 +11,7 @@ from recordings import events
 
 from fmrw.explorer.explorer import explore
 from fmrw.explorer.filters import Choice
-from fmrw.explorer.sampling import THINNED
+from fmrw.explorer.sampling import PLACE, THINNED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,9 +40,13 @@ def test_a_sample_is_spread_over_all_that_match(
     found, total = recorded.sample(choice, window, MOST)
     assert total == matching.height
     assert MOST / 2 <= found.height <= MOST or found.height == matching.height
-    assert set(found["seq"]) <= set(matching["seq"])
+    everybody = recorded.rows.with_row_index(PLACE)
+    columns = [name for name in found.columns if name != PLACE]
+    assert found.select(columns).equals(everybody[found[PLACE]].select(columns))
+    numbers = everybody[found[PLACE]]["seq"]
+    assert set(numbers) <= set(matching["seq"])
     if total > found.height:
-        places = pl.Series(range(total)).filter(matching["seq"].is_in(found["seq"].implode()))
+        places = pl.Series(range(total)).filter(matching["seq"].is_in(numbers.implode()))
         assert places[0] <= total / 4
         assert places[-1] >= total * 3 / 4
         assert places.diff().max() <= 6 * total / found.height

@@ -9,13 +9,14 @@ import polars as pl
 import pytest
 from recordings import BEGIN, events
 
+from fmrw.explorer.sampling import PLACE
 from fmrw.explorer.timeaxis import AXES, Clock, Order, limit, made
 
 
 def rows(*seconds: float) -> pl.DataFrame:
     frame = events(*[("read", 10 * k, 10 * k + 10) for k in range(len(seconds))])
     times = pl.Series([BEGIN + timedelta(seconds=each) for each in seconds])
-    return frame.with_columns(time=times.cast(pl.Datetime("us", "UTC")))
+    return frame.with_columns(time=times.cast(pl.Datetime("us", "UTC"))).with_row_index(PLACE)
 
 
 def test_accesses_take_the_same_room_whenever_they_came() -> None:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from fmrw.explorer.tracks.stack import Stack
@@ -33,17 +31,15 @@ def plane(stack: Stack) -> None:
         return
     axis = stack.recorded.time_axis(stack.state.time_axis)
     stack.gutter(box.bottom - text * 0.1, axis.length)
-    keys = stack.groups.keys
-    for x, x2, y, who in _points(stack, box, axis.shares(rows)):
-        stack.canvas.rect(x, y, x2, y + 1.6, keys[who])
+    _points(stack, box, axis.shares(rows))
     if rows.height < total:
         shown = "lanes, call borders and time" if "borders" in stack.state.overlays else "lanes and time"
         note = f"{shown}: {rows.height:,} of {total:,} accesses"
         stack.canvas.text(box.right, box.bottom + text * 1.3, note, "faint", size=0.85, align="right")
 
 
-def _points(stack: Stack, box: Box, shares: NDArray[np.float64]) -> Iterator[tuple[float, float, float, int]]:
-    """Give marks of offset and time: one per step of the plane, in steps fine enough for `MOST_POINTS`."""
+def _points(stack: Stack, box: Box, shares: NDArray[np.float64]) -> None:
+    """Draw marks of offset and time: one per step of the plane, in steps fine enough for `MOST_POINTS`."""
     rows, (start, end) = stack.sample[0], stack.layout.window
     who, inks = stack.groups.colour, len(stack.groups.keys)
     scale = box.width / max(end - start, 1)
@@ -59,16 +55,16 @@ def _points(stack: Stack, box: Box, shares: NDArray[np.float64]) -> Iterator[tup
         left, right = np.divmod(rest, wide)
         step *= 2  # twice as coarse a plane, from the marks of the finer one
         marks = _distinct(((left // 2 * wide + (right + 1) // 2) * high + down // 2) * inks + who)
-    for mark in marks.tolist():
-        rest, at = divmod(mark, inks)
-        rest, y_ = divmod(rest, high)
-        x_, x2_ = divmod(rest, wide)
-        yield (
-            box.left + x_ * step,
-            box.left + min(max(x2_, x_ + 1) * step, box.width),
-            box.top + min(y_ * 1.6 * step, box.height - 1.6),
-            at,
-        )
+    rest, who = np.divmod(marks, inks)
+    rest, down = np.divmod(rest, high)
+    left, right = np.divmod(rest, wide)
+    stack.canvas.many(
+        box.left + left * step,
+        (top := box.top + np.minimum(down * 1.6 * step, box.height - 1.6)),
+        box.left + np.minimum(np.maximum(right, left + 1) * step, box.width),
+        top + 1.6,
+        [stack.groups.keys[each] for each in who.tolist()],
+    )
 
 
 def _distinct(marks: NDArray[np.int64]) -> NDArray[np.int64]:
