@@ -8,8 +8,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.text import Text
 
 from fmrw.commands.grammar import DIRECTORY, example, grammar, json_option
 from fmrw.commands.outcome import Outcome
@@ -127,11 +125,14 @@ def _notes(found: Probe, output: Path | None) -> list[str]:
 @contextlib.contextmanager
 def _showing() -> Iterator[Callable[[Probe, str], None]]:
     """Show on a terminal how far it is."""
+    from rich.console import Console  # noqa: PLC0415 - what every other command imports only when it shows something
+
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda _found, _stage: None
         return
     from rich.live import Live  # noqa: PLC0415 - most output goes elsewhere
+    from rich.text import Text  # noqa: PLC0415 - the same
 
     begun = time.monotonic()
     with Live(console=console, transient=True, auto_refresh=False, redirect_stdout=False) as live:

@@ -7,8 +7,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.text import Text
 
 from fmrw.commands.grammar import DIRECTORY, example, grammar, json_option
 from fmrw.commands.outcome import Outcome
@@ -158,9 +156,12 @@ def _saying(watch: Callable[[Progress], None]) -> Callable[[Progress], None]:
 @contextlib.contextmanager
 def _watching() -> Iterator[Callable[[Progress], None]]:
     """Give what shows progress: a line that changes on a terminal, elsewhere one now and then."""
+    from rich.console import Console  # noqa: PLC0415 - what every other command imports only when it shows something
+
     console = Console(stderr=True)
     if console.is_terminal:
         from rich.live import Live  # noqa: PLC0415 - heavy
+        from rich.text import Text  # noqa: PLC0415 - the same
 
         with Live(console=console, transient=True, auto_refresh=False, redirect_stdout=False) as live:
             yield lambda progress: live.update(Text(f"fmrw: {_progress(progress)}", "dim"), refresh=True)
