@@ -99,11 +99,11 @@ _GIVEN: tuple[Json, ...] = (
 )
 
 _MOVED = "(abs(x() - fmrwPress[0]) + abs(y() - fmrwPress[1]))"
-_DRAGGED = f"fmrwHeld && {_MOVED} > {CLICK}"
 _HELD = "[pointerdown, window:pointerup] > window:pointermove"
 _CLICK_MS = 220  # a click waits that long for a second one
 _POINTER: tuple[Json, ...] = (
     {"name": "fmrwBorn", "init": "now()"},
+    {"name": "fmrwPressed", "value": 0, "on": [{"events": "pointerdown", "update": "event.timeStamp"}]},
     {"name": "fmrwPress", "value": [-9, -9], "on": [{"events": "pointerdown", "update": "xy()"}]},
     {
         "name": "fmrwDrag",  # this and the next before fmrwHeld, which the same release of the pointer resets
@@ -111,7 +111,7 @@ _POINTER: tuple[Json, ...] = (
         "on": [
             {
                 "events": "window:pointerup",
-                "update": f"{_DRAGGED} ? {{at: now(), from: fmrwPress, to: xy()}} : fmrwDrag",
+                "update": f"fmrwHeld && {_MOVED} > {CLICK} ? {{at: now(), from: fmrwPress, to: xy()}} : fmrwDrag",
             }
         ],
     },
@@ -119,14 +119,11 @@ _POINTER: tuple[Json, ...] = (
         "name": "fmrwHover",
         "value": None,
         "on": [
-            {  # while something is dragged nobody asks what lies there, and the answer looks at every access
+            {  # nobody asks what lay where the pointer was before it was pressed, and the answer looks at every access
                 "events": {"type": "pointermove", "filter": "!event.buttons", "debounce": 40},
-                "update": "xy()",
+                "update": "event.timeStamp < fmrwPressed ? fmrwHover : xy()",
             },
-            {  # where a drag has ended
-                "events": "window:pointerup",
-                "update": f"{_DRAGGED} ? xy() : fmrwHover",
-            },
+            {"events": "window:pointerup", "update": "fmrwHeld ? xy() : fmrwHover"},
         ],
     },
     {
