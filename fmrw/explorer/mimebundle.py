@@ -16,6 +16,8 @@ from fmrw.figures.frontend import in_notebook, in_terminal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    import ipywidgets  # type: ignore[import-untyped] # ships no types
+
     from fmrw.explorer.canvas import Canvas
     from fmrw.explorer.kept import Kept
     from fmrw.explorer.outputs import Still
@@ -55,31 +57,38 @@ def display(
 
 
 class Waiting(NamedTuple):
-    """What stands where something is to come: its place, the number of its cell, and the chart that is to be filled."""
+    """What stands where something is to come: its place, the number of its cell, the chart that is to be filled, and the box around it."""
 
     place: str
     cell: int
     chart: LiveChart | None
+    box: ipywidgets.Box | None
 
     @classmethod
     def begin(cls, line: str) -> Self | None:
         """Say in a notebook what takes its time; None where no notebook is.
 
-        It is said on the chart that the widget will have, so that the browser loads what draws while the kernel counts.
+        It is said on the chart that the widget will have, in a box like those of the widget, so that the browser loads what draws
+        and what makes buttons while the kernel counts.
         """
         if not in_notebook():
             return None
-        chart, shown = None, {"text/plain": line}
+        chart, box, shown = None, None, {"text/plain": line}
         with contextlib.suppress(ImportError):  # told when the widget is to be shown
-            from fmrw.explorer.widgets.live_chart import LiveChart  # noqa: PLC0415 - the extra `notebook` may be missing
+            import ipywidgets  # noqa: PLC0415 - the extra `notebook` may be missing
+
+            from fmrw.explorer.widgets.live_chart import LiveChart  # noqa: PLC0415 - as above
 
             chart = LiveChart(canvas.note(line))
-            shown = {**(chart._repr_mimebundle_() or ({}, {}))[0], **shown}
-        return cls(publish((shown, {})), cell(), chart)
+            box = ipywidgets.Box([chart])
+            shown = {**box._repr_mimebundle_(), **shown}
+        return cls(publish((shown, {})), cell(), chart, box)
 
     def end(self, line: str) -> None:
         """Say what came of it; "": nothing."""
         publish(({"text/plain": line}, {}), self.place)
+        if self.box is not None:
+            self.box.close()
         if not line and self.chart is not None:
             self.chart.close()
 

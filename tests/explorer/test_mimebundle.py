@@ -6,6 +6,7 @@ import base64
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import ipywidgets  # type: ignore[import-untyped] # ships no types
 import pytest
 from PIL import Image
 from recordings import brute, events
@@ -78,14 +79,26 @@ def put_out(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, Any], str]]
     return found
 
 
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note what is taken from the browser: the identifiers of boxes, and charts."""
+    found: list[str] = []
+    monkeypatch.setattr(ipywidgets.Box, "close", lambda box: found.append(box.model_id))
+    monkeypatch.setattr(LiveChart, "close", lambda _chart: found.append("chart"))
+    return found
+
+
 def test_while_a_kernel_counts_the_chart_is_there_already(
-    trace: Callable[..., LiveTrace], put_out: list[tuple[dict[str, Any], str]]
+    trace: Callable[..., LiveTrace], put_out: list[tuple[dict[str, Any], str]], closed: list[str]
 ) -> None:
     view = explorer.explore(trace(events(("read", 0, 100), ("read", 200, 300))), "sample.bin")
+    waiting = view.waiting
     view._ipython_display_()
     (early, _), (line, _), (shown, place) = put_out[:3]
     assert early["text/plain"] == "counting 2 events…"
-    assert early[WIDGET]["model_id"] == view._shown().figure.model_id
+    assert waiting is not None
+    assert early[WIDGET]["model_id"] in closed
+    assert waiting.box.children == (waiting.chart,) == (view._shown().figure,)
     assert view._shown().figure.marks == view.scene.canvas.message
     assert line == {"text/plain": repr(view)}
     assert shown[WIDGET]["model_id"] == view.widget.model_id
@@ -93,14 +106,10 @@ def test_while_a_kernel_counts_the_chart_is_there_already(
 
 
 def test_a_chart_that_is_never_filled_goes(
-    trace: Callable[..., LiveTrace],
-    put_out: list[tuple[dict[str, Any], str]],
-    monkeypatch: pytest.MonkeyPatch,
+    trace: Callable[..., LiveTrace], put_out: list[tuple[dict[str, Any], str]], closed: list[str]
 ) -> None:
-    closed: list[str] = []
-    monkeypatch.setattr(LiveChart, "close", lambda chart: closed.append(chart.model_id))
     recorded = trace(events(("read", 0, 100), ("read", 200, 300)))
     with pytest.raises(FmrwError):
         explorer.explore(recorded, "sample.bin", window=(5000, 6000))
     assert put_out[-1] == ({"text/plain": ""}, "place 1")
-    assert closed == [put_out[0][0][WIDGET]["model_id"]]
+    assert closed == [put_out[0][0][WIDGET]["model_id"], "chart"]
