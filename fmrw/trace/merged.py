@@ -227,15 +227,24 @@ def _typed(frame: pl.LazyFrame, columns: pl.Schema) -> pl.DataFrame:
 
 
 def _beside(groups: pl.DataFrame, ranges: pl.DataFrame) -> pl.DataFrame:
-    """Set groups beside their ranges: numbers in the first row of each."""
-    ordered = ranges.sort(*KEYS, "start")
-    again = ordered.select(
-        pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(1)) for name in KEYS)
-    ).to_series()
-    again = again & (pl.int_range(ordered.height, eager=True) > 0)
-    leading = groups.join(ordered.filter(~again), on=KEYS, how="full", coalesce=True, nulls_equal=True)
-    rows = pl.concat([leading, ordered.filter(again)], how="diagonal")
-    numbers = [pl.col(name).fill_null(0) for name in MERGED.names() if name not in (*KEYS, "fidelity")]
+    """Set groups beside their ranges, which are sorted by start: numbers in the first row of each.
+
+    The groups are sorted, with their ranges in lists, and not the ranges, of which there may be millions.
+    """
+    held = ranges.lazy().group_by(KEYS).agg("start", "end")
+    rows = (
+        groups.lazy()
+        .join(held, on=KEYS, how="full", coalesce=True, nulls_equal=True)
+        .sort(*KEYS)
+        .with_row_index("group")
+        .explode("start", "end")
+        .with_columns(pl.col("start", "end").fill_null(0), first=pl.col("group").is_first_distinct())
+    )
+    nothing = {name: "byte" if name == "fidelity" else 0 for name in _COUNTS}
     return _typed(
-        rows.lazy().with_columns(*numbers, fidelity=pl.col("fidelity").fill_null("byte")), MERGED
-    ).sort(*KEYS, "start")
+        rows.with_columns(
+            pl.when("first").then(pl.col(name).fill_null(none)).otherwise(pl.lit(none)).alias(name)
+            for name, none in nothing.items()
+        ),
+        MERGED,
+    )

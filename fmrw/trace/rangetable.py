@@ -80,7 +80,8 @@ def read(folder: Path, facts: Mapping[str, Any]) -> pl.DataFrame | None:
         }:
             return None
         table = tables.rows(folder / RANGES, MERGED)
-        return table if _holds_together(table) and _holds(table, folder / EVENTS) else None
+        group = _groups(table)
+        return table if _holds_together(table, group) and _holds(table, group, folder / EVENTS) else None
     except (OSError, ValueError, SessionError):
         return None
 
@@ -102,32 +103,41 @@ def _bound_to(events: Path) -> dict[str, Any]:
     return {"bytes": size, "footer": hashlib.sha256(footer).hexdigest()}
 
 
-def _holds_together(table: pl.DataFrame) -> bool:
-    """Tell whether a table is sorted, its ranges apart, and its numbers possible."""
-    same = pl.all_horizontal(pl.col(name) == pl.col(name).shift(1) for name in KEYS)
+def _groups(table: pl.DataFrame) -> pl.Series:
+    """Give the numbers of the groups of a table, row by row: names of files are dear to compare, and are compared here and nowhere else."""
+    other = pl.any_horizontal(pl.col(name) != pl.col(name).shift(1) for name in KEYS)
+    return table.select(other.fill_null(value=False).cum_sum().alias("group")).to_series()
+
+
+def _holds_together(table: pl.DataFrame, group: pl.Series) -> bool:
+    """Tell whether a table is sorted, its groups and its ranges apart, and its numbers possible."""
+    first = group.is_first_distinct()
+    if table.filter(first).select(KEYS).is_duplicated().any():
+        return False
+    same = pl.lit(~first)
     nobody = pl.col("pid") == NOBODY_PID
     wrong = {
         "numbers": pl.min_horizontal("events", "transfers", "seq", "smallest") < 0,
         "more": pl.col("transfers") > pl.col("events"),
         "touching": same & (pl.col("start") <= pl.col("end").shift(1)),
         "repeated": same & (pl.col("events") > 0),
-        "uncounted": ~same.fill_null(value=False) & (pl.col("events") == 0) & ~nobody,
+        "uncounted": ~same & (pl.col("events") == 0) & ~nobody,
         "moved": _HOLDS_BYTES & ~pl.col("op").is_in(["read", "write"]),
     }
     return not any(table.select(each.any().alias(name) for name, each in wrong.items()).row(0))
 
 
-def _holds(table: pl.DataFrame, events: Path) -> bool:
+def _holds(table: pl.DataFrame, group: pl.Series, events: Path) -> bool:
     """Tell whether a table is about as many events, and the first and the last of them are in it."""
     if table["events"].sum() != tables.height(events):
         return False
     sample = _merged_apart(tables.ends(events, _LOOKED_AT, SAMPLE), by_process=apart(table))
-    return _covers(table, sample) and _counts(table, sample)
+    return _covers(table, group, sample) and _counts(table, sample)
 
 
 def apart(table: pl.DataFrame) -> bool:
     """Tell whether a table has the ranges of each process."""
-    return not table.filter(_HOLDS_BYTES)["pid"].eq(NOBODY_PID).any()
+    return not table.select((_HOLDS_BYTES & (pl.col("pid") == NOBODY_PID)).any()).item()
 
 
 def _merged_apart(events: pl.DataFrame, *, by_process: bool) -> pl.DataFrame:
@@ -137,13 +147,17 @@ def _merged_apart(events: pl.DataFrame, *, by_process: bool) -> pl.DataFrame:
     return MERGED.to_frame() if frame is None else frame
 
 
-def _covers(table: pl.DataFrame, sample: pl.DataFrame) -> bool:
-    """Tell whether each range of a sample lies in one of the table."""
-    sides = (
-        frame.filter(_HOLDS_BYTES).select(*KEYS, "start", "end").sort("start") for frame in (sample, table)
+def _covers(table: pl.DataFrame, group: pl.Series, sample: pl.DataFrame) -> bool:
+    """Tell whether each range of a sample lies in one of the table; both are sorted within their groups."""
+    heads = table.select(KEYS).with_columns(group).filter(group.is_first_distinct())
+    one = sample.filter(_HOLDS_BYTES).join(heads, on=KEYS, how="left", maintain_order="left")
+    if one["group"].has_nulls():
+        return False
+    two = table.select("start", until="end").with_columns(group)
+    two = two.filter(
+        pl.col("group").is_in(one["group"].unique().implode()), pl.col("until") > pl.col("start")
     )
-    one, two = sides
-    found = one.join_asof(two.rename({"end": "until"}), on="start", by=list(KEYS), check_sortedness=False)
+    found = one.join_asof(two, on="start", by="group", check_sortedness=False)
     return bool((found["end"] <= found["until"]).fill_null(value=False).all())
 
 

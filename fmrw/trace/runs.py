@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.int64]
 
 _UNKNOWN = np.iinfo(np.int64).max
+_BITS = 63
 
 
 def summed(
@@ -39,27 +40,34 @@ def summed(
     heads = np.flatnonzero(begins.to_numpy())
     lengths = np.diff(heads, append=events.height)
     moved = moves.to_numpy()
-    numbers = np.repeat(np.arange(len(heads)), lengths)[moved]
-    starts, ends = (events[name].cast(pl.Int64).fill_null(0).to_numpy()[moved] for name in ("start", "end"))
+    numbers = np.repeat(np.arange(len(heads)), lengths)
+    starts, ends = (_numbers(events[name]) for name in ("start", "end"))
+    transfers = lengths
+    if not moved.all():  # to choose rows takes longer than all the rest
+        numbers, starts, ends = numbers[moved], starts[moved], ends[moved]
+        transfers = np.bincount(numbers, minlength=len(heads))
     paged = (events["fidelity"] == "page").fill_null(value=False).to_numpy()
-    asked = events["requested"].cast(pl.Int64).fill_null(0).to_numpy()
+    asked = _numbers(events["requested"])
     smallest = np.minimum.reduceat(np.where(moved & (asked > 0), asked, _UNKNOWN), heads)
     last = heads + lengths - 1
-    groups = events.select(list(keys))[heads].with_columns(
+    named = events.select(pl.col(keys).gather(pl.Series(heads)))
+    groups = named.with_columns(
         events=pl.Series(lengths),
-        transfers=pl.Series(np.bincount(numbers, minlength=len(heads))),
-        seq=events["seq"][last],
-        size=events["size"][last].fill_null(0),
+        transfers=pl.Series(transfers),
+        seq=pl.Series(_numbers(events["seq"])[last]),
+        size=pl.Series(_numbers(events["size"])[last]),
         fidelity=pl.when(pl.Series(np.logical_or.reduceat(paged, heads)))
         .then(pl.lit("page"))
         .otherwise(pl.lit("byte")),
         smallest=pl.Series(np.where(smallest < _UNKNOWN, smallest, 0)),
     )
     numbers, starts, ends = _merge(numbers, starts, ends)
-    ranges = events.select(list(keys))[heads][numbers].with_columns(
-        start=pl.Series(starts), end=pl.Series(ends)
-    )
+    ranges = named[numbers].with_columns(start=pl.Series(starts), end=pl.Series(ends))
     return groups, ranges
+
+
+def _numbers(column: pl.Series) -> Numbers:
+    return column.cast(pl.Int64).fill_null(0).to_numpy()
 
 
 def joined(ranges: pl.DataFrame, whose: Sequence[str]) -> pl.DataFrame:
@@ -74,13 +82,29 @@ def joined(ranges: pl.DataFrame, whose: Sequence[str]) -> pl.DataFrame:
 
 
 def _merge(numbers: Numbers, starts: Numbers, ends: Numbers) -> tuple[Numbers, Numbers, Numbers]:
-    """Merge ranges within their groups: neighbours first, then all of them, by starts and ends sorted apart from each other."""
+    """Merge ranges within their groups: neighbours first, then all of them, by starts and ends sorted apart from each other.
+
+    `numbers` are those of the groups, in order.
+    """
     if not len(numbers):
         return numbers, starts, ends
     apart = (numbers[1:] != numbers[:-1]) | (starts[1:] > ends[:-1]) | (ends[1:] < starts[:-1])
     first = np.flatnonzero(np.append(True, apart))
     numbers = numbers[first]
     starts, ends = np.minimum.reduceat(starts, first), np.maximum.reduceat(ends, first)
-    starts, ends = starts[np.lexsort((starts, numbers))], ends[np.lexsort((ends, numbers))]
+    starts, ends = _sorted(numbers, starts), _sorted(numbers, ends)
     begins = np.append(True, (numbers[1:] != numbers[:-1]) | (starts[1:] > ends[:-1]))
     return numbers[begins], starts[begins], ends[np.append(begins[1:], True)]
+
+
+def _sorted(numbers: Numbers, values: Numbers) -> Numbers:
+    """Sort values, none of them negative, within their groups.
+
+    Where the number of the group and the value fit into one integer, that is sorted: in a tenth of the time that two keys take.
+    """
+    bits = int(values.max()).bit_length()
+    if bits + int(numbers[-1]).bit_length() > _BITS or values.min() < 0:
+        return values[np.lexsort((values, numbers))]
+    both = numbers << bits | values
+    both.sort()
+    return both & ((1 << bits) - 1)

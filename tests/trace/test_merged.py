@@ -157,6 +157,22 @@ def test_offsets_of_any_size() -> None:
     assert merged.merged(rows).filter(pl.col("end") > 0).select("start", "end").rows() == [(high, high + 10)]
 
 
+@pytest.mark.parametrize("high", [0, 2**40, 2**61])
+def test_many_ranges_at_any_offset_equal_brute_force(high: int) -> None:
+    """Those of high offsets are sorted by two keys, since both do not fit into one number."""
+    places = [(n * 7919 % 6000, n % 5) for n in range(6000)]
+    rows = frame(
+        [("ab"[n % 2], "p", 1, "read", high + at, size, "byte") for n, (at, size) in enumerate(places)]
+    )
+    found = merged.merged(rows).filter(pl.col("end") > pl.col("start"))
+    for name in "ab":
+        held = {at + k for n, (at, size) in enumerate(places) if "ab"[n % 2] == name for k in range(size)}
+        starts = sorted(byte for byte in held if byte - 1 not in held)
+        ends = sorted(byte + 1 for byte in held if byte + 1 not in held)
+        own = found.filter(path=name).select("start", "end").rows()
+        assert own == [(high + a, high + b) for a, b in zip(starts, ends, strict=True)]
+
+
 def test_long_runs_equal_brute_force() -> None:
     """Batches in which one group goes on and on are merged run by run."""
     read = [("a", "p", 1, "read", place * 7 % 60, place % 4, "byte") for place in range(200)]

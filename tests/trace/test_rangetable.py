@@ -195,9 +195,27 @@ def other_columns(table: pl.DataFrame) -> pl.DataFrame:
     return table.drop("transfers")
 
 
+def parted(table: pl.DataFrame) -> pl.DataFrame:
+    """Tear a group in two, each with numbers of its own."""
+    half = table.with_columns(events=pl.col("events") - 1).filter(pl.col("events") > 0)
+    other = half.with_columns(pl.lit(1, pl.Int64).alias("events"), transfers=pl.lit(0, pl.Int64))
+    return pl.concat([table.filter(pl.col("events") <= 1), half, other])
+
+
 @pytest.mark.parametrize(
     "lie",
-    [less, shorter, other_size, fewer_events, other_files, overlapping, negative, no_pages, other_columns],
+    [
+        less,
+        shorter,
+        other_size,
+        fewer_events,
+        other_files,
+        overlapping,
+        negative,
+        no_pages,
+        other_columns,
+        parted,
+    ],
 )
 def test_a_table_that_lies_is_not_believed_even_if_it_is_bound_to_the_session(
     session: Path, lie: Callable[[pl.DataFrame], pl.DataFrame]
@@ -209,6 +227,35 @@ def test_a_table_that_lies_is_not_believed_even_if_it_is_bound_to_the_session(
     (session / store.FACTS).write_text(json.dumps(facts))
     assert not used(session)
     assert answers(session) == expected
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_sample_is_looked_for_in_the_ranges_of_its_own_group(seed: int) -> None:
+    """Each range of it in one of the table, against brute force."""
+    chance = random.Random(seed)  # noqa: S311 - a test
+    made = merged.Merging(by_process=1000)
+    seen = events().with_columns(
+        start=pl.Series(starts := [chance.randrange(2_000) for _ in range(EVENTS)]),
+        end=pl.Series([start + chance.randrange(9) for start in starts]),
+    )
+    made.add(seen)
+    table = made.frame()
+    assert table is not None
+    ranged = table.filter(pl.col("end") > pl.col("start"))
+    held = {}
+    for *key, start, end in ranged.select(*merged.KEYS, "start", "end").rows():
+        held.setdefault(tuple(key), []).append((start, end))
+    group = rangetable._groups(table)
+    assert rangetable._holds_together(table, group)
+    for _ in range(30):
+        (row,) = ranged.sample(1, seed=chance.randrange(1 << 30)).iter_rows(named=True)
+        start = max(row["start"] + chance.randrange(-1, 3), 0)
+        asked = pl.DataFrame([{**row, "start": start, "end": start + 1}], schema=merged.MERGED)
+        if not chance.randrange(9):
+            asked = asked.with_columns(path=pl.lit("another"))
+        own = held.get(asked.select(merged.KEYS).row(0), [])
+        expected = any(a <= start and start + 1 <= b for a, b in own)
+        assert rangetable._covers(table, group, asked) is expected
 
 
 def test_a_true_table_bound_anew_is_believed(session: Path) -> None:

@@ -114,6 +114,54 @@ def test_any_bytes_are_a_structure_or_a_value_error(data: bytes) -> None:
     assert reader.place <= len(data)
 
 
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "cut short"),
+        (b"\x15", "cut short"),
+        (b"\x15\x02", "cut short"),
+        (b"\x15\x80", "cut short"),
+        (b"\x15" + b"\x80" * 9 + b"\x01", "cut short"),  # ten bytes are a number
+        (b"\x15" + b"\x80" * 10 + b"\x01\x00", "a number without end"),
+        (b"\x18" + b"\x80" * 10 + b"\x01\x00", "a number without end"),
+        (b"\x18\x05ab", "5 bytes of text"),
+        (b"\x19\xf5\x7f", "a list of 127 elements"),
+        (b"\x1b\x00", "a value of kind 11"),
+        (b"\x1c" * 40, "nested too deeply"),
+        (b"\x05\x01\x02\x00", "a field of number -1"),
+        (b"\x05\x00\x02\x00", "a field of number 0"),
+        (b"\x05" + b"\x80\x80\x04" + b"\x02\x00", "a field of number 32768"),
+        (b"\x05" + b"\xfe\xff\x03" + b"\x02\x15\x02\x00", "a field of number 32768"),
+    ],
+)
+def test_what_is_no_structure_is_told(data: bytes, why: str) -> None:
+    with pytest.raises(ValueError, match=f"^{why}$"):
+        thrift.Reader(data).struct()
+
+
+def test_a_structure_is_read_as_it_was_written() -> None:
+    nested = b"\x15\x01\x00"  # field 1: -1
+    data = (
+        b"\x15\x02"  # 1: 1
+        b"\x26\xfe\xff\xff\xff\x0f"  # 3: 2**31 - 1
+        b"\x18\x02ab"  # 4: text
+        b"\x11\x12"  # 5: true, 6: false
+        b"\x1c" + nested  # 7
+        + b"\x19\x25\x02\x04"  # 8: [1, 2]
+        + b"\x19\x2c" + nested + nested  # 9
+        + b"\x19\x21\x01\x02"  # 10: [true, false]
+        + b"\x13\x80" + b"\x17" + b"12345678"  # 11: a byte, 12: a double
+        + b"\x05\xfe\xff\x03" + b"\x02"  # 32767: 1
+        + b"\x00" + b"rest"
+    )  # fmt: skip
+    reader = thrift.Reader(data)
+    assert reader.struct() == {
+        1: 1, 3: 2**31 - 1, 4: b"ab", 5: True, 6: False, 7: {1: -1}, 8: [1, 2], 9: [{1: -1}, {1: -1}],
+        10: [True, False], 11: 128, 12: b"12345678", 32767: 1,
+    }  # fmt: skip
+    assert data[reader.place :] == b"rest"
+
+
 # Claims
 
 
