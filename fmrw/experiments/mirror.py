@@ -26,9 +26,8 @@ from fmrw.experiments.patches import Table
 from fmrw.experiments.shared import NO_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from fmrw.capture.fuse.loop import Receiver
     from fmrw.capture.mirror.dirfds import Place
     from fmrw.experiments.shared import Slot
 
@@ -139,14 +138,6 @@ class Slots(Passthrough):
         self._opened: dict[int, Opened] = {}
         self._callers = Calls()
         self.limits = PLAIN
-
-    @property
-    def receiving(self) -> Callable[[Receiver], Callable[[], int]] | None:
-        """What receives requests in a thread of the mount (`fmrw.capture.fuse.loop`); None: Python does."""
-        native = self.metadata
-        if native is None:
-            return None
-        return lambda where: native.receiver(where, self.limits.read)
 
     def _split(self, path: bytes) -> tuple[SlotState | None, bytes]:
         """Give the slot of a path, and the path in the directory."""

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import mmap
 import os
 from ctypes import addressof, c_char, c_char_p, c_int32, c_int64, c_uint8, c_uint16, c_uint32, c_void_p
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fmrw.capture.fuse.adapter import FI_FH
-from fmrw.capture.fuse.transfers import aligned
 from fmrw.capture.native import pairs
 from fmrw.capture.native.build import library
 from fmrw.capture.native.metadata import Names, lists_are_known
+from fmrw.capture.native.receiving import Receiving
 from fmrw.experiments import patches, shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from fmrw.capture.fuse.loop import Receiver
+    from fmrw.capture.native.receiving import Receiver
     from fmrw.experiments.shared import Slot
 
 _SLOTS, _OPENED, _PATTERNS, _KNOWN_BYTES = 256, 1024, 128, 12 << 17
-_ANSWER = 16  # bytes of struct fuse_out_header
 _OURS = 1 << 62
 _CALLBACKS = ("getattr", "fgetattr", "open", "release")
 
@@ -125,7 +125,7 @@ class NativeSlots:
             setattr(table, name, self._functions.callbacks[name])
         return c_int64.from_buffer(self._memory, Names.inside.offset)
 
-    def receiver(self, where: Receiver, largest: int) -> Callable[[], int]:
+    def receiver(self, where: Receiver, largest: int, _native: None) -> Callable[[], int]:
         """Give a function that answers requests until one is for Python, and gives its length; 0 when the mount is gone.
 
         Parameters
@@ -135,18 +135,8 @@ class NativeSlots:
             Bytes that a request carries at most.
         """
         self._memory.largest = largest - mmap.PAGESIZE
-        room = aligned(_ANSWER + largest, _ANSWER)
-        held = c_char.from_buffer(room)
-        size = len(room)
-        receive, address, buffer = self._functions.receive, self.address, addressof(where.buffer)
-
-        def wait() -> int:
-            found: int = receive(
-                address, where.descriptor, buffer, len(where.buffer), addressof(held), size, where.process, where.session, where.channel
-            )  # fmt: skip
-            return found
-
-        return wait
+        receiving = Receiving(where, largest)
+        return functools.partial(self._functions.receive, self.address, ctypes.byref(receiving))
 
     def opened(self, handle: int) -> OpenedBeneath | None:
         """Give the file that was opened there; None for a handle of Python's."""
@@ -185,13 +175,11 @@ def _functions() -> tuple[Functions, Callable[[Any], None]]:
         raise OSError("there is no compiled code")
     code = ctypes.CDLL(str(library()))  # which lets go of the interpreter's lock
     code.fmrw_sizes.argtypes, code.fmrw_sizes.restype = (c_int64,), c_int64
-    expected = ctypes.sizeof(_Slots), FI_FH, shared.SIZE
-    if tuple(code.fmrw_sizes(number) for number in (5, 6, 8)) != expected:
+    expected = ctypes.sizeof(_Slots), FI_FH, shared.SIZE, ctypes.sizeof(Receiving)
+    if tuple(code.fmrw_sizes(number) for number in (5, 6, 8, 12)) != expected:
         raise OSError("the compiled code was made for other structures; install the package again")
     receive, record = code.fmrw_slots_receive, code.fmrw_slot_record
-    receive.argtypes = (
-        c_void_p, c_int32, c_void_p, c_int64, c_void_p, c_int64, c_void_p, c_void_p, c_void_p,
-    )  # fmt: skip
+    receive.argtypes = c_void_p, c_void_p
     record.argtypes = c_void_p, c_int64, c_char_p, c_void_p
     receive.restype = record.restype = c_int64
     code.fmrw_use_context.argtypes, code.fmrw_use_context.restype = (c_void_p,), None

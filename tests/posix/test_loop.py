@@ -4,12 +4,11 @@ import os
 from typing import TYPE_CHECKING
 
 from fmrw.capture.fuse.gate import Gate
-from fmrw.capture.fuse.loop import Library, Loop
+from fmrw.capture.fuse.loop import Library, Loop, Serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from fmrw.capture.fuse.transfers import Limits
+    from fmrw.capture.native.receiving import Receiver
 
 HELLO = 15
 
@@ -22,9 +21,9 @@ def test_a_thread_is_counted_once_and_before_it_takes_a_request() -> None:
         next_channel=lambda _session, _before: 1, buffer_size=lambda _channel: 64,
     )  # fmt: skip
 
-    def answering(_request: memoryview, _descriptor: int, _limits: Limits) -> dict[int, Callable[[], None]]:
+    def answering(_where: Receiver, _limits: Limits) -> Serving:
         seen.append(len(gate.free))
-        return {HELLO: answer}
+        return Serving({HELLO: answer})
 
     def answer() -> None:
         gate.enter()

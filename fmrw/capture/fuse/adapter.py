@@ -32,10 +32,11 @@ from fmrw.capture.fuse.transfers import Rooms, Transfers
 from fmrw.capture.system import libc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from fmrw.capture.fuse.transfers import Limits
     from fmrw.capture.native.metadata import Metadata
+    from fmrw.capture.native.receiving import Receiver
 
 if not hasattr(fuse, "fuse_operations"):  # the package fuse-python installs a module of the same name
     raise ImportError("the module `fuse` is not fusepy's")
@@ -153,8 +154,8 @@ class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
     Parameters
     ----------
     operations
-        An object with the methods of `fmrw.capture.mirror.passthrough.Passthrough`. It may have `metadata`, callbacks that stand before
-        them, and `receiving` (`fmrw.capture.fuse.loop.Loop`).
+        An object with the methods of `fmrw.capture.mirror.passthrough.Passthrough`. It may have `metadata`, the compiled code that
+        stands before them.
     mountpoint : bytes
         Absolute path of an existing directory.
     options : sequence of str
@@ -209,21 +210,21 @@ class Adapter(fuse.FUSE):  # type: ignore[misc]  # fusepy ships no types
         try:
             library = loop.library(fuse._libfuse)  # noqa: SLF001 - fusepy's own handle
             loop.Loop(
-                library, _session(served), self._promised, self._gate, self._transfers,
-                receiving=getattr(self.operations, "receiving", None), direct=self._direct, agreed=self.operations.agreed,
+                library, _session(served), self._promised, self._gate, self._answering,
+                direct=self._direct, agreed=self.operations.agreed,
             ).run()  # fmt: skip
         finally:
             _teardown(served, mountpoint)
             libc.ignore_signal(signal.SIGPIPE)  # as Python has it; libfuse has just set it to kill
         return 0
 
-    def _transfers(
-        self, request: memoryview, connection: int, limits: Limits
-    ) -> Mapping[int, Callable[[], None]]:
-        """Give what answers the reads and writes of the calling thread."""
+    def _answering(self, where: Receiver, limits: Limits) -> loop.Serving:
+        """Give how the calling thread serves."""
         self.operations.limits = limits
         self._rooms = self._rooms or Rooms(limits.read)
-        return Transfers(self.operations, self._gate, request, connection, self._rooms).answers
+        transfers = Transfers(self.operations, self._gate, where.request, where.connection, self._rooms)
+        wait = None if self._metadata is None else transfers.receiver(self._metadata, where)
+        return loop.Serving(transfers.answers, wait)
 
     def _init(self, _connection: int) -> int:
         self._started()

@@ -30,7 +30,8 @@ from ctypes import CFUNCTYPE, c_int, c_size_t, c_uint16, c_uint32, c_void_p
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fmrw.capture.fuse.transfers import DATA_AT, PLAIN, Limits, aligned
+from fmrw.capture.fuse.transfers import DATA_AT, PLAIN, Limits
+from fmrw.capture.native.receiving import Receiver, aligned
 from fmrw.capture.system import libc
 from fmrw.capture.system.proc import most_fuse_pages
 
@@ -80,23 +81,19 @@ class Library(NamedTuple):
     descriptor: Any
 
 
-class Receiver(NamedTuple):
-    """Where a thread receives requests, and what libfuse processes them with.
+class Serving(NamedTuple):
+    """How one thread serves.
 
     Attributes
     ----------
-    descriptor : int
-    buffer
-        An array of ctypes.
-    process, session, channel : int
-        Addresses of `fuse_session_process` and what it is called with.
+    answers
+        Opcode → function that answers the request which lies there; what has none is processed by libfuse.
+    receive
+        Waits for a request that Python is to answer, and gives its length, or 0 when the mount is gone; None: as Python does it.
     """
 
-    descriptor: int
-    buffer: Any
-    process: int
-    session: int
-    channel: int
+    answers: Mapping[int, Callable[[], None]] = {}
+    receive: Callable[[], int] | None = None
 
 
 class _Channel(ctypes.Structure):
@@ -181,10 +178,7 @@ class Loop:
     gate : Gate
         Which every operation passes.
     answering : callable
-        Called in each thread with (where it receives requests, the descriptor to answer on, what a request carries); gives opcode → function that
-        answers the request that lies there. What it does not name is processed by libfuse.
-    receiving : callable, optional
-        Called in each thread with a `Receiver`; gives a function that waits as `receive` does, and gives the length of a request which Python answers.
+        Called in each thread with (where it receives requests, what a request carries); gives its `Serving`.
     direct : bool
         Whether files are opened for direct I/O, for which more is promised where the kernel offers it.
     agreed : callable
@@ -197,14 +191,12 @@ class Loop:
         session: int,
         promised: int,
         gate: Gate,
-        answering: Callable[[memoryview, int, Limits], Mapping[int, Callable[[], None]]] = lambda *_: {},
+        answering: Callable[[Receiver, Limits], Serving] = lambda *_: Serving(),
         *,
-        receiving: Callable[[Receiver], Callable[[], int]] | None = None,
         direct: bool = False,
         agreed: Callable[[int], None] = lambda _flags: None,
     ) -> None:
         self._fuse = fuse
-        self._receiving = receiving
         self._welcome = _WELCOME if direct else 0
         self._agreed = agreed
         self._answering = answering
@@ -305,19 +297,12 @@ class Loop:
         request = aligned(-(-self._size // 8) * 8, DATA_AT)
         buffer = _serving.buffer = (ctypes.c_char * len(request)).from_buffer(request)
         opcode = request.cast("I")[1:2]
-        answers = self._answering(request, self._descriptor, self.limits)
         process = self._fuse.process
-        receive: Callable[[], int] = partial(self._receive, [request])
-        if self._receiving is not None:
-            receive = self._receiving(
-                Receiver(
-                    self._descriptor,
-                    buffer,
-                    ctypes.cast(process, c_void_p).value or 0,
-                    self._session,
-                    self._channel,
-                )
-            )
+        where = Receiver(
+            self._descriptor, request, ctypes.cast(process, c_void_p).value or 0, self._session, self._channel
+        )
+        answers, wait = self._answering(where, self.limits)
+        receive = wait or partial(self._receive, [request])
         while length := receive():
             answer = answers.get(opcode[0])
             if answer is None:

@@ -19,17 +19,18 @@ import errno
 import mmap
 import os
 from collections import deque
-from ctypes import addressof, c_char
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fmrw.capture.native.pairs import ANSWERED, DECLINED, LARGEST_ROOM, RING
+from fmrw.capture.native.pairs import RING
+from fmrw.capture.native.receiving import aligned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fmrw.capture.fuse.gate import Gate
-    from fmrw.capture.native.pairs import Native
+    from fmrw.capture.native.metadata import Metadata
+    from fmrw.capture.native.receiving import Receiver
 
 READ, WRITE = 15, 16
 _REQUEST = Struct("=QQIIIIQQIIQ")
@@ -52,12 +53,6 @@ class Limits(NamedTuple):
 
 PLAIN = Limits(32 * mmap.PAGESIZE, 1 << 17)
 """What libfuse 2 agrees on."""
-
-
-def aligned(size: int, head: int) -> memoryview:
-    """Give memory of which a page begins behind the first `head` bytes."""
-    before = mmap.PAGESIZE - head
-    return memoryview(mmap.mmap(-1, before + size))[before:]
 
 
 class Rooms:
@@ -116,54 +111,27 @@ class Transfers:
         self._refused = bytearray(_ANSWER.size)
         self.answers: dict[int, Callable[[], None]] = {READ: self.read, WRITE: self.write}
         self._operations = operations
-        native: Native | None = getattr(operations, "native", None)
-        if native is not None:
-            self._use(native)
 
-    def _use(self, native: Native) -> None:
-        """Let the compiled code look at every request first."""
-        native.answer_on(self._connection)
-        self._room = aligned(_ANSWER.size + LARGEST_ROOM, _ANSWER.size)
-        room, request = (c_char.from_buffer(memory) for memory in (self._room, self._request))
-        self._held = room, request  # as long as their addresses are used
-        read: Callable[..., int] = native.read
-        write: Callable[..., int] = native.write
-        ring = self._operations.rung
-        if native.looks:
-            read, write = self._gated(read), self._gated(write)
-        state, room_at, request_at = native.state, addressof(room), addressof(request)
-        size = len(self._room)
+    def receiver(self, metadata: Metadata, where: Receiver) -> Callable[[], int]:
+        """Give a function that waits, in compiled code, for a request that Python is to answer; its length, or 0 when the mount is gone."""
+        receive = metadata.receiver(
+            where, self._operations.limits.read, getattr(self._operations, "native", None)
+        )
+        finish = self.finish
 
-        def answer_read() -> None:
-            code = read(state, request_at, room_at, size)
-            if code == DECLINED:
-                self.read()
-            elif code == RING:
-                ring()
+        def wait() -> int:
+            while (said := receive()) < 0:
+                finish(-said)
+            return said
 
-        def answer_write() -> None:
-            code = write(state, request_at)
-            if code == DECLINED:
-                self.write()
-            elif code == RING:
-                ring()
-            elif code != ANSWERED:
-                self._after(code >> 2)
+        return wait
 
-        self.answers = {READ: answer_read, WRITE: answer_write}
-
-    def _gated(self, action: Callable[..., int]) -> Callable[..., int]:
-        """Count this thread as busy while the compiled code looks at a caller's stack, which may wait for another answer of ours."""
-        enter, leave = self._gate.enter, self._free.append
-
-        def gated(*arguments: int) -> int:
-            enter()
-            try:
-                return action(*arguments)
-            finally:
-                leave(None)
-
-        return gated
+    def finish(self, code: int) -> None:
+        """Do what is left of a request that the compiled code has answered, or has left unanswered after writing."""
+        if code == RING:
+            self._operations.rung()
+        else:
+            self._after(code >> 2)
 
     def _after(self, done: int) -> None:
         """Finish and answer a write that is done."""

@@ -7,15 +7,20 @@ four or five such questions for each file.
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 from ctypes import c_char, c_int32, c_int64, c_uint32, c_uint64, c_void_p
 from typing import TYPE_CHECKING, Any
 
-from fmrw.capture.native.pairs import code
+from fmrw.capture.native.pairs import LARGEST_ROOM, code
+from fmrw.capture.native.receiving import Receiving
 from fmrw.capture.native.reports import Reports
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from fmrw.capture.native.pairs import Native
+    from fmrw.capture.native.receiving import Receiver
 
 _SUFFIXES, _SUFFIX = 4, 32
 _LEFT_TO_PYTHON = 1
@@ -82,7 +87,8 @@ class Metadata:
     ) -> None:
         self._library = library
         library.fmrw_sizes.argtypes, library.fmrw_sizes.restype = (c_int64,), c_int64
-        if library.fmrw_sizes(3) != ctypes.sizeof(Names):
+        expected = ctypes.sizeof(Names), ctypes.sizeof(Receiving)
+        if tuple(library.fmrw_sizes(which) for which in (3, 12)) != expected:
             raise OSError("the compiled code was made for other structures; install the package again")
         self._names = Names(
             device=os.fstat(root).st_dev, root=root, grain=grain, switches=switches, uid=os.geteuid(), gid=os.getegid(),
@@ -141,6 +147,24 @@ class Metadata:
     def answered(self) -> int:
         """How many questions were answered without Python."""
         return int(self._names.answered)
+
+    def receiver(self, where: Receiver, _largest: int, native: Native | None) -> Callable[[], int]:
+        """Give what receives requests in a thread, and answers those of callers that are known; see `fmrw_receive`.
+
+        Parameters
+        ----------
+        where : Receiver
+        native : Native or None
+            Knows the callers; None leaves reads and writes to Python.
+        """
+        receiving = Receiving(where, LARGEST_ROOM)
+        receiving.names = self.address
+        if native is not None:
+            native.answer_on(where.connection)
+            receiving.state = native.state
+        receive = self._library.fmrw_receive
+        receive.argtypes, receive.restype = (c_void_p,), c_int64
+        return functools.partial(receive, ctypes.byref(receiving))
 
     def install(self, table: Any, context: Any, free: list[None]) -> c_int64:  # noqa: ANN401 - of ctypes
         """Stand before the callbacks that are in libfuse's table, and give how many threads are in one of those here.

@@ -99,16 +99,12 @@ class Native:
     Attributes
     ----------
     state : int
-        Address of the shared memory, for `read` and `write`.
-    read, write : callable
-        `fmrw_read(state, request, room, size)` and `fmrw_write(state, request)` of `transfers.c`; addresses and a number.
+        Address of the shared memory.
     """
 
     def __init__(self, code: ctypes.PyDLL) -> None:
-        self.read, self.write = code.fmrw_read, code.fmrw_write
         self._slot, self._take = code.fmrw_slot, code.fmrw_take
         for function, arguments in (
-            (self.read, (c_void_p, c_void_p, c_void_p, c_int64)), (self.write, (c_void_p, c_void_p)),
             (self._slot, (c_uint64, c_int64)), (self._take, (c_void_p,)), (code.fmrw_sizes, (c_int64,)),
         ):  # fmt: skip
             function.argtypes, function.restype = arguments, c_int64
@@ -159,11 +155,6 @@ class Native:
         self._kept.append(known)
         self._memory.stacks = known.address
         return known
-
-    @property
-    def looks(self) -> bool:
-        """Whether call sites are recorded, so that an answer may wait for another one."""
-        return self._memory.stacks is not None
 
     def answer_on(self, connection: int) -> None:
         """Say on which descriptor requests are answered."""

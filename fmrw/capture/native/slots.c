@@ -20,7 +20,7 @@ enum { /* a place of a slot's memory */
 };
 enum { GENERATION, DEVICE, INODE, PATCHES, CUT, RECORDS, NAMES_USED, RUN_AT = 16, PRESENT = 40 }; /* numbers in its head */
 enum { FILL, ADD, XOR, KEYED, DATA };
-enum { OPEN = 2, OPCODE_READ = 15, OPCODE_WRITE = 16, FROM_PAGE_CACHE = 1 };
+enum { OPEN = 2, FROM_PAGE_CACHE = 1 };
 enum { WRITING = O_WRONLY | O_RDWR | O_TRUNC, DROPPED = O_DIRECT | O_CREAT | O_EXCL | O_NOCTTY };
 #define OURS (1ULL << 62) /* of the number of a handle */
 #define NO_NAME UINT32_MAX
@@ -397,20 +397,14 @@ static int answer_read(struct slots *slots, int connection, const struct request
 }
 
 /* Receive requests and answer them until one is for Python; give its length, or 0 when the mount is gone. */
-int64_t fmrw_slots_receive(struct slots *slots, int connection, void *buffer, int64_t size, unsigned char *room, int64_t room_size,
-                           void (*process)(void *, const char *, size_t, void *), void *session, void *channel)
+int64_t fmrw_slots_receive(struct slots *slots, const struct receiving *receiving)
 {
-    const struct request *request = buffer;
+    const struct request *request = receiving->request;
+    ssize_t length;
 
-    for (;;) {
-        ssize_t length = read(connection, buffer, (size_t)size);
-        if (length < 0 && (errno == ENOENT || errno == EAGAIN || errno == EINTR))
-            continue; /* who asked was killed before it was taken */
-        if (length <= 0)
-            return 0;
-        if (request->opcode != OPCODE_READ && request->opcode != OPCODE_WRITE)
-            process(session, buffer, (size_t)length, channel);
-        else if (request->opcode == OPCODE_WRITE || !answer_read(slots, connection, request, room, room_size))
-            return length;
-    }
+    while ((length = next_transfer(receiving)))
+        if (request->opcode == OPCODE_WRITE ||
+            !answer_read(slots, (int)receiving->connection, request, receiving->room, receiving->room_size))
+            break;
+    return length;
 }

@@ -80,6 +80,7 @@ _Static_assert(sizeof(struct record) == 64, "a record has 64 bytes");
 _Static_assert(sizeof(struct answer) == 16, "a header of an answer has 16 bytes");
 _Static_assert(sizeof(struct request) == 72, "up to the owner of locks");
 
+#include "receiving.c"
 #include "slots.c"
 #include "commands.c"
 
@@ -87,7 +88,7 @@ int64_t fmrw_sizes(int64_t which)
 {
     int64_t sizes[] = {sizeof(struct state), sizeof(struct pair), sizeof(struct stacks), sizeof(struct names), sizeof(struct runner), sizeof(struct slots),
                        offsetof(struct file_info, fh), sizeof(struct unwind_index), PLACE, sizeof(struct reports), sizeof(struct walk),
-                       KEPT_RULES * sizeof(struct walk_rule)};
+                       KEPT_RULES * sizeof(struct walk_rule), sizeof(struct receiving)};
     return sizes[which];
 }
 
