@@ -170,8 +170,9 @@ def test_a_ring_among_many_descriptors_is_found(folder: Path) -> None:
         from fmrw.capture.system.ring import Ring
         many = [os.open("file", os.O_RDONLY) for _ in range(200)]
         ring = Ring()
-        file = os.open("file", os.O_RDONLY)
-        assert [ring.read(file, 10) for _ in range(3)] == [os.pread(many[-1], 10, at) for at in (0, 10, 20)]
+        for _ in range(5):
+            file = os.open("file", os.O_RDONLY)
+            assert [ring.read(file, 10) for _ in range(3)] == [os.pread(many[-1], 10, at) for at in (0, 10, 20)]
         """
     with fmrw.mount(folder) as mount:
         subprocess.run(
@@ -180,6 +181,83 @@ def test_a_ring_among_many_descriptors_is_found(folder: Path) -> None:
     assert [ring["late"] for ring in mount.trace.facts["rings"]] == [True], (
         "the others had been opened before"
     )
+
+
+class Table(dict[int, str]):
+    """A process's descriptors: what each number refers to. Counts how often they are listed."""
+
+    listed = 0
+
+    def names(self, _tid: int) -> list[str]:
+        self.listed += 1
+        return [str(number) for number in self]
+
+    def target(self, _tid: int, name: str) -> str:
+        return self.get(int(name), "")
+
+    def add(self, target: str) -> int:
+        """Open something at the lowest free number, as the kernel does."""
+        number = next(number for number in range(len(self) + 1) if number not in self)
+        self[number] = target
+        return number
+
+
+RING = "anon_inode:[io_uring]"
+
+
+@pytest.fixture
+def many(monkeypatch: pytest.MonkeyPatch) -> Table:
+    """Two hundred descriptors."""
+    table = Table.fromkeys(range(200), "/file")
+    monkeypatch.setattr(rings, "descriptors", table.names)
+    monkeypatch.setattr(rings, "target_of", table.target)
+    return table
+
+
+def look(looks: rings.Rings, times: int = 1) -> list[bool]:
+    return [looks.may_use(os.getpid()) for _ in range(times)]
+
+
+def test_a_ring_among_many_descriptors_is_seen_at_every_look(many: Table) -> None:
+    looks = rings.Rings(lambda _found: None)
+    assert not any(look(looks, 2))
+    ring = many.add(RING)
+    for _ in range(100):
+        assert look(looks) == [True]
+        many.add("/file")
+    del many[ring]
+    assert not any(look(looks, 50))
+
+
+def test_a_ring_among_many_descriptors_takes_the_lowest_free_number(many: Table) -> None:
+    del many[20], many[40]
+    looks = rings.Rings(lambda _found: None)
+    assert not any(look(looks, 2))
+    many.add("/file")
+    assert many.add(RING) == 40
+    assert look(looks) == [True]
+
+
+@pytest.mark.parametrize("number", [100, 1000])
+def test_a_ring_at_another_number_is_seen_in_its_turn(many: Table, number: int) -> None:
+    looks = rings.Rings(lambda _found: None)
+    assert not any(look(looks, 2))
+    many[number] = RING
+    assert any(look(looks, 2 + 200 // 16))
+
+
+def test_many_descriptors_are_seldom_listed(many: Table) -> None:
+    looks = rings.Rings(lambda _found: None)
+    assert not any(look(looks, 200))
+    assert many.listed == 1 + 200 // 13 == 16  # 13 turns of 16 are 200
+
+
+def test_another_process_of_the_same_number_is_listed_anew(many: Table) -> None:
+    looks = rings.Rings(lambda _found: None)
+    assert not any(look(looks, 2))
+    many.clear()
+    many |= {0: "/dev/null", 1: "/dev/null", 2: "/dev/null", 3: RING}
+    assert look(looks) == [True]
 
 
 def test_who_may_not_be_looked_at_is_served_by_the_page() -> None:

@@ -83,4 +83,6 @@ class DirectIo:
             self.must_not(tid)
 
     def _direct(self) -> Iterator[int]:
-        return (handle.direct for handle in list(self._handles.values()) if handle.direct)
+        for handle in list(self._handles.values()):  # copied only when somebody asks, which is seldom
+            if handle.direct:
+                yield handle.direct

@@ -108,5 +108,7 @@ class Ring:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it."""
+        """Close it, with the mappings, each of which keeps a descriptor of it."""
+        for mapping in (self._submissions, self._completions, self._entries):
+            mapping.close()
         os.close(self.fd)
