@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -123,3 +124,28 @@ def test_commands_import_what_they_need(tmp_path: Path) -> None:
     assert len([*(tmp_path / "again").iterdir()]) == 4
     assert imported(HEAVY, "coverage", session, "file", "--json") == {"polars"}
     assert imported(("polars", *DRAWING), "gaps", session, "file") == {"polars"}
+
+
+def test_a_run_imports_numpy_without_threads_and_what_it_runs_knows_nothing_of_that(tmp_path: Path) -> None:
+    (tmp_path / "watched").mkdir()
+    (tmp_path / "watched" / "file").write_bytes(b"content")
+    program = """if True:
+        import os, sys
+        from fmrw.cli.main import main
+
+        class Look:
+            def find_spec(self, name, path=None, target=None):
+                if name.startswith("numpy.") and name.endswith("._multiarray_umath"):  # which loads OpenBLAS
+                    print("numpy", os.environ.get("OPENBLAS_NUM_THREADS"), file=sys.stderr)
+
+        sys.meta_path.insert(0, Look())
+        sys.exit(main(sys.argv[1:]) or "OPENBLAS_NUM_THREADS" in os.environ)
+    """
+    command = ["sh", "-c", "cat file; echo program ${OPENBLAS_NUM_THREADS-none} >&2"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, "run", ".", "-o", tmp_path / "session", "--", *command],
+        capture_output=True, text=True, check=True, cwd=tmp_path / "watched",
+        env={name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"},
+    )  # fmt: skip
+    told = [line for line in done.stderr.splitlines() if line.startswith(("program", "numpy"))]
+    assert told == ["program none", "numpy 1"]

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fmrw.capture.reports.helper import single_threaded
 from fmrw.text import name_text, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from rich.console import RenderableType
@@ -90,6 +92,10 @@ class Door:
         from fmrw.recording import run  # noqa: PLC0415 - heavy
 
         return run.run(command, directory, ignored=[os.getpid(), *ignored], watch=watching, **options)
+
+    def summing_up(self) -> AbstractContextManager[None]:
+        """Give what surrounds all that is done once a command has ended: a shell's process is fmrw's own, and does without numpy's threads."""
+        return single_threaded()
 
     def unmount(self, root: Path, *, force: bool, abort: bool) -> Outcome:
         """Unmount, whoever mounted."""

@@ -61,20 +61,10 @@ def run(
 
     Write COMMAND after `--`. The exit status is the command's. What it prints comes first, also before the JSON of --json.
     """
-    from fmrw.recording.remarks import withheld  # noqa: PLC0415 - heavy
-
     with _reporter(directory, output, wanted=not no_reports) as (reporter, ignored):
         done = door().run(command, directory, output=output, ignored=ignored, **options)
-        if reporter is not None and done.session is not None:
-            reporter.begin(done.session)
-        overview = _overview(done.trace)
-        notes = [*_notes(done, overview, command), *withheld(done.io_uring)]
-        told = _told(command, done, overview, notes)
-        if done.session is not None:
-            notes.append(f"session kept in {visible(str(done.session))}")
-        if reporter is not None and done.session is not None:
-            told.data["reports"] = [name_text(path) for path in reporter.finish(notes)]
-    return told
+        with door().summing_up():
+            return _told(command, done, reporter)
 
 
 @contextlib.contextmanager
@@ -89,16 +79,20 @@ def _reporter(
         yield reporter, reporter.prepare(directory)
 
 
-def _overview(trace: Trace) -> Overview:
-    from fmrw.session.overview import Overview  # noqa: PLC0415 - polars, once the mount has started
-
-    return Overview.of(trace)
-
-
-def _told(command: Sequence[str], done: Run, overview: Overview, notes: list[str]) -> Outcome:
+def _told(command: Sequence[str], done: Run, reporter: Reporter | None) -> Outcome:
+    """Say what was recorded; the reporter draws meanwhile."""
     from fmrw.commands.query import told_of  # noqa: PLC0415 - polars, once the mount has started
     from fmrw.commands.tables import trace_tables  # noqa: PLC0415 - the same
+    from fmrw.recording.remarks import withheld  # noqa: PLC0415 - the same
+    from fmrw.session.overview import Overview  # noqa: PLC0415 - the same
 
+    if reporter is not None and done.session is not None:
+        reporter.begin(done.session)
+    overview = Overview.of(done.trace)
+    shown = trace_tables(done.trace, overview)
+    notes = [*_notes(done, overview, command), *withheld(done.io_uring)]
+    if done.session is not None:
+        notes.append(f"session kept in {visible(str(done.session))}")
     data = {
         "command": [*map(name_text, command)],
         "status": done.status,
@@ -106,7 +100,9 @@ def _told(command: Sequence[str], done: Run, overview: Overview, notes: list[str
         **told_of(done.trace, overview),
         "reports": [],
     }
-    return Outcome(trace_tables(done.trace, overview), data, done.status, done, notes)
+    if reporter is not None and done.session is not None:
+        data["reports"] = [name_text(path) for path in reporter.finish(notes)]
+    return Outcome(shown, data, done.status, done, notes)
 
 
 def _text(path: Path | None) -> str | None:

@@ -143,3 +143,22 @@ def test_a_process_of_ours_imports_altair_without_widgets_and_grammars() -> None
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert done.stdout == "['altair']\n"
+
+
+def test_numpy_starts_no_threads_in_it(helper: reports.Helper, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    assert helper.run("os", "getenv", "OPENBLAS_NUM_THREADS") == "1"
+    assert "OPENBLAS_NUM_THREADS" not in os.environ
+
+
+@pytest.mark.parametrize("chosen", [None, "4"])
+def test_the_environment_is_as_before_once_numpy_is_imported(
+    monkeypatch: pytest.MonkeyPatch, *, chosen: str | None
+) -> None:
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    if chosen is not None:
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", chosen)
+    before = dict(os.environ)
+    with reports.single_threaded():
+        assert os.environ["OPENBLAS_NUM_THREADS"] == (chosen or "1"), "what the user has chosen holds"
+    assert dict(os.environ) == before

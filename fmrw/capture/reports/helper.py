@@ -170,7 +170,7 @@ def _start() -> subprocess.Popen[bytes]:
     path = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100 - texts
     return subprocess.Popen(
         [sys.executable, "-P", "-u", "-c", _PROGRAM, str(os.getpid()), *path],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/", start_new_session=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/", start_new_session=True, env={**_ONE_THREAD, **os.environ},
     )  # fmt: skip
 
 
@@ -251,6 +251,24 @@ def import_quickly(*also: str) -> None:
     """
     for name in (*_CHECKERS, *also):
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # None makes the import fail, see sys.modules
+
+
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+
+
+@contextlib.contextmanager
+def single_threaded() -> Iterator[None]:
+    """Let a process of ours import numpy without the threads of its OpenBLAS, for as long as no program of the user's is started from here.
+
+    Each thread spins for 40 ms before it sleeps, beside whatever needs the processor, and nothing here multiplies matrices of floats.
+    """
+    ours = _ONE_THREAD.keys() - os.environ.keys()
+    os.environ.update({name: _ONE_THREAD[name] for name in ours})
+    try:
+        yield
+    finally:
+        for name in ours:
+            os.environ.pop(name, None)
 
 
 @contextlib.contextmanager
