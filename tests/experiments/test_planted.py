@@ -112,13 +112,21 @@ def covering(found: Probe) -> list[tuple[int, int]]:
     return list(itertools.pairwise(borders))
 
 
-def test_two_passes_agree(parser: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def whole(parser: Path, tmp_path_factory: pytest.TempPathFactory) -> Probe:
+    """A complete probe of a file with 40 bytes of data."""
+    file = tmp_path_factory.mktemp("whole") / "planted.bin"
+    file.write_bytes(made(40)[0])
+    return probe(file, [str(parser), "{}"])
+
+
+def test_two_passes_agree(parser: Path, whole: Probe, tmp_path: Path) -> None:
     content, _truth = made(40)
     file = tmp_path / "planted.bin"
     file.write_bytes(content)
-    one, other = (probe(file, [str(parser), "{}"]) for _ in range(2))
-    assert one.map == other.map
-    assert one.runs == other.runs
+    again = probe(file, [str(parser), "{}"])
+    assert again.map == whole.map
+    assert again.runs == whole.runs
 
 
 def test_a_budget_ends_it_with_what_is_known(parser: Path, tmp_path: Path) -> None:
@@ -156,7 +164,7 @@ def test_what_a_stopped_map_does_not_mark_is_so_in_the_complete_one(
     assert any(each.kind == "steers" and "; so far" not in each.effect for each in maps[-2].map)
 
 
-def test_it_goes_on_where_it_was_stopped(parser: Path, tmp_path: Path) -> None:
+def test_it_goes_on_where_it_was_stopped(parser: Path, whole: Probe, tmp_path: Path) -> None:
     content, _truth = made(40)
     file = tmp_path / "planted.bin"
     file.write_bytes(content)
@@ -165,6 +173,5 @@ def test_it_goes_on_where_it_was_stopped(parser: Path, tmp_path: Path) -> None:
     with (output / "runs.jsonl").open("a") as journal:
         journal.write('["half a li')
     rest = probe(file, command, output=output, resume=True)
-    whole = probe(file, command)
     assert rest.map == whole.map
     assert rest.runs < whole.runs - 200
