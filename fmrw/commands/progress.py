@@ -61,8 +61,8 @@ def _ended(child: subprocess.Popen[bytes], timeout_s: float) -> int | None:
 def _progress(mounted: Mount) -> Text:
     from rich.text import Text  # noqa: PLC0415 - as above
 
-    trace = mounted.trace
-    return Text(f"fmrw: {trace.events.height:,} events, {trace.events['path'].n_unique():,} files", "dim")
+    facts = mounted.facts()  # its counters: a long recording may be larger than the memory
+    return Text(f"fmrw: {facts['events']:,} events, {len(facts['files']):,} files", "dim")
 
 
 def _line_mode() -> bool:

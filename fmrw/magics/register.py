@@ -139,7 +139,7 @@ def _notes(outcome: Outcome) -> list[str]:
 
 def _where(trace: Trace) -> list[str]:
     typed = visible(shlex.quote(str(trace.root)))
-    return [f"`fmrw view {typed}` shows where."] if trace.events.height else []
+    return [f"`fmrw view {typed}` shows where."] if trace.lazy.head(1).collect().height else []
 
 
 def _displays_itself(part: object) -> bool:
