@@ -18,8 +18,8 @@ from fmrw.magics.words import last_word, quoted, unquoted, words
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-ASKING = {"view", "coverage", "gaps", "sites", "report", "diff", "assert"}
-"""Commands whose first word is a recording, and whose others are its files."""
+_RECORDINGS = ("session", "a", "b")  # arguments that name a recording
+_FILES = ("path", "paths")  # those that name a file of the recording before them, if there is one
 
 CELLS = ("capture", "run")
 _MAGIC = re.compile(r"^\s*(?:[\w.,\s\[\]'\"]+=\s*)?(%{1,2})(\w+)\s+")
@@ -118,13 +118,16 @@ def _values(option: click.Option, part: str) -> list[str]:
 
 def _arguments(line: _Line, known: Known) -> list[str]:
     position = _position(line)
-    name = line.command.name
-    if name == "unmount":
+    if line.command.name == "unmount":
         return _beginning(_typed(known.roots(), line.part), line.part)
-    if name not in ASKING:
-        return _directories(line.part) if not position else []
-    if position and name != "diff":
+    wanted = [each for each in line.command.params if isinstance(each, click.Argument)]
+    if not wanted or (position >= len(wanted) and wanted[-1].nargs == 1):
+        return []
+    name = wanted[min(position, len(wanted) - 1)].name
+    if name in _FILES and wanted[0].name in _RECORDINGS:
         return _beginning(known.recorded(_first(line)), line.part)
+    if name not in _RECORDINGS:
+        return _directories(line.part) if not position else []
     here = [*_typed(known.roots(), line.part), *known.recorded("")]
     others = [name for name in _directories(line.part) if name.rstrip("/") not in here]
     return [*_beginning(here, line.part), *others]

@@ -17,7 +17,9 @@ from traitlets.config import Config
 
 import fmrw
 from fmrw.capture.mounts import registry
+from fmrw.commands.families import grammar
 from fmrw.magics import register
+from fmrw.magics.completion import offers
 from fmrw.magics.words import words
 
 if TYPE_CHECKING:
@@ -357,6 +359,13 @@ def test_completion(shell: InteractiveShell, samples: Path, monkeypatch: pytest.
     assert offered("%fmrw coverage samples\\ with\\ space po") == [
         "%fmrw coverage samples\\ with\\ space polyglot.pdf"
     ]
+    assert "%fmrw files samples\\ with\\ space" in offered("%fmrw files ")
+    assert "%fmrw diff polyglot.pdf samples\\ with\\ space" in offered("%fmrw diff polyglot.pdf ")
+    assert offered("%fmrw report 'samples with space' polyglot.pdf pol")[-1].endswith("polyglot.pdf")
+    for whole in ("files 'samples with space' ", "coverage 'samples with space' polyglot.pdf ", "status "):
+        offer = offers(f"%fmrw {whole}", grammar.commands, register.SHORT, register._Known())
+        assert offer is not None
+        assert offer.texts == [], "no further word belongs there"
 
 
 def test_completion_leaves_other_lines_alone(shell: InteractiveShell) -> None:
