@@ -108,7 +108,7 @@ def assert_(
     Ranges are START-END (the end is not part of it) or START+LENGTH, in hex or decimal, with KiB, MiB, as a share of the
     file (0-50%) or to its end (0x400-end). A range that is none, or a PATH that is not recorded, is wrong usage: exit status 2.
     """
-    from fmrw.commands.file_tables import exactness_of  # noqa: PLC0415 - heavy
+    from fmrw.commands.file_tables import exactness_of, file_facts  # noqa: PLC0415 - heavy
     from fmrw.offsets import parse_range, range_text  # noqa: PLC0415 - the same
 
     if not reads and not never and fail_under is None:
@@ -129,9 +129,8 @@ def assert_(
         for each in found
     ]
     report = trace.coverage_report(path)
-    told = ("path", "size", "fidelity", "smallest_request", "mapped")
     data = {
-        **{name: report[name] for name in told if name in report},
+        **file_facts(report),
         "ok": not found,
         "violations": [vars(each) for each in found],
     }

@@ -64,6 +64,12 @@ def _ranges(*others: Column) -> list[Column]:
     return [Column("from"), Column("to"), Column("length", right=True), *others]
 
 
+def file_facts(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what programs are told of a file beside its ranges; `found` is its coverage report."""
+    told = ("path", "size", "fidelity", "smallest_request", "mapped")
+    return {name: found[name] for name in told if name in found}
+
+
 def exactness_of(found: Mapping[str, Any]) -> str:
     """Say how exact the ranges of a file are, and how coarse its requests were."""
     exactly = exactness_text(found["fidelity"], mapped=bool(found.get("mapped")))

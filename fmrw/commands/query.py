@@ -261,13 +261,12 @@ def gaps(session: str, path: str | None, described: str | None) -> Outcome:
 
     A file in a directory that is monitored needs no SESSION, a SESSION that read one file no PATH.
     """
-    from fmrw.commands.file_tables import crosstab_tables, gaps_table  # noqa: PLC0415 - heavy
+    from fmrw.commands.file_tables import crosstab_tables, file_facts, gaps_table  # noqa: PLC0415 - heavy
 
     trace, chosen = _one_file(session, path)
     report = trace.gap_report(chosen)
     found = trace.coverage_report(chosen)
-    told = ("path", "size", "fidelity", "smallest_request", "mapped")
-    data: Any = {**{name: found[name] for name in told if name in found}, "gaps": report.to_dicts()}
+    data: Any = {**file_facts(found), "gaps": report.to_dicts()}
     shown: list[Any] = [gaps_table(report, found)]
     if described is not None:
         table = trace.crosstab(chosen, described or None)
