@@ -83,9 +83,11 @@ def withheld(how: str) -> list[str]:
     return [_WITHHELD[how]] if how in _WITHHELD else []
 
 
-def _named(rings: Sequence[Mapping[str, Any]]) -> str:
-    shown = [f"{visible(str(ring.get('name')))} [{ring.get('pid')}]" for ring in rings[:_NAMED]]
-    return ", ".join(shown) + (f" and {len(rings) - _NAMED} more" if len(rings) > _NAMED else "")
+def _named(processes: Sequence[Mapping[str, Any]]) -> str:
+    """Name a few processes, as a session's facts list them."""
+    shown = [f"{visible(str(each.get('name')))} [{each.get('pid')}]" for each in processes[:_NAMED]]
+    left = len(processes) - _NAMED
+    return ", ".join(shown) + (f" and {left} more" if left > 0 else "")
 
 
 def lacking(facts: Mapping[str, Any]) -> list[str]:

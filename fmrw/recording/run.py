@@ -71,15 +71,17 @@ def run(
         As for `mount`; so are the other options.
     output
         Session folder to keep the recording in.
+    reports
+        As for `mount`; `aside`, so that the command meets no files that are not there.
     watch
         Called with the mount and the running child, waits for it and gives its status (for a progress display).
-    **options
-        As for `mount`; `grain="auto"` chooses by the command's program: 16 for Python, else 1.
     stdout
         `subprocess.PIPE` hands the child's output, errors included, to `watch`; without it the child has ours.
     io_uring
         Let the command use io_uring. Without it, in `exact`, the kernel tells it that there is none: most programs then
         read and write as they do elsewhere, and every call is seen to the byte.
+    **options
+        As for `mount`; `grain="auto"` chooses by the command's program: 16 for Python, else 1.
 
     Raises
     ------
