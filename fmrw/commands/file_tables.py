@@ -108,6 +108,9 @@ def crosstab_tables(classes: pl.DataFrame, found: Mapping[str, Any]) -> list[Ren
 
     `found` is the file's coverage report.
     """
+    from fmrw.analysis.structure.crosstab import SAID  # noqa: PLC0415 - reads many formats, which most tables need not
+
+    classes = classes.with_columns(classes["class"].replace_strict(SAID))
     columns = [
         Column("what the format says, and what was requested"), Column("bytes", right=True), Column("share", right=True),
         Column("ranges", right=True),

@@ -65,6 +65,7 @@ def effects(
             track, width = _track(name, own, about.size)
             rows.append(track)
             widest = max(widest, width)
+    rows = rows or [Track("nothing was altered", [])]  # an empty file has no bytes to alter
     notes = [_MEANING, page.capture_text(about), wide.joined_note(widest)]
     shown = {track.name for track in rows}
     return tracks.draw(

@@ -71,7 +71,7 @@ def entropy(
     sampled = (
         f"entropy and class of the first {SAMPLE:,} of every {width:,} bytes"
         if width > SAMPLE
-        else f"columns of {width:,} bytes"
+        else f"columns of {width:,} byte{'' if width == 1 else 's'}"
     )
     return tracks.draw(
         rows,

@@ -15,7 +15,7 @@ import polars as pl
 
 from fmrw.analysis import ranges
 from fmrw.analysis.index.tiles import repeats, window_edges
-from fmrw.analysis.structure.crosstab import CLASSES
+from fmrw.analysis.structure.crosstab import SAID
 from fmrw.errors import FigureError
 from fmrw.figures import effects, page, tracks, wide
 from fmrw.figures.classes import Classes, Scale, times_text
@@ -158,7 +158,7 @@ def lanes(
     most = wide.MOST_MARKS // (2 * len(sets) + 1)
     called = run_labels(sets, commands or {})
     said = functions.told(look.palette) if functions else {}
-    colours = functions.colours(look.palette) if functions else run_colours(sets, about, look)
+    colours = run_colours(sets, about, look) | (functions.colours(look.palette) if functions else {})
     rows, widest = [], 0
     for name, own in sets.items():
         spans, width = _spans(own, name, about.size, most, said.get(name, ""))
@@ -204,7 +204,11 @@ def crosstab(table: pl.DataFrame, about: About, *, look: Look = SCREEN) -> alt.L
         The four rows of `analysis.structure.crosstab`.
     """
     colours = dict(
-        zip(CLASSES, (*look.palette.classes[:2], look.palette.classes[4], look.palette.faint), strict=True)
+        zip(
+            SAID.values(),
+            (*look.palette.classes[:2], look.palette.classes[4], look.palette.faint),
+            strict=True,
+        )
     )
     rows, shares, start = [], [], 0
     widest = 0
@@ -218,10 +222,12 @@ def crosstab(table: pl.DataFrame, about: About, *, look: Look = SCREEN) -> alt.L
         parts = dict(
             zip(starts, named, strict=True)
         )  # of joined ranges, the name of the first would not be true
-        told = (Span(a, b, name, parts.get(a, "") if not width else "") for a, b in found.iter_rows())
-        rows.append(Track(name, list(told)))
+        said = SAID[name]
+        told = (Span(a, b, said, parts.get(a, "") if not width else "") for a, b in found.iter_rows())
+        rows.append(Track(said, list(told)))
         if count:
-            shares.append(Span(start, start + count, name, f"{percent(share or 0)} · {count:,} bytes"))
+            told_bytes = f"{count:,} byte{'' if count == 1 else 's'}"
+            shares.append(Span(start, start + count, said, f"{percent(share or 0)} · {told_bytes}"))
         start += count
     rows = [Track("share of the file", shares, 1.3, ground=False), *rows]
     notes = [
@@ -300,7 +306,9 @@ def _named(
 ) -> dict[str, pl.DataFrame]:
     if not isinstance(runs, pl.DataFrame):
         return dict(runs)
-    return _processes(runs) if functions is None else functions.parted(runs.filter(op="read"), look.palette)
+    if functions is None:
+        return _processes(runs)
+    return functions.parted(runs.filter(op="read"), look.palette) or _processes(runs.clear())
 
 
 def _spans(own: pl.DataFrame, kind: str, size: int, most: int, said: str = "") -> tuple[list[Span], int]:

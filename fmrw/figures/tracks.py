@@ -296,8 +296,8 @@ def _labels(
 
 
 def _telling(text: str, label: str) -> bool:
-    """Say whether enough of a label is left to be worth writing."""
-    return text == label or len(text) > _LEAST_TELLING
+    """Say whether enough of a label is left to be worth writing; of a number that is cut nothing is."""
+    return text == label or (len(text) > _LEAST_TELLING and not label[0].isdigit())
 
 
 _LEAST_TELLING = 9

@@ -15,7 +15,9 @@ from fmrw.analysis import bytestats
 from fmrw.analysis.structure import crosstab as compare
 from fmrw.errors import BadRange, FigureError
 from fmrw.figures import render
+from fmrw.figures.effects import effects
 from fmrw.figures.entropy import entropy
+from fmrw.figures.functions import Functions
 from fmrw.figures.page import About
 from fmrw.figures.plots import access_order, timeline
 from fmrw.figures.programs import program_colours
@@ -23,6 +25,7 @@ from fmrw.figures.strip import crosstab, lanes, strip
 from fmrw.figures.theme import LIGHT, PRESETS
 from fmrw.figures.wide import thinned
 from fmrw.offsets import Annotation
+from fmrw.trace import effects as table_of_effects
 from fmrw.trace.schema import empty
 
 if TYPE_CHECKING:
@@ -176,9 +179,9 @@ def test_lanes_of_one_recording_are_its_processes(events: Make) -> None:
 def test_crosstab_shows_each_class_with_its_share(events: Make, words: Words) -> None:
     table = compare(PARTS.filter(pl.col("depth") == 1).head(2), events(("read", 300, 950)), 1000)
     chart = crosstab(table, ABOUT)
-    assert spans(chart, "undescribed & read")[-1] == "0x384-0x3b6"
+    assert spans(chart, "undescribed & requested")[-1] == "0x384-0x3b6"
     text = words(render.pdf(chart))
-    for piece in ("60.0% · 600 bytes", "30.0% · 300 bytes", "described & ignored"):
+    for piece in ("60.0% · 600 bytes", "30.0% · 300 bytes", "described, not requested"):
         assert piece in text
 
 
@@ -355,3 +358,43 @@ def test_noise_in_a_small_file_is_random_like_in_every_column(events: Make) -> N
     kinds = {row["kind"] for row in rows(chart) if row.get("kind") in bytestats.CLASSES}
     assert kinds == {"random-like"}
     assert bytestats.byte_class(bytestats.histogram([content])) == "random-like"
+
+
+def test_a_few_accesses_are_numbered_one_by_one(events: Make) -> None:
+    def axis(chart: alt.LayerChart) -> dict[str, Any]:
+        encodings = (layer.get("encoding", {}) for layer in chart.to_dict()["layer"])
+        found = [each["x"]["axis"] for each in encodings if "tooltip" in each]
+        assert len(found) == 1
+        return found[0]
+
+    for count in (1, 3):
+        drawn = axis(access_order(events(*[("read", 0, 9)] * count), ABOUT))
+        assert (drawn["values"][:2], drawn["values"][-1], drawn["format"]) == ([0, 1], max(count - 1, 1), "d")
+    assert "values" not in axis(access_order(events(*[("read", 0, 9)] * 500), ABOUT))
+    assert "values" not in axis(timeline(events(("read", 0, 9)), ABOUT))
+
+
+def test_one_byte_is_not_bytes_and_no_number_is_cut(events: Make) -> None:
+    def said(chart: alt.LayerChart) -> set[str]:
+        return {row["label"] for row in rows(chart) if "label" in row}
+
+    one = About("one", 1)
+    assert "100.0% · 1 byte" in said(crosstab(compare(PARTS.clear(), events(("read", 0, 1)), 1), one))
+    frame = events(("read", 0, 1), size=1)
+    notes = {row.get("text") for row in rows(entropy(io.BytesIO(b"a"), frame, one))}
+    assert "columns of 1 byte" in notes
+    table = compare(PARTS.clear(), events(("read", 0, 940)), 1000)
+    written = said(crosstab(table, ABOUT))
+    assert "94.0% · 940 bytes" in written
+    assert [text for text in written if "…" in text] == []
+
+
+def test_functions_of_a_file_that_nobody_read_have_a_lane() -> None:
+    functions = Functions(empty(), {}, {})
+    names = {row.get("text") for row in rows(lanes(empty(), ABOUT, functions=functions))}
+    assert {"no request yet", "nobody"} <= names
+
+
+def test_of_an_empty_file_nothing_was_altered() -> None:
+    drawn = effects(table_of_effects.frame("x", "parser {}", []), About("x", 0))
+    assert "nothing was altered" in {row.get("text") for row in rows(drawn)}

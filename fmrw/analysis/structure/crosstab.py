@@ -13,6 +13,19 @@ from fmrw.analysis import ranges
 from fmrw.analysis.structure.naming import Names, format_of, is_bracket
 
 CLASSES = ("described & read", "described & ignored", "undescribed & read", "undescribed & unread")
+SAID = dict(
+    zip(
+        CLASSES,
+        (
+            "described & requested",
+            "described, not requested",
+            "undescribed & requested",
+            "undescribed, not requested",
+        ),
+        strict=True,
+    )
+)
+"""What figures and tables call the classes: what was requested need not have been looked at, and "ignored" is a word of probes."""
 
 _MOST_NAMED = 20_000  # ranges of one class that get a name; the others have "", so that a million ends too
 
