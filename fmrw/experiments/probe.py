@@ -27,6 +27,7 @@ from fmrw.experiments.session import save
 from fmrw.experiments.spans import merged
 from fmrw.text import name_text, visible
 from fmrw.trace import effects
+from fmrw.trace import folder as session_folder
 from fmrw.trace.facts import read_facts
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 FILE = "{}"
 """What stands for the file in a command."""
-JOURNAL, RESULT = "runs.jsonl", "probe.json"
+JOURNAL, RESULT = "runs.jsonl", session_folder.PROBE
 
 
 @dataclass

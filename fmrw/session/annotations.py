@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from fmrw.errors import SessionError
 from fmrw.offsets import LARGEST, Annotation
 from fmrw.text import visible
+from fmrw.trace import folder as names
 from fmrw.trace.facts import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-NAME = "annotations.json"
+NAME = names.ANNOTATIONS
 _LONGEST, _MOST = 4 << 20, 1_000
 
 

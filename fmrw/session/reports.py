@@ -28,7 +28,7 @@ from fmrw.formats.perfetto import export_perfetto
 from fmrw.session import charts as drawing
 from fmrw.session import sites
 from fmrw.text import path_bytes, visible
-from fmrw.trace import store
+from fmrw.trace import folder as session_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from fmrw.session.trace import Trace
 
 _NAME_MAX = 255
-_OWN_NAMES = {store.FACTS, store.EVENTS, store.PROCESSES, store.SITES, store.JOURNAL, "worker.log"}
+_TAKEN = {*session_folder.FILES, session_folder.JOURNAL, session_folder.PROBE}
 MOST_FILES = 200
 _FEW = 4  # jobs that need no bar
 DATA: dict[str, Callable[[pl.DataFrame, IO[bytes]], None]] = {
@@ -332,7 +332,8 @@ def report_name(path: str, suffix: str) -> Path:
         part for part in path_bytes(path).replace(b"\0", b"\\x00").split(b"/") if part not in (b"", b".")
     ]
     safe = [b"_.." if part == b".." else part for part in parts] or [b"_"]
-    if os.fsdecode(safe[0]) in _OWN_NAMES:
+    whole = safe[0] + suffix.encode() if len(safe) == 1 else b""
+    if _TAKEN & {os.fsdecode(safe[0]), os.fsdecode(whole)}:
         safe[0] = b"_" + safe[0]
     safe = [*(_cut(part, _NAME_MAX) for part in safe[:-1]), _cut(safe[-1], _NAME_MAX - len(suffix))]
     return Path(os.fsdecode(b"/".join(safe) + suffix.encode()))

@@ -12,12 +12,13 @@ import polars as pl
 
 from fmrw.errors import SessionError
 from fmrw.text import visible
+from fmrw.trace import folder as names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-FILE = "effects.parquet"
+FILE = names.EFFECTS
 
 EFFECTS = pl.Schema(
     {

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from fmrw.errors import SessionError, SessionExists
 from fmrw.text import visible
-from fmrw.trace.facts import now, read_facts, write_facts
+from fmrw.trace.facts import FACTS, now, read_facts, write_facts
 from fmrw.trace.version import SCHEMA
 
 if TYPE_CHECKING:
@@ -27,7 +27,14 @@ EVENTS = "events.parquet"
 PROCESSES = "processes.parquet"
 RANGES = "ranges.parquet"
 SITES = "sites.parquet"
+EFFECTS = "effects.parquet"
+ANNOTATIONS = "annotations.json"
+LOG = "worker.log"
 JOURNAL = "journal"
+PROBE = "probe.json"
+FILES = frozenset({FACTS, EVENTS, PROCESSES, RANGES, SITES, EFFECTS, ANNOTATIONS, LOG})
+"""Files of a session, beside its journal; a probe leaves `PROBE` there as well."""
+
 TEMPORARY = "fmrw-"
 """How names of temporary sessions begin, in the system's folder for temporary files."""
 

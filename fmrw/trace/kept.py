@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fmrw.errors import SessionError
 from fmrw.text import path_bytes, visible
 from fmrw.trace.facts import read_facts, write_facts
-from fmrw.trace.folder import JOURNAL
+from fmrw.trace.folder import FILES, JOURNAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,12 +35,6 @@ MOST_BYTES = 1 << 30
 
 BOUNDED = "bounded"
 """The fact that says that a session may be removed when there are too many."""
-
-_FILES = frozenset(
-    {
-        "session.json", "events.parquet", "processes.parquet", "ranges.parquet", "sites.parquet", "annotations.json", "worker.log",
-    }
-)  # fmt: skip
 
 
 class Kept(NamedTuple):
@@ -230,7 +224,7 @@ def _strange(fd: int) -> str:
     for entry in _entries(fd):
         if entry.name == JOURNAL and entry.is_dir(follow_symlinks=False):
             continue
-        if entry.name not in _FILES or not entry.is_file(follow_symlinks=False):
+        if entry.name not in FILES or not entry.is_file(follow_symlinks=False):
             return entry.name
     return ""
 

@@ -32,6 +32,7 @@ from fmrw.trace.facts import FACTS, now, persist, read_facts, replacing, write_f
 from fmrw.trace.folder import (
     EVENTS,
     JOURNAL,
+    LOG,
     PROCESSES,
     RANGES,
     SITES,
@@ -122,7 +123,7 @@ def _tidy(folder: Path) -> None:
     for left in (".report-*", *(f".{name}.*" for name in (EVENTS, RANGES, FACTS))):
         for path in folder.glob(left):
             path.unlink(missing_ok=True)
-    log = folder / "worker.log"
+    log = folder / LOG
     if log.exists() and not log.stat().st_size:
         log.unlink()
 
