@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 OPS = {"both": ("read", "write"), "read": ("read",), "write": ("write",)}
 """What `ops` may be, and the operations each value shows."""
 
+FILTERS = ("ops", "processes", "threads", "handles", "functions", "time_window")
+"""The traits of a view that filter."""
+
 _NAMED = 3  # of those a filter lets pass
 _TIME = "%H:%M:%S.%f"
 

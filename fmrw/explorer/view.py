@@ -22,7 +22,7 @@ import traitlets
 from fmrw.errors import FmrwError
 from fmrw.explorer import export, offered, summary
 from fmrw.explorer.comparison import Opener, Side, sides
-from fmrw.explorer.filters import Choice
+from fmrw.explorer.filters import FILTERS, Choice
 from fmrw.explorer.gestures import Gestures
 from fmrw.explorer.palette import PALETTES
 from fmrw.explorer.playback import Playback
@@ -48,10 +48,7 @@ if TYPE_CHECKING:
 
 WIDTH, TEXT = 900, 11
 _UPRIGHT = 480  # pixels below which the grid stands above the tracks
-_ROWS, _ROW = (
-    4,
-    1.4,
-)  # tracks of programs that any picture has room for, and the room another one takes, in units of text
+_ROWS, _ROW = 4, 1.4  # tracks of programs that any picture has room for; units of text that another takes
 DRAWN = ("size", "window", "processes", "threads", "handles", "functions", "ops", "time_window", "layout", "side", "scale", "compare", "colour", "time_axis", "theme", "width", "overlays", "annotations")  # fmt: skip
 """Traits that change the picture."""
 
@@ -237,7 +234,9 @@ class View(State):
             _log.debug("in a view", exc_info=True)
             self.problem = f"{type(error).__name__}: {error}"
 
-    def _changed(self, _change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
+    def _changed(self, change: Any) -> None:  # noqa: ANN401 - traitlets' Bunch
+        if change["name"] in FILTERS:
+            self.hover = ""  # it told of accesses that may not be shown any more
         if not self._growing:
             self.problem = ""
             self._show()

@@ -32,6 +32,24 @@ def test_a_drag_backwards_and_beyond_the_edge(view: Explorer) -> None:
     assert abs(view.window[1] - 500) <= 4
 
 
+def test_beside_the_tracks_a_drag_begins_at_their_edge_and_the_wheel_holds_it(view: Explorer) -> None:
+    stack = view.scene.layout.stack
+    names = [stack.left - 20, stack.top + 5]  # between the grid and the tracks
+    view.gestures.take({"drag": {"at": 1, "from": names, "to": at(view, "stack", 0.5)}})
+    assert view.window[0] == 0
+    assert abs(view.window[1] - 500) <= 4
+    end = view.window[1]
+    view.gestures.take({"born": 1, "wheel": {"to": names, "sum": -2}})
+    assert view.window == (0, round(end / 1.25**2))
+    view.whole()
+    beyond = [stack.right + 4, stack.top + 5]
+    view.gestures.take({"born": 1, "wheel": {"to": beyond, "sum": -4}})
+    assert view.window == (360, 1000)
+    box = view.scene.layout.grid
+    view.gestures.take({"drag": {"at": 2, "from": [box.left - 4, box.top + 9], "to": at(view, "stack", 0.5)}})
+    assert view.window == (360, 1000)  # left of the grid nothing begins
+
+
 def test_a_drag_across_cells(view: Explorer) -> None:
     view.side = 16
     box = view.scene.layout.grid
@@ -60,6 +78,14 @@ def test_click_double_click_and_wheel(view: Explorer) -> None:
     assert view.window == (1, 641)  # the first column holds two bytes
     view.gestures.take({"born": 1, "wheel": {"to": at(view, "stack", 0.0), "sum": 8}})
     assert view.window == (0, 1000)
+
+
+def test_what_was_told_of_accesses_that_are_not_shown_any_more_goes(view: Explorer) -> None:
+    view.gestures.take({"hover": at(view, "overview", 0.255)})
+    view.window = (200, 300)
+    assert view.hover  # still true of these bytes
+    view.ops = "write"
+    assert view.hover == ""
 
 
 def test_hovering_tells_what_lies_there(view: Explorer) -> None:
