@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import lab
@@ -14,7 +15,6 @@ from recordings import HOSTILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from playwright.sync_api import Locator
 
@@ -368,3 +368,55 @@ def test_the_wheel_scrolls_the_page_and_zooms_with_control(notebook: Callable[..
     window = view.window((0, SIZE))
     assert window[1] - window[0] == round(SIZE / 1.25)
     book.run(1)
+
+
+SITES = """
+import sys
+sys.path.insert(0, {tests!r})
+import ipywidgets, polars as pl
+from recordings import events
+from fmrw.explorer.explorer import explore
+from fmrw.session.sources import FrameSource
+from fmrw.session.trace import Trace
+from fmrw.trace import schema
+calls = [(site, depth, name) for site, asked in ((1, "scan"), (2, "unpack")) for depth, name in enumerate((asked, "main"))]
+known = [{{"site": site, "depth": depth, "module": "/bin/parser", "build_id": "", "offset": 0, "function": name, "quality": "cfi", "line": ""}} for site, depth, name in calls]
+Trace.sites = property(lambda _: pl.DataFrame(known, schema=schema.SITES))
+frame = pl.concat([events(("read", 0, 600), size=1000, site=1), events(("read", 500, 1000), size=1000, first=1, site=2)])
+view = explore(Trace(FrameSource(frame, pl.DataFrame(schema=schema.PROCESSES), {{"options": {{"sites": True}}}})), "sample.bin")
+chosen = ipywidgets.Label()
+chosen.add_class("chosen")
+for trait in ("functions", "colour"):
+    ipywidgets.dlink((view, trait), (chosen, "value"), lambda _: f"{{view.functions}} {{view.colour}}")
+chosen
+"""
+
+
+def test_functions_are_filtered_by_coloured_by_and_told(notebook: Callable[..., lab.Notebook]) -> None:
+    book = notebook(
+        SITES.format(tests=str(Path(__file__).parents[1])),
+        "view",
+        "print(view.events().height, view.problem)",
+    )
+    book.run(2)
+    view = Explored(book)
+    chosen = "wanted => document.querySelector('.chosen').innerText === wanted"
+    view.hover(0.6, 60, "1 read")
+    view.press("filter")
+    view.box.locator(".fmrw-checks label", has_text="unpack").click()
+    view.page.wait_for_function(chosen, arg="('parser!unpack',) count")
+    view.press("filter")
+    view.hover(0.52, 60, "asked by parser!unpack ← parser!main")
+    view.press("look")
+    view.box.locator(".fmrw-menu select").first.select_option("function")
+    view.page.wait_for_function(chosen, arg="('parser!unpack',) function")
+    view.box.locator(".fmrw-hex-legend", has_text="parser!unpack").wait_for()
+    view.press("filter")
+    view.press("show everything")
+    view.page.wait_for_function(chosen, arg="None function")
+    view.press("filter")
+    view.hover(0.52, 60, "and by parser!unpack")
+    book.picture("explorer-functions")
+    book.run(1)
+    assert book.output(3).strip() == "2"
+    assert (book.foreign, book.errors) == ([], [])

@@ -193,15 +193,19 @@ def test_the_menu_offers_functions_those_that_asked_first_and_new_ones_as_they_c
     view = still(explore(made, "sample.bin"))
     listed = Lists(view).lists["functions"]
     assert [(each["label"], each["detail"]) for each in listed.options] == [
-        ("parser!f", "10 bytes"), ("parser!main", "10 bytes"),
+        ("f", "10 bytes · parser"), ("main", "10 bytes · parser"),
     ]  # fmt: skip
     listed.chosen = ["parser!main"]
     assert view.functions == ("parser!main",)
     del known[0]
     made._source.add(*reads((20, 50, 2), first=1))
     view.follow()
-    assert [each["detail"] for each in listed.options] == ["30 bytes", "10 bytes", "40 bytes"]
-    assert listed.options[0]["label"].startswith("parser!<img")
+    assert [each["detail"].partition(" ·")[0] for each in listed.options] == [
+        "30 bytes",
+        "10 bytes",
+        "40 bytes",
+    ]
+    assert listed.options[0]["label"].startswith("<img")
     assert "\x1b" not in listed.options[0]["label"]
     assert listed.chosen == ["parser!main"]
     assert view.events().height == 2

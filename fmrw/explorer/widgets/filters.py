@@ -66,8 +66,8 @@ class Lists:
             found = recorded.rows[column].unique().sort().head(_MOST_LISTED).to_list()
             self._offer(trait, [(number, str(number), "") for number in found])
         if "functions" in self.lists:
-            asked = recorded.call_sites.functions.items()
-            self._offer("functions", [(name, brief(name), f"{size:,} bytes") for name, (_, size) in asked])
+            asked = recorded.call_sites.functions
+            self._offer("functions", [(name, *_function(name, size)) for name, (_, size) in asked.items()])
 
     def _offer(self, trait: str, offered: Sequence[tuple[Any, str, str]]) -> None:
         self._values[trait] = {str(value): value for value, _, _ in offered}
@@ -87,3 +87,9 @@ class Lists:
         ids = [str(each) for each in value or () if str(each) in self._values[trait]]
         if set(ids) != set(self.lists[trait].chosen):
             self.lists[trait].chosen = ids
+
+
+def _function(name: str, size: int) -> tuple[str, str]:
+    """Tell a function's name, then its module: many functions are of one, and a narrow list shows the beginning."""
+    module, _, function = name.rpartition("!")
+    return brief(function), f"{size:,} bytes · {brief(module)}" if module else f"{size:,} bytes"
