@@ -206,11 +206,13 @@ function render({ model, el }) {
     el.style.setProperty("--fmrw-ink", look.ink);
     el.style.setProperty("--fmrw-faint", look.faint);
     el.style.setProperty("--fmrw-accent", look.accent);
-    legend.replaceChildren(...look.legend.flatMap(([colour, label]) => {
-      if (!colour) return [make("span", "", label)];
+    legend.replaceChildren(...look.legend.map(([colour, label]) => {
+      const entry = make("span", "", label);
+      if (!colour) return entry;
       const swatch = make("i", "");
       swatch.style.background = colour;
-      return [swatch, make("span", "", label)];
+      entry.prepend(swatch);
+      return entry;
     }));
   };
   const refresh = () => { spread(); colours(); fetch(); };
