@@ -92,6 +92,15 @@ class PanelLayout:
                 return name
         return None
 
+    def beside(self, x: float, y: float) -> str | None:
+        """Name the panel at a point, or the strip whose rows it stands beside: where the names of tracks are, or at the page's edge."""
+        if found := self.panel(x, y):
+            return found
+        if self.overview.top <= y <= self.overview.bottom:
+            return "overview"
+        left_of_grid = x < self.grid.left and y <= self.grid.bottom
+        return "stack" if self.stack.top <= y <= self.stack.bottom and not left_of_grid else None
+
     def spot(self, x: float, y: float, panel: str | None = None) -> Spot | None:
         """Give the bytes at a point; of a named panel also when the point lies beside it."""
         panel = panel or self.panel(x, y)
@@ -115,8 +124,8 @@ class PanelLayout:
         return (self.window[0] + start, self.window[0] + end) if end > start else None
 
     def dragged(self, x: float, y: float, x2: float, y2: float) -> Window | None:
-        """Give the bytes between two points; the panel of the first one counts."""
-        panel = self.panel(x, y)
+        """Give the bytes between two points; the panel of the first one counts, or that beside it."""
+        panel = self.beside(x, y)
         first = self.spot(x, y, panel) if panel else None
         last = self.spot(x2, y2, panel) if panel else None
         if panel == "grid" and first and not last:  # beyond the end of the file
@@ -126,6 +135,11 @@ class PanelLayout:
         return min(first.start, last.start), max(first.end, last.end)
 
     def offset(self, x: float, y: float) -> int | None:
-        """Give one offset at a point."""
-        found = self.spot(x, y)
-        return None if found is None else (found.start + found.end) // 2
+        """Give one offset at a point; beside a strip, where it begins or ends."""
+        if found := self.spot(x, y):
+            return (found.start + found.end) // 2
+        panel = self.beside(x, y)
+        if panel in (None, "grid") or not self.size:
+            return None
+        (start, end), box = self.strip(str(panel))
+        return start if x < box.left else end
