@@ -28,12 +28,15 @@ function map(svg) {
   });
   svg.addEventListener("pointerup", () => { held = null; });
   svg.addEventListener("dblclick", () => { box = [...whole]; show(); });
-  addEventListener("keydown", ({ key }) => {
+  addEventListener("keydown", ({ key, ctrlKey, metaKey, altKey }) => {
+    if (ctrlKey || metaKey || altKey) return; // the browser's own zoom
     if (key === "0") { box = [...whole]; show(); }
     if (key === "+" || key === "-") zoom(key === "-" ? 1.25 : 0.8, [box[0] + box[2] / 2, box[1] + box[3] / 2]);
   });
   show();
 }
+
+const LEFT = 46, RIGHT = 8, BELOW = 20; // pixels around the strip: names, edge, offsets
 
 // What is seen are shares of the window, from `low` on, `wide` of it; offsets are exact, since they are BigInt.
 function strip(canvas, told, given) {
@@ -50,32 +53,32 @@ function strip(canvas, told, given) {
     canvas.height = down * ratio;
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     const level = levels.find(({ bins }) => bins * wide >= across) ?? levels.at(-1);
-    const left = 46, room = across - left - 8, high = (down - 20) / rows.length;
-    const x = (bin) => left + Math.min(Math.max((bin / level.bins - low) / wide, 0), 1) * room;
+    const room = across - LEFT - RIGHT, high = (down - BELOW) / rows.length;
+    const x = (bin) => LEFT + Math.min(Math.max((bin / level.bins - low) / wide, 0), 1) * room;
     pen.font = "11px sans-serif";
     rows.forEach((name, row) => {
       const top = row * high, runs = level.runs[row];
       pen.fillStyle = given.ground;
-      pen.fillRect(left, top, room, high - 2);
+      pen.fillRect(LEFT, top, room, high - 2);
       for (let at = 0; at < runs.length; at += 3) {
         const from = x(runs[at]), to = x(runs[at + 1]);
-        if (to <= left || from >= left + room) continue;
+        if (to <= LEFT || from >= LEFT + room) continue;
         pen.fillStyle = colours[runs[at + 2]];
         pen.fillRect(from, top, Math.max(to - from, 1), high - 2);
       }
       pen.fillStyle = given.ink;
       pen.textAlign = "right";
-      pen.fillText(name, left - 6, top + high / 2 + 3);
+      pen.fillText(name, LEFT - 6, top + high / 2 + 3);
     });
     for (let mark = 0; mark <= 4; mark++) {
       pen.textAlign = mark === 0 ? "left" : mark === 4 ? "right" : "center";
-      pen.fillText(hex(mark === 4 && low + wide >= 1 ? start + length : offset(low + wide * mark / 4)), left + room * mark / 4, down - 6);
+      pen.fillText(hex(mark === 4 && low + wide >= 1 ? start + length : offset(low + wide * mark / 4)), LEFT + room * mark / 4, down - 6);
     }
     const size = Math.max(Math.ceil(most / level.bins), 1);
     told.textContent = `${hex(offset(low))} to ${hex(low + wide >= 1 ? start + length : offset(low + wide))}, a bin is ${size === 1 ? "one byte" : size.toLocaleString("en") + " bytes"}. ${given.told}`;
     canvas.dataset.bins = level.bins;
   };
-  const at = (event) => (event.offsetX - 46) / Math.max(canvas.clientWidth - 54, 1);
+  const at = (event) => (event.offsetX - LEFT) / Math.max(canvas.clientWidth - LEFT - RIGHT, 1);
   const move = (next, by) => {
     wide = Math.min(Math.max(by, Math.min(16 / most, 1)), 1);
     low = Math.min(Math.max(next, 0), 1 - wide);
