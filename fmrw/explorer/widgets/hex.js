@@ -104,7 +104,7 @@ function render({ model, el }) {
     expected = Math.round(furthest() ? (row / furthest()) * range : 0);
     if (exact()) expected = Math.min(row * ROW, range);
     scroller.scrollTop = expected;
-    fetch();
+    askRows();
   };
   on(scroller, "scroll", () => {
     if (Math.abs(scroller.scrollTop - expected) < 2) return; // our own doing
@@ -112,7 +112,7 @@ function render({ model, el }) {
     const range = height() - scroller.clientHeight;
     row = exact() ? Math.min(Math.round(scroller.scrollTop / ROW), furthest())
       : Math.round((scroller.scrollTop / Math.max(range, 1)) * furthest());
-    fetch();
+    askRows();
   });
   on(scroller, "wheel", (event) => {
     if (event.ctrlKey || exact()) return;
@@ -121,7 +121,7 @@ function render({ model, el }) {
   }, { passive: false });
 
   // One question at a time: while an answer is on its way, only the newest wish is remembered
-  const fetch = () => {
+  const askRows = () => {
     if (pending) { wanted = true; return; }
     pending = true;
     ask("rows", { start: String(top()), end: String(top() + BigInt((fit() + 2) * width)) });
@@ -196,7 +196,7 @@ function render({ model, el }) {
     const letter = 7.3, room = scroller.clientWidth - 6;
     const digits = Math.max(8, size().toString(16).length);
     const before = width;
-    width = [32, 16, 8, 4].find((each) => (digits + 3 + each * 4) * letter <= room && each <= 16) ?? 4;
+    width = [16, 8, 4].find((each) => (digits + 3 + each * 4) * letter <= room) ?? 4;
     spacer.style.height = `${height()}px`;
     if (before !== width) row = Math.floor((row * before) / width);
   };
@@ -215,7 +215,7 @@ function render({ model, el }) {
       return entry;
     }));
   };
-  const refresh = () => { spread(); colours(); fetch(); };
+  const refresh = () => { spread(); colours(); askRows(); };
 
   // Selecting
   const offsetOf = (target) => {
@@ -264,7 +264,7 @@ function render({ model, el }) {
     const ways = { ArrowLeft: cursor - 1n, ArrowRight: cursor + 1n, ArrowUp: cursor - line, ArrowDown: cursor + line,
       PageUp: cursor - page, PageDown: cursor + page, Home: event.ctrlKey ? 0n : cursor - (cursor % line),
       End: event.ctrlKey ? size() - 1n : cursor - (cursor % line) + line - 1n };
-    if (event.ctrlKey && event.key === "c") copy();
+    if ((event.ctrlKey || event.metaKey) && event.key === "c") copy();
     else if (event.key in ways) move(ways[event.key], event.shiftKey);
     else return;
     event.preventDefault();
@@ -298,7 +298,7 @@ function render({ model, el }) {
       shown = { ...answer, start: BigInt(answer.start), content: bytes[0], reads: bytes[1], writes: bytes[2] };
       pending = false;
       draw();
-      if (wanted) { wanted = false; fetch(); }
+      if (wanted) { wanted = false; askRows(); }
     } else if (answer.ask === "inspect") inspected(answer);
     else if (answer.ask === "copy") toClipboard(answer.text);
     else if (answer.ask === "select") {
