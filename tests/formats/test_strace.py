@@ -533,6 +533,17 @@ def test_a_log_of_an_attached_process_begins_in_the_middle(tmp_path: Path) -> No
     assert ranges(read_strace(path, "/w"), "f") == [("read", 0, 2)]
 
 
+def test_only_a_seek_from_the_end_tells_a_size(tmp_path: Path) -> None:
+    """What is appended is placed by a size that is known, and by none that was guessed."""
+    opened = '7 openat(AT_FDCWD, "/w/f", O_WRONLY|O_APPEND) = 3</w/f>'
+    write = '7 write(3</w/f>, "x", 1) = 1'
+    from_end = log(tmp_path, opened, "7 lseek(3</w/f>, -10, SEEK_END) = 90", write)
+    assert ranges(read_strace(from_end, "/w"), "f") == [("write", 100, 101)]
+    from_start = log(tmp_path, opened, "7 lseek(3</w/f>, 90, SEEK_SET) = 90", write)
+    with pytest.warns(DamagedWarning, match="appended to before its size was known"):
+        read_strace(from_start, "/w")
+
+
 def test_calls_that_failed_or_never_came_back_leave_no_row(tmp_path: Path) -> None:
     path = log(
         tmp_path,
