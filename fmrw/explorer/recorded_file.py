@@ -333,15 +333,11 @@ def _name(trace: Recording, path: str | os.PathLike[str]) -> str:
     try:
         return trace.resolve(path)
     except UnknownPath:
-        text = _below(trace, path)
+        root, text = trace.facts.get("root"), os.path.normpath(os.fspath(path))
+        text = os.path.relpath(text, root) if root and os.path.isabs(text) else text  # noqa: PTH117 - text, with escapes
         if not trace.live or _size(trace, text) is None:
             raise
         return text
-
-
-def _below(trace: Recording, path: str | os.PathLike[str]) -> str:
-    root, text = trace.facts.get("root"), os.path.normpath(os.fspath(path))
-    return os.path.relpath(text, root) if root and os.path.isabs(text) else text  # noqa: PTH117 - text, with escapes
 
 
 def _size(trace: Recording, path: str) -> int | None:
