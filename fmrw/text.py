@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import unicodedata
 
 _LOOKS_ESCAPED = re.compile(rb"\\(?=x[0-9a-f]{2})")
@@ -71,6 +72,11 @@ def _shown(character: str) -> str:
     if code <= 0xFF:  # noqa: PLR2004 - the range of \xNN
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - the range of \uNNNN
+
+
+def typed(name: str | os.PathLike[str]) -> str:
+    """Write a file name as a word of a command that can be copied: visible, and quoted where a shell would take it apart."""
+    return visible(shlex.quote(os.fspath(name)))
 
 
 def brief(text: str, most: int = 60) -> str:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import doctest
 import os
+import shlex
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 import fmrw.text
-from fmrw.text import name_text, path_bytes, path_text, percent, visible
+from fmrw.text import name_text, path_bytes, path_text, percent, typed, visible
 
 
 @given(st.binary(max_size=40))
@@ -47,6 +49,16 @@ def test_visible_text_is_harmless(text: str) -> None:
 
 def test_bytes_that_are_no_text_are_shown_as_bytes() -> None:
     assert visible("g\udcff.gz \udc80 \ud800 \udc7f") == r"g\xff.gz \x80 \ud800 \udc7f"
+
+
+@given(st.text(st.characters(categories=("L", "N", "P", "S", "Zs")), min_size=1, max_size=40))
+def test_a_name_is_one_word_where_it_is_typed(name: str) -> None:
+    assert shlex.split(f"fmrw unmount {typed(name)}") == ["fmrw", "unmount", name]
+
+
+def test_a_name_that_is_typed_is_visible() -> None:
+    assert typed(Path("/a b/\x1b[31m")) == r"'/a b/\x1b[31m'"
+    assert typed(Path("/plain/name-1.bin")) == "/plain/name-1.bin"
 
 
 def test_shares_are_all_and_nothing_only_where_they_are() -> None:

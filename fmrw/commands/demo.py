@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from fmrw.errors import SessionExists
 from fmrw.recording import mount
 from fmrw.session import reports
 from fmrw.session.samples import SAMPLE, samples
-from fmrw.text import name_text, visible
+from fmrw.text import name_text, typed, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +75,7 @@ def run_demo(output: Path | None) -> Outcome:
         "session": name_text(folder / "session"),
         "reports": [name_text(path) for path in written],
     }
-    session = visible(shlex.quote(_short(folder / "session")))
+    session = typed(_short(folder / "session"))
     shown: list[RenderableType] = [
         Text(
             f"{SAMPLE} is a PDF and a ZIP at once. {len(statuses)} programs have read it, and this is what each asked for:\n"

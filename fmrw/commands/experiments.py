@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import click
 
 from fmrw.commands.grammar import DIRECTORY, example, grammar, json_option
 from fmrw.commands.outcome import Outcome
-from fmrw.text import visible
+from fmrw.text import typed, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -112,11 +111,9 @@ def _notes(found: Probe, output: Path | None) -> list[str]:
     notes = [visible(note) for note in found.notes]
     if not found.complete:
         more = (
-            f"`-o {shlex.quote(str(output))} --resume` goes on."
-            if output
-            else "with -o FOLDER it can be gone on with."
+            f"`-o {typed(output)} --resume` goes on." if output else "with -o FOLDER it can be gone on with."
         )
-        notes.append(f"stopped before all was known; {visible(more)}")
+        notes.append(f"stopped before all was known; {more}")
     if output is not None:
         notes.append(f"kept in {visible(str(output))}; `fmrw.load` opens it.")
     return notes

@@ -10,7 +10,7 @@ import click
 
 from fmrw.commands.grammar import DIRECTORY, example, grammar, json_option
 from fmrw.commands.outcome import Outcome
-from fmrw.text import name_text, visible
+from fmrw.text import name_text, typed, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -131,7 +131,7 @@ def _run(corpus: Path, options: dict[str, Any]) -> Outcome:
     except KeyboardInterrupt:
         click.echo(f"fmrw: interrupted; the same command goes on with {visible(str(out))}.", err=True)
         raise
-    return Outcome([_parsers_table(found)], _parsers_data(found), value=found, notes=[*_notes(found), f"`fmrw survey report {visible(str(out))}` tells where they disagree."])  # fmt: skip
+    return Outcome([_parsers_table(found)], _parsers_data(found), value=found, notes=[*_notes(found), f"`fmrw survey report {typed(out)}` tells where they disagree."])  # fmt: skip
 
 
 def _notes(found: Survey) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -10,7 +9,7 @@ from rich.text import Text
 from fmrw.commands.table import Coloured, Column, Share, Table
 from fmrw.figures.programs import program_colours
 from fmrw.offsets import human_size, range_text
-from fmrw.text import visible
+from fmrw.text import typed, visible
 from fmrw.trace.exactness import MAPPED, MAPPED_MARK, files_text, mark, unread_text
 
 if TYPE_CHECKING:
@@ -202,16 +201,15 @@ def mounted_text(root: Path, session: Path | None, options: Mapping[str, Any], s
         "aside": "reports under .fmrw/",
         "off": "no reports",
     }
-    typed = visible(shlex.quote(str(root)))
     kept = (
         f"recording into {visible(str(session))}"
         if session is not None
-        else f"recording in memory; `{sign}fmrw view {typed}` shows it, `-o FOLDER` would keep it"
+        else f"recording in memory; `{sign}fmrw view {typed(root)}` shows it, `-o FOLDER` would keep it"
     )
     parts = [
         f"monitoring {visible(str(root))} ({options['capture']}); {where[options['reports']]}",
         kept,
-        f"`{sign}fmrw unmount {typed}` ends it; programs that stand in it already must `cd` again to be seen",
+        f"`{sign}fmrw unmount {typed(root)}` ends it; programs that stand in it already must `cd` again to be seen",
     ]
     return Text("\n".join(parts))
 

@@ -25,7 +25,7 @@ from fmrw.experiments.jobs import STEADY, Job, Limits
 from fmrw.experiments.lane import Lane, Setup
 from fmrw.experiments.serve import Settings
 from fmrw.experiments.start import stage, start_server
-from fmrw.text import visible
+from fmrw.text import typed, visible
 
 if TYPE_CHECKING:
     import subprocess
@@ -259,7 +259,6 @@ def _require(directory: Path) -> None:
         raise MountError("experiments cannot lie over /; move the file into a folder of its own.")
     for point in mounts():
         if point.root == directory or point.root in directory.parents:
-            monitored = visible(str(point.root))
             raise AlreadyMounted(
-                f"{shown} is monitored, and would record every run; `fmrw unmount {monitored}` first, or take a copy of the file."
+                f"{shown} is monitored, and would record every run; `fmrw unmount {typed(point.root)}` first, or take a copy of the file."
             )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import codecs
 import contextlib
 import os
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +25,7 @@ from fmrw.recording import mount as mounting
 from fmrw.recording import run as running
 from fmrw.recording.mounted import live
 from fmrw.recording.remarks import lacking
-from fmrw.text import name_text, visible
+from fmrw.text import name_text, typed, visible
 from fmrw.trace import kept
 
 if TYPE_CHECKING:
@@ -87,16 +86,11 @@ class CellDoor(Door):
         outcome = super().unmount(root, force=force, abort=abort)
         if not own:
             return outcome
-        typed = visible(shlex.quote(str(root)))
-        note = f"what was recorded stays in memory: `fmrw view {typed}` shows it."
+        note = f"what was recorded stays in memory: `fmrw view {typed(root)}` shows it."
         if isinstance(outcome.value, Path):
-            name = visible(shlex.quote(outcome.value.name))
-            later = (
-                name
-                if outcome.value.parent == kept.state_folder()
-                else visible(shlex.quote(str(outcome.value)))
-            )
-            note = f"`fmrw view {typed}` shows what was recorded; later, and after a restart of the kernel, `fmrw view {later}`."
+            name = typed(outcome.value.name)
+            later = name if outcome.value.parent == kept.state_folder() else typed(outcome.value)
+            note = f"`fmrw view {typed(root)}` shows what was recorded; later, and after a restart of the kernel, `fmrw view {later}`."
         return Outcome(outcome.shown, outcome.data, value=self.kept.get(root), notes=[note])
 
     def only_root(self) -> Path:

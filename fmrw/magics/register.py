@@ -11,7 +11,6 @@ import ast
 import dataclasses
 import inspect
 import re
-import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +33,7 @@ from fmrw.magics.door import CellDoor
 from fmrw.magics.words import words
 from fmrw.recording import kernel, run
 from fmrw.recording.mounted import live
-from fmrw.text import visible
+from fmrw.text import typed, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -138,8 +137,9 @@ def _notes(outcome: Outcome) -> list[str]:
 
 
 def _where(trace: Trace) -> list[str]:
-    typed = visible(shlex.quote(str(trace.root)))
-    return [f"`fmrw view {typed}` shows where."] if trace.lazy.head(1).collect().height else []
+    if trace.root is None or not trace.lazy.head(1).collect().height:
+        return []
+    return [f"`fmrw view {typed(trace.root)}` shows where."]
 
 
 def _displays_itself(part: object) -> bool:

@@ -17,7 +17,7 @@ from fmrw.capture.native.pairs import Native
 from fmrw.capture.system.proc import ptrace_scope
 from fmrw.errors import MountError
 from fmrw.recording import trial
-from fmrw.text import visible
+from fmrw.text import typed, visible
 from fmrw.trace.folder import abandoned, sweep
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _stale() -> list[Finding]:
 
 def _mount(point: registry.MountPoint) -> Finding | None:
     shown = visible(str(point.root))
-    cure = {"dead": "fmrw doctor --fix", "silent": f"fmrw unmount --abort {shown}"}.get(
+    cure = {"dead": "fmrw doctor --fix", "silent": f"fmrw unmount --abort {typed(point.root)}"}.get(
         registry.probe(point.root)
     )
     return None if cure is None else Finding("mount without a worker that answers", shown, cure)

@@ -9,7 +9,7 @@ from fmrw.capture.mounts import unmount as unmounting
 from fmrw.errors import Busy, NotMounted, SessionError
 from fmrw.recording.mounted import live
 from fmrw.recording.remarks import remarks
-from fmrw.text import name_text, visible
+from fmrw.text import name_text, typed, visible
 
 if TYPE_CHECKING:
     import os
@@ -102,7 +102,9 @@ def _without_worker(root: Path) -> dict[str, Any]:
         },
         "silent": {
             "state": "silent",
-            "notes": [f"{shown} does not answer; `fmrw unmount --abort {shown}` frees who waits for it."],
+            "notes": [
+                f"{shown} does not answer; `fmrw unmount --abort {typed(root)}` frees who waits for it."
+            ],
         },
     }
     return found[registry.probe(root)]
@@ -113,7 +115,7 @@ def _notes(root: Path, state: str, counters: Mapping[str, Any]) -> list[str]:
     notes = []
     if state == "stopped":
         notes.append(
-            f"the worker of {shown} is stopped, and who reads there waits; `fmrw unmount --abort {shown}` frees them."
+            f"the worker of {shown} is stopped, and who reads there waits; `fmrw unmount --abort {typed(root)}` frees them."
         )
     if counters.get("lost"):
         notes.append(

@@ -15,7 +15,7 @@ from fmrw.capture.mounts.registry import resolved
 from fmrw.capture.reports.helper import Helper, is_waited_for, uncollected
 from fmrw.capture.worker.own_code import code_below
 from fmrw.errors import FigureError
-from fmrw.text import visible
+from fmrw.text import typed
 
 if TYPE_CHECKING:
     import os
@@ -108,9 +108,9 @@ class Reporter:
         try:
             self._helper.finish(*_drawing(spec, target))
         except (EOFError, BrokenPipeError) as error:
-            shown = visible(str(self._folder))
+            folder = typed(self._folder)
             raise FigureError(
-                f"the process that draws has died twice; the session is kept, `fmrw report {shown} -o {shown}` tries again."
+                f"the process that draws has died twice; the session is kept, `fmrw report {folder} -o {folder}` tries again."
             ) from error
         except OSError as error:
             from fmrw.session.reports import unwritable  # noqa: PLC0415 - as in `begin`

@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import select
+import shlex
 import shutil
 import signal
 import subprocess
@@ -133,6 +134,15 @@ def test_a_directory_that_is_monitored_is_refused(where: str, directory: Path) -
         read(directory)
     assert f"`fmrw unmount {directory}`" in str(raised.value)
     assert mount.trace.events.height == 3, "the first goes on"
+
+
+def test_the_cure_can_be_typed_whatever_the_directory_is_called(tmp_path: Path) -> None:
+    directory = tmp_path / "it's mine"
+    directory.mkdir()
+    with fmrw.mount(directory), pytest.raises(AlreadyMounted) as raised:
+        fmrw.mount(directory)
+    cure = str(raised.value).split("`")[1]
+    assert shlex.split(cure) == ["fmrw", "unmount", str(directory)]
 
 
 def test_the_message_names_who_monitors_it(directory: Path) -> None:

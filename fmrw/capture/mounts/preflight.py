@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from fmrw.capture.mounts.registry import mounts, session_facts, types_over, worker_of
 from fmrw.capture.mounts.unmount import heal, require_fusermount
 from fmrw.errors import AlreadyMounted, FuseMissing, MountError
-from fmrw.text import visible
+from fmrw.text import typed, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,15 +50,15 @@ def check_directory(root: Path) -> None:
     for point in mounts():
         if point.root == root:
             raise AlreadyMounted(
-                f"{_shown(root)} is already monitored{_by(root)}; `fmrw unmount {_shown(root)}` ends that."
+                f"{_shown(root)} is already monitored{_by(root)}; `fmrw unmount {typed(root)}` ends that."
             )
         if point.root in root.parents:
             raise AlreadyMounted(
-                f"{_shown(root)} lies inside {_shown(point.root)}, which is monitored already; use that mount, or `fmrw unmount {_shown(point.root)}` first."
+                f"{_shown(root)} lies inside {_shown(point.root)}, which is monitored already; use that mount, or `fmrw unmount {typed(point.root)}` first."
             )
         if root in point.root.parents:
             raise AlreadyMounted(
-                f"{_shown(root)} contains {_shown(point.root)}, which is monitored already; `fmrw unmount {_shown(point.root)}` first."
+                f"{_shown(root)} contains {_shown(point.root)}, which is monitored already; `fmrw unmount {typed(point.root)}` first."
             )
     if not root.exists():
         raise MountError(f"{_shown(root)}: no such directory; check the name.")

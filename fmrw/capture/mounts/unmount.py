@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from fmrw.capture.mounts.holders import Holder, holders
 from fmrw.capture.mounts.registry import mounted_at, mounts, probe, worker_of
 from fmrw.errors import Busy, FuseMissing, MountError, NotMounted
-from fmrw.text import visible
+from fmrw.text import typed, visible
 
 if TYPE_CHECKING:
     from fmrw.capture.mounts.registry import MountPoint
@@ -97,7 +97,7 @@ def _unmount_idle(point: MountPoint) -> bool:
             return True
         if "busy" not in done.stderr:
             raise MountError(
-                f"{shown}: {visible(done.stderr.strip())}; `fmrw unmount --force {shown}` detaches it."
+                f"{shown}: {visible(done.stderr.strip())}; `fmrw unmount --force {typed(point.root)}` detaches it."
             )
         found = _strangers(point)
         if found and all(each.pid == os.getpid() and not each.works for each in found):
@@ -111,7 +111,7 @@ def _unmount_idle(point: MountPoint) -> bool:
         or "a process that cannot be looked at"
     )
     raise Busy(
-        f"{shown} is in use by {users}; end that, or `fmrw unmount --force {shown}` (open files go on working)."
+        f"{shown} is in use by {users}; end that, or `fmrw unmount --force {typed(point.root)}` (open files go on working)."
     )
 
 
@@ -134,7 +134,7 @@ def detach(root: Path) -> None:
     done = _fusermount_u(root, "-z")
     if done.returncode and mounted_at(root) is not None:
         raise MountError(
-            f"{_shown(root)}: {visible(done.stderr.strip())}; `sudo fmrw unmount --force {_shown(root)}`."
+            f"{_shown(root)}: {visible(done.stderr.strip())}; `sudo fmrw unmount --force {typed(root)}`."
         )
 
 
@@ -148,7 +148,7 @@ def break_connection(point: MountPoint) -> None:
         control.write_text("1")
     except OSError as error:
         raise MountError(
-            f"{_shown(point.root)}: cannot abort its connection ({error.strerror}); `sudo fmrw unmount --abort {_shown(point.root)}`."
+            f"{_shown(point.root)}: cannot abort its connection ({error.strerror}); `sudo fmrw unmount --abort {typed(point.root)}`."
         ) from error
     finally:
         if ours:
@@ -210,7 +210,7 @@ def require_answer(path: Path) -> None:
             shown = _shown(point.root)
             if state == "silent":
                 raise MountError(
-                    f"{_shown(path)}: the worker that monitors {shown} does not answer; `fmrw unmount --abort {shown}` frees who waits."
+                    f"{_shown(path)}: the worker that monitors {shown} does not answer; `fmrw unmount --abort {typed(point.root)}` frees who waits."
                 )
             if state == "dead":
                 raise MountError(
