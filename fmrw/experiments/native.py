@@ -1,4 +1,4 @@
-"""Native: the memory that `fmrw/capture/native/slots.c` shares with the mirror of the slots, and how it is put before the mirror's callbacks."""
+"""Native: the memory that `slots.c` and `altering.c` of `fmrw/capture/native` share with the mirror of the slots, and how it is put before the mirror's callbacks."""
 
 from __future__ import annotations
 

@@ -82,6 +82,7 @@ _Static_assert(sizeof(struct request) == 72, "up to the owner of locks");
 
 #include "receiving.c"
 #include "slots.c"
+#include "altering.c"
 #include "commands.c"
 
 int64_t fmrw_sizes(int64_t which)
