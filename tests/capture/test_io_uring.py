@@ -207,7 +207,8 @@ RING = "anon_inode:[io_uring]"
 
 @pytest.fixture
 def many(monkeypatch: pytest.MonkeyPatch) -> Table:
-    """Two hundred descriptors."""
+    """Two hundred descriptors, as Python sees them."""
+    monkeypatch.setenv("FMRW_NATIVE", "0")
     table = Table.fromkeys(range(200), "/file")
     monkeypatch.setattr(rings, "descriptors", table.names)
     monkeypatch.setattr(rings, "target_of", table.target)
@@ -260,6 +261,33 @@ def test_another_process_of_the_same_number_is_listed_anew(many: Table) -> None:
     assert look(looks) == [True]
 
 
+@pytest.fixture(params=["0", "1"], ids=["Python", "C"])
+def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Python look, and the compiled code."""
+    monkeypatch.setenv("FMRW_NATIVE", request.param)
+
+
+@pytest.mark.usefixtures("either")
+def test_a_process_is_looked_at_as_long_as_it_lives() -> None:
+    ring = "from fmrw.capture.system.ring import Ring; ring = Ring()"
+    many = "import os; many = [os.dup(0) for _ in range(200)]"
+    told, found = [], list[rings.Finding]()
+    looks = rings.Rings(found.append)
+    for program in ("", ring, many, f"{many}; {ring}", f"{ring}; {many}"):
+        with subprocess.Popen(
+            [sys.executable, "-c", f"{program}\nprint(flush=True); input()"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        ) as child:  # fmt: skip
+            assert child.stdout is not None
+            child.stdout.readline()
+            told.append(looks.may_use(child.pid))
+            child.kill()
+        assert not looks.may_use(child.pid), "it is gone"
+    assert told == [False, True, False, True, True]
+    assert len(found) == 3
+
+
+@pytest.mark.usefixtures("either")
 def test_who_may_not_be_looked_at_is_served_by_the_page() -> None:
     found: list[rings.Finding] = []
     looks = rings.Rings(found.append)
@@ -270,6 +298,8 @@ def test_who_may_not_be_looked_at_is_served_by_the_page() -> None:
 
     with refused.context() as patch:
         patch.setattr(rings, "descriptors", refuse)
+        if looks._look is not None:
+            patch.setattr(looks, "_look", refuse)
         assert looks.may_use(os.getpid())
         assert looks.may_use(os.getpid())
     assert [(who.pid, who.hidden) for who in found] == [(os.getpid(), True)], "once"
@@ -280,7 +310,9 @@ def test_who_may_not_be_looked_at_is_served_by_the_page() -> None:
 def test_where_io_uring_is_forbidden_nobody_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rings, "forbids_rings", lambda: True)
     monkeypatch.setattr(rings, "descriptors", lambda _tid: pytest.fail("looked"))
-    assert not rings.Rings(lambda _found: None).may_use(os.getpid())
+    looks = rings.Rings(lambda _found: None)
+    monkeypatch.setattr(looks, "_look", lambda _tid: pytest.fail("looked"))
+    assert not looks.may_use(os.getpid())
 
 
 def test_a_report_is_read_through_a_ring(folder: Path) -> None:

@@ -26,6 +26,7 @@ extern void PyEval_RestoreThread(void *);
 #include "unwinding.c"
 #include "walking.c"
 #include "metadata.c"
+#include "rings.c"
 
 enum { DECLINED, ANSWERED, RING, UNRECORDED };
 enum { NO_WRITES, WRITES, WRITES_FOR_OTHERS };

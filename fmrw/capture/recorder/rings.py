@@ -18,6 +18,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
+from fmrw.capture.native.rings import ring_look
 from fmrw.capture.system.proc import comm_of, descriptors, family_of, forbids_rings, target_of
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ class Rings:
     def __init__(self, note: Callable[[Finding], None]) -> None:
         self._note = note
         self._never = forbids_rings()
+        self._look = ring_look()
         self._noted: set[Finding] = set()
         self._many: dict[int, _Many] = {}  # by thread
         self._at: dict[int, str] = {}  # by thread: where its ring was seen last
@@ -139,7 +141,12 @@ class Rings:
         return found
 
     def _holds(self, tid: int) -> bool:
-        """Look through a thread's descriptors for a ring, first where one was."""
+        """Look through a thread's descriptors for a ring: in C, if they are few."""
+        found = None if self._look is None or tid in self._many else self._look(tid)
+        return self._holds_by_name(tid) if found is None else found
+
+    def _holds_by_name(self, tid: int) -> bool:
+        """Look through them in Python, first where a ring was."""
         before = self._at.pop(tid, None)
         suspects = self._suspects(tid)
         for name in suspects if before is None else itertools.chain([before], suspects):
