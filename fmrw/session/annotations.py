@@ -11,7 +11,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from fmrw.errors import SessionError
-from fmrw.offsets import LARGEST, Annotation
+from fmrw.offsets import LARGEST, Annotation, human_size
 from fmrw.text import visible
 from fmrw.trace import folder as names
 from fmrw.trace.facts import replacing
@@ -26,12 +26,12 @@ _LONGEST, _MOST = 4 << 20, 1_000
 
 def read(folder: Path, path: str) -> tuple[Annotation, ...]:
     """Give the annotations of a file; none where there is nothing to read."""
-    return _checked(_all(folder).get(path))
+    return _checked(_readable(folder).get(path))
 
 
 def everything(folder: Path | None) -> dict[str, tuple[Annotation, ...]]:
     """Give the annotations of all files, by path."""
-    return {} if folder is None else {path: _checked(found) for path, found in _all(folder).items()}
+    return {} if folder is None else {path: _checked(found) for path, found in _readable(folder).items()}
 
 
 def _checked(found: object) -> tuple[Annotation, ...]:
@@ -46,29 +46,46 @@ def write(folder: Path, path: str, annotations: Sequence[Annotation]) -> None:
     Raises
     ------
     SessionError
-        The session's folder is gone, or cannot be written.
+        The session's folder is gone, or cannot be written; what is there cannot be read, and would be lost; or there are more than
+        would be read again.
     """
-    known = _all(folder)
-    known[path] = [list(each) for each in annotations]
     try:
+        known = _all(folder)
+        known[path] = [list(each) for each in annotations]
+        text = json.dumps(known, indent=1) + "\n"
+        if len(annotations) > _MOST or len(text) > _LONGEST:
+            raise ValueError(f"more than {_MOST:,} annotations of a file, or {human_size(_LONGEST)} in all")  # noqa: TRY301 - one way out
         with replacing(folder / NAME) as temporary:
-            temporary.write_text(json.dumps(known, indent=1) + "\n")
-    except OSError as error:
+            temporary.write_text(text)
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or visible(str(error))
         raise SessionError(
-            f"{visible(str(folder / NAME))}: {error.strerror}; the annotations are in this view only, "
+            f"{visible(str(folder / NAME))}: {reason}; the annotations are in this view only, "
             "export them or save the session elsewhere."
         ) from error
 
 
-def _all(folder: Path) -> dict[str, Any]:
+def _readable(folder: Path) -> dict[str, Any]:
     try:
-        fd = os.open(folder / NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with open(fd, "rb") as file:  # noqa: PTH123 - a descriptor
-            plain = stat.S_ISREG(os.fstat(fd).st_mode)
-            known = json.loads(file.read(_LONGEST) if plain else b"{}")
+        return _all(folder)
     except (OSError, ValueError, RecursionError):
         return {}
-    return known if isinstance(known, dict) else {}
+
+
+def _all(folder: Path) -> dict[str, Any]:
+    """Read the file; raise OSError, ValueError or RecursionError where it is there and none of ours."""
+    try:
+        fd = os.open(folder / NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return {}
+    with open(fd, "rb") as file:  # noqa: PTH123 - a descriptor
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise ValueError("it is not a regular file")
+        content = file.read(_LONGEST + 1)
+    known = json.loads(content) if len(content) <= _LONGEST else None
+    if not isinstance(known, dict):
+        raise ValueError("what is there are no annotations, or too many")  # noqa: TRY004 - whatever is wrong with a file
+    return known
 
 
 def _annotation(value: object) -> Annotation | None:

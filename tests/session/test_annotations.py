@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fmrw.errors import SessionError
+from fmrw.offsets import Annotation
 from fmrw.session import annotations
 
 if TYPE_CHECKING:
@@ -30,3 +32,21 @@ def test_annotations_are_not_read_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "target").write_text('{"sample.bin": [[0, 1, "x"]]}')
     (tmp_path / "annotations.json").symlink_to("target")
     assert annotations.read(tmp_path, "sample.bin") == ()
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"a": [[0, 1, "na', b"{" + b" " * (4 << 20) + b"}"])
+def test_what_cannot_be_read_is_not_written_over(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / annotations.NAME).write_bytes(content)
+    with pytest.raises(SessionError, match="in this view only"):
+        annotations.write(tmp_path, "b", [Annotation(0, 1, "x")])
+    assert (tmp_path / annotations.NAME).read_bytes() == content
+
+
+def test_no_more_is_written_than_is_read_again(tmp_path: Path) -> None:
+    most = [Annotation(at, at + 1, f"part {at}") for at in range(1_000)]
+    annotations.write(tmp_path, "a", most)
+    assert annotations.read(tmp_path, "a") == tuple(most)
+    for more in ([*most, Annotation(0, 2, "one more")], [Annotation(0, 1, "n" * (4 << 20))]):
+        with pytest.raises(SessionError, match="1,000 annotations of a file, or 4 MiB"):
+            annotations.write(tmp_path, "b", more)
+    assert annotations.read(tmp_path, "a") == tuple(most)
