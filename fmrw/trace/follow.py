@@ -143,9 +143,13 @@ _PARTS = pl.Schema({**schema.EVENTS, "flags": pl.UInt8(), "latest": pl.Int64()})
 
 
 def _possible(records: pl.DataFrame) -> pl.DataFrame:
-    """Keep the records that can be: known operations, ranges and sizes that fit into a file."""
+    """Keep the records that can be: known operations, ranges and sizes that fit into a file, times that clocks tell.
+
+    What is let through here must also be what `fmrw.trace.parquet.tables` lets through: once sealed, there is no journal to go back to.
+    """
     start = pl.col("start")
     fits = (start >= 0) & (start <= _MOST - pl.col("length").cast(pl.Int64)) & (pl.col("size") >= 0)
+    fits &= pl.col("time_ns") >= 0
     can_be = records.select(fits & (pl.col("op") < len(_OPS))).to_series()
     damaged = records.height - can_be.sum()
     if damaged:

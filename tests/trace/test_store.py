@@ -5,6 +5,7 @@ import json
 import os
 import tempfile
 import tracemalloc
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -15,6 +16,7 @@ from fmrw.capture.recorder import journal as log
 from fmrw.errors import FmrwError, NewerSchema, SessionError, SessionExists
 from fmrw.session import sources
 from fmrw.trace import schema, store
+from fmrw.trace.foreign import DamagedWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,6 +74,22 @@ def test_a_session_is_its_owners_alone(tmp_path: Path) -> None:
     store.seal(session)
     assert session.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in session.iterdir()} == {0o600}
+
+
+@pytest.mark.parametrize("bit", range(7, log.RECORD.size * 8, 8))
+def test_a_flipped_bit_in_the_journal_costs_one_event_at_most_of_the_sealed_session(
+    tmp_path: Path, bit: int
+) -> None:
+    session = recorded(tmp_path / "s", events=3)
+    with (session / store.JOURNAL / "000000.events").open("r+b") as file:
+        file.seek(log.RECORD.size + bit // 8)
+        (byte,) = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte ^ 1 << bit % 8]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DamagedWarning)
+        store.seal(session)
+    assert {0, 2} <= {*store.scan(session).collect()["seq"]}
 
 
 @pytest.mark.parametrize("step", ["write_events", "write_processes", "write_facts"])
