@@ -33,6 +33,8 @@ MOST_SESSIONS = 100
 MOST_BYTES = 1 << 30
 """What the sessions of notebooks may take; the one that is begun comes on top."""
 
+_LONGEST_NAME = 200  # bytes of a directory's name, which with the time makes a name that file systems take
+
 BOUNDED = "bounded"
 """The fact that says that a session may be removed when there are too many."""
 
@@ -66,8 +68,9 @@ def state_folder() -> Path:
 
 
 def fresh(root: Path) -> Path:
-    """Give a new folder name for a recording of a directory: NAME-TIME in the state folder."""
-    stem = f"{root.name or 'root'}-{dt.datetime.now().astimezone():%Y%m%dT%H%M%S}"
+    """Give a new folder name for a recording of a directory: NAME-TIME in the state folder, which `named` finds whatever NAME is."""
+    name = os.fsdecode(os.fsencode(root.name.lstrip(".-"))[:_LONGEST_NAME]) or "root"
+    stem = f"{name}-{dt.datetime.now().astimezone():%Y%m%dT%H%M%S}"
     names = (state_folder() / (stem if not number else f"{stem}-{number}") for number in range(10_000))
     return next(name for name in names if not name.exists())
 

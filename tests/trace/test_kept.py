@@ -6,7 +6,7 @@ import gc
 import json
 import os
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +15,6 @@ from fmrw.cli.main import main
 from fmrw.errors import SessionError
 from fmrw.trace import folder, kept
 from fmrw.trace.kept import BOUNDED
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -173,3 +170,12 @@ def test_names_that_are_no_text_are_listed_and_found(
     assert kept.named(str(tmp_path / "away").replace("/", r"\x2f")) is None, "nothing leads out"
     assert main(["sessions", "--remove", row["name"]]) == 0
     assert not names(state)
+
+
+@pytest.mark.parametrize("name", [".git", "..x", "-v", "x" * 255, "é" * 127, ".", "/"])
+def test_a_recording_of_any_directory_is_found_by_its_name(state: Path, name: str) -> None:
+    session = kept.fresh(Path("/srv") / name)
+    folder.create(session, {})
+    assert session.parent == state
+    assert kept.named(session.name) == session
+    assert not session.name.startswith("-")
