@@ -14,7 +14,8 @@ from fmrw.capture.mounts import unmount as unmounting
 from fmrw.errors import SessionError
 from fmrw.formats.csv.log import read_csv
 from fmrw.formats.strace.log import read_log
-from fmrw.session.sources import FolderSource, FrameSource, SetSource
+from fmrw.session.sets import SetSource
+from fmrw.session.sources import FolderSource, FrameSource
 from fmrw.session.trace import Trace
 from fmrw.text import visible
 from fmrw.trace import kept, schema, store

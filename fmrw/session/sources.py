@@ -1,4 +1,4 @@
-"""Sources: where a trace's events come from: a folder, several of them, memory.
+"""Sources: where a trace's events come from: a folder, memory.
 
 A folder that is recorded into at this moment is followed (`Growing`): each question reads on where the last one ended, whoever
 records. It goes on when the session is sealed or its folder removed, with all that was read until then.
@@ -11,7 +11,7 @@ import os
 import threading
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
@@ -27,8 +27,6 @@ from fmrw.trace.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-AnyFrame = TypeVar("AnyFrame", pl.DataFrame, pl.LazyFrame)
 
 
 class Source(Protocol):
@@ -293,45 +291,3 @@ class FrameSource:
         if self._facts.get("absolute") and path.startswith(b"/"):
             return open_below("/", path[1:])
         return open_below(str(self._facts.get("root") or ""), path)
-
-
-class SetSource:
-    """Several sessions as one, each row with the session's folder and host."""
-
-    session = None
-    sealed = None
-
-    def __init__(self, sources: Mapping[str, FolderSource]) -> None:
-        self._sources = sources
-
-    @property
-    def active(self) -> bool:
-        """Whether somebody records into one of them."""
-        return any(source.active for source in self._sources.values())
-
-    def lazy(self) -> pl.LazyFrame:
-        """Scan all of them."""
-        return pl.concat([self._marked(source.lazy(), name) for name, source in self._sources.items()])
-
-    def processes(self) -> pl.DataFrame:
-        """Give the processes of all of them."""
-        return pl.concat([self._marked(source.processes(), name) for name, source in self._sources.items()])
-
-    def sites(self) -> pl.DataFrame:
-        """Give the call sites of all of them."""
-        return pl.concat([self._marked(source.sites(), name) for name, source in self._sources.items()])
-
-    def _marked(self, frame: AnyFrame, name: str) -> AnyFrame:
-        host = str(self._sources[name].facts().get("host", ""))
-        return frame.with_columns(session=pl.lit(name), host=pl.lit(host))
-
-    def facts(self) -> Mapping[str, Any]:
-        """Give the facts of each, by name."""
-        each = {name: dict(source.facts()) for name, source in self._sources.items()}
-        maps = sorted({path for facts in each.values() for path in facts.get("mapped") or ()})
-        return {"sessions": each, **({"mapped": maps} if maps else {})}
-
-    def open(self, path: bytes) -> int | None:
-        """Give nothing: a path may be another file in each session."""
-        del path
-        return None
