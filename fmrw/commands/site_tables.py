@@ -26,12 +26,17 @@ _LONG = 200
 def sites_tree(found: pl.DataFrame, root: Node, path: str | None) -> Tree:
     """Show the stacks of a report as a tree, the outermost frames first, with what was asked for below each."""
     whose = visible(path) if path is not None else "all files"
-    title = f"{whose}: {found['calls'].sum():,} calls from {found.height:,} sites asked for {human_size(int(found['bytes'].sum()))}"
+    calls, size = int(found["calls"].sum()), int(found["bytes"].sum())
+    title = f"{whose}: {_counted(calls, 'call')} from {_counted(found.height, 'site')} asked for {human_size(size)}"
     ranges = {row["site"]: row for row in found.iter_rows(named=True)}
     tree = Tree(Text(title, "bold"), guide_style="dim")
     for node in _heaviest(root):
         _grow(tree, node, ranges)
     return tree
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
 
 
 def _heaviest(node: Node) -> list[Node]:
@@ -47,9 +52,7 @@ def _grow(tree: Tree, node: Node, ranges: Mapping[int, Mapping[str, Any]]) -> No
             break
         text.append("\n")
         node = next(iter(node.below.values()))
-    text.append(
-        f"  {human_size(node.bytes)} in {node.calls:,} {'call' if node.calls == 1 else 'calls'}", "cyan"
-    )
+    text.append(f"  {human_size(node.bytes)} in {_counted(node.calls, 'call')}", "cyan")
     for site in node.sites:
         spans = _spans(ranges[site])
         text.append(f"\n  site {site}{f': {spans}' if spans else ''}", "dim")

@@ -11,6 +11,8 @@ from fmrw.commands.grammar import example, grammar, json_option
 from fmrw.commands.outcome import Outcome, line, located
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from fmrw.session.trace import Trace
 
 
@@ -60,23 +62,38 @@ def sites(session: str, path: str | None, **options: Any) -> Outcome:  # noqa: A
     trace, chosen = located(session, path)
     function, weight = options["function"], options["weight"]
     chosen = None if chosen is None else trace.resolve(chosen)
+    notes = [] if function else _missing(trace, questions.calls_without(trace, chosen))
     if options["folded"]:
         lines = questions.folded(trace, chosen, function, weight)
-        return Outcome([line(text) for text in lines], lines, value=lines)
+        return Outcome([line(text) for text in lines], lines, value=lines, notes=notes)
     if options["speedscope"]:
         profile = questions.speedscope(trace, chosen, function, weight)
-        return Outcome([line(json.dumps(profile))], profile, value=profile)
+        return Outcome([line(json.dumps(profile))], profile, value=profile, notes=notes)
     if options["described"] is not None:
         chosen = chosen if chosen is not None else trace.only_file()
         table = trace.functions_by_part(chosen, options["described"] or None)
         return Outcome(
-            [functions_table(table, chosen)], {"path": chosen, "parts": table.to_dicts()}, value=table
+            [functions_table(table, chosen)],
+            {"path": chosen, "parts": table.to_dicts()},
+            value=table,
+            notes=notes,
         )
-    return _tree(trace, chosen, function, sites_tree, questions.told(trace, chosen, function))
+    shown, found = _tree(trace, chosen, function, sites_tree)
+    return Outcome([shown], questions.told(trace, chosen, function), value=found, notes=notes)
 
 
-def _tree(trace: Trace, path: str | None, function: str | None, draw: Any, data: dict[str, Any]) -> Outcome:  # noqa: ANN401
+def _tree(trace: Trace, path: str | None, function: str | None, draw: Any) -> tuple[Any, pl.DataFrame]:  # noqa: ANN401
     from fmrw.analysis.sites import stacks  # noqa: PLC0415 - heavy
 
     found, known = trace.site_report(path, function), stacks.chains(trace.sites)
-    return Outcome([draw(found, stacks.tree(found, known), path)], data, value=found)
+    return draw(found, stacks.tree(found, known), path), found
+
+
+def _missing(trace: Trace, calls: int) -> list[str]:
+    """Say how many calls have no site, and why that is where it is known."""
+    from fmrw.recording.remarks import unsited  # noqa: PLC0415 - heavy
+
+    if not calls:
+        return []
+    said = "1 call has no site, and is" if calls == 1 else f"{calls:,} calls have no site, and are"
+    return [f"{said} not counted here.", *unsited(trace.facts)]

@@ -30,6 +30,7 @@ _UNSITED = {
     "denied": "call sites are missing for {}, which may not be looked at; record as root, in a container with `--cap-add SYS_PTRACE`.",
     "32-bit": "call sites are missing for {}, which runs in 32 bits; only programs of 64 bits have some.",
     "too many": "call sites are missing for some calls of {}: there are more than a recording numbers; record less at once.",
+    "at once": "call sites are missing for some calls of {}: more threads asked at the same time than are looked at; let fewer run at once.",
 }
 _WITHHELD = {
     Withheld.WITHOUT_PRIVILEGES.value: "io_uring was withheld from the command, and, since you are not root, what set-uid programs (sudo, fusermount3) may do more than you; --io-uring leaves it both.",

@@ -16,7 +16,7 @@ from fmrw.errors import BadInput, FmrwError, SessionError
 from fmrw.session.questions import content_of
 from fmrw.session.sources import FolderSource
 from fmrw.text import visible
-from fmrw.trace import store
+from fmrw.trace import schema, store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,6 +64,12 @@ def report(trace: Recording, path: str | None = None, function: str | None = Non
     if function is not None:
         events = events.filter(pl.col("site").is_in(_having(sites, function)))
     return stacks.report(events, sites)
+
+
+def calls_without(trace: Recording, path: str | None = None) -> int:
+    """Count the reads and writes of a file, or of all, that have no call site, although the recording has some."""
+    events = trace.of(path) if path is not None else trace.events
+    return schema.transfers(events).filter(pl.col("site").is_null())["call"].n_unique()
 
 
 def _having(sites: pl.DataFrame, function: str) -> list[int]:

@@ -239,6 +239,17 @@ def test_who_may_not_be_looked_at_is_named_once(monkeypatch: pytest.MonkeyPatch)
     sites.close()
 
 
+def test_a_call_that_is_not_looked_at_since_too_many_are_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numbers, "_LOOKING", 0)
+    said: list[tuple[int, str]] = []
+    sites = Sites(Notes(lambda _module: None, lambda *_: None, lambda pid, why: said.append((pid, why))), 10)
+    assert [sites.of(os.getpid()) for _ in range(3)] == [0, 0, 0]
+    assert said == [(os.getpid(), "at once")]
+    sites.close()
+    (line,) = remarks.unsited({"without_sites": [{"pid": 7, "name": "many", "why": "at once"}]})
+    assert line.startswith("call sites are missing for some calls of many [7]: more threads asked")
+
+
 @pytest.mark.mount
 def test_programs_of_32_bits_have_no_site_and_it_is_said(made: Callable[..., Path], directory: Path) -> None:
     narrow = made("narrow", "-m32", source="readers.c")

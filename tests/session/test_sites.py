@@ -308,6 +308,23 @@ def test_a_perfetto_trace_has_the_stacks(trace: fmrw.Trace, tmp_path: Path) -> N
     assert all("lines!fetch ← lines!read_" in stack for stack in stacks)
 
 
+def test_calls_without_a_site_are_counted_and_said(
+    directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The page cache asks for what sendfile(2) takes, and no thread waits for it in a call of its own."""
+    sending = "import os, sys; f = os.open(sys.argv[1], 0); os.pread(f, 7, 30000); os.sendfile(os.open(os.devnull, 1), f, 0, 99)"
+    out = tmp_path / "out"
+    fmrw.run([sys.executable, "-c", sending, directory / FILE], directory, sites=True, output=out)
+    capsys.readouterr()
+    for options in ([], ["--folded"], ["--speedscope"]):
+        assert main(["sites", str(out), *options]) == 0
+        assert "1 call has no site, and is not counted here." in capsys.readouterr().err
+    assert main(["sites", str(out), "--function", "<module>"]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert "1 call from 1 site asked for 7 bytes" in shown.out
+
+
 def test_a_recording_without_sites_says_so(
     directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

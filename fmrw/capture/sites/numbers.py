@@ -51,8 +51,8 @@ _KEPT_SPACES = 64
 _TRIES = 4
 Entry = tuple[int, int, str] | tuple[int, int, str, str, str]
 """A frame of a site: a module's number, the distance from its beginning, how it was found; of Python also function and line."""
-DENIED, NARROW, FULL = "denied", "32-bit", "too many"
-"""Why a program's rows have no site: it may not be looked at; it is of 32 bits; there are no numbers left."""
+DENIED, NARROW, FULL, BUSY = "denied", "32-bit", "too many", "at once"
+"""Why a program's rows have no site: it may not be looked at; it is of 32 bits; there are no numbers left; too many threads waited at once."""
 
 
 class _Thread(NamedTuple):
@@ -122,6 +122,7 @@ class Sites:
             A thread whose request was made by itself, not by the page cache.
         """
         if len(self._looking) >= _LOOKING:
+            self._tell(tid, BUSY)
             return 0
         self._looking.append(None)
         try:
