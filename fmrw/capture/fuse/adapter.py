@@ -51,7 +51,6 @@ class Stat(fuse.c_stat):  # type: ignore[misc] # fusepy has no types
     _fields_ = (("reserved", c_int64 * 3),)
 
 
-FI_FLAGS = fuse.fuse_file_info.flags.offset
 FI_FH = fuse.fuse_file_info.fh.offset
 
 _FILL = CFUNCTYPE(c_int, c_void_p, c_char_p, c_void_p, c_int64)

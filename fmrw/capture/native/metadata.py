@@ -148,16 +148,18 @@ class Metadata:
         """How many questions were answered without Python."""
         return int(self._names.answered)
 
-    def receiver(self, where: Receiver, _largest: int, native: Native | None) -> Callable[[], int]:
+    def receiver(self, where: Receiver, largest: int, native: Native | None) -> Callable[[], int]:
         """Give what receives requests in a thread, and answers those of callers that are known; see `fmrw_receive`.
 
         Parameters
         ----------
         where : Receiver
+        largest : int
+            Bytes of data that a request carries at most.
         native : Native or None
             Knows the callers; None leaves reads and writes to Python.
         """
-        receiving = Receiving(where, LARGEST_ROOM)
+        receiving = Receiving(where, min(largest, LARGEST_ROOM))
         receiving.names = self.address
         if native is not None:
             native.answer_on(where.connection)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from fmrw.capture.recorder.journal import Journal
 
-SHOWN = ("beside", "hidden", "aside", "off")
 _FOLDER = b"/.fmrw"
 _NAME_MAX = 255
 

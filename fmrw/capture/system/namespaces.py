@@ -7,7 +7,6 @@ Python has the first two from 3.12 on only.
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 from ctypes import c_char_p, c_int, c_long, c_size_t, c_uint, c_uint64, c_ulong, c_void_p
 from typing import Any
@@ -121,8 +120,3 @@ def end_with_parent(signal: int) -> None:
 def adopt_orphans() -> None:
     """Become the parent of descendants whose own parent ends."""
     _checked(_prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl")
-
-
-def is_refused(error: OSError) -> bool:
-    """Tell whether a namespace is forbidden here, and not merely impossible at the moment."""
-    return error.errno in {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EINVAL, errno.ENOSPC, errno.EUSERS}
