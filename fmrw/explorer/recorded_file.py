@@ -18,7 +18,6 @@ import numpy as np
 import polars as pl
 
 from fmrw.analysis import ranges
-from fmrw.analysis.index.tiles import window_edges
 from fmrw.errors import BadInput, UnknownPath
 from fmrw.explorer import timeaxis
 from fmrw.explorer.callsites import NO_SITES, CallSites, recorded_in
@@ -226,15 +225,6 @@ class RecordedFile:
         """Say what one operation did in each bin, as `Index.bins` does."""
         key = (op, choice._replace(ops=op), self.version, edges.tobytes())  # a picture asks more than once
         return _remembered(self._bins, key, lambda: self._counts[op].bins(edges, choice.who()), _BINS)
-
-    def each_byte(self, start: int, end: int, choice: Choice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Count the reads and the writes of each byte of a short range."""
-        edges = window_edges(start, end, max(end - start, 1))
-        counts = [
-            self.bins(edges, op, choice)["accesses"].to_numpy() * (op in OPS[choice.ops])
-            for op in OPS["both"]
-        ]
-        return counts[0], counts[1]
 
     def remembered(self, key: Any, make: Callable[[], Value]) -> Value:  # noqa: ANN401 - of any type that can be a key
         """Give an answer that was made before, or make it; few are kept, and none when events have come."""
