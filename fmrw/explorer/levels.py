@@ -1,8 +1,8 @@
 """Levels: a window's bins in several widths, for a page that shows finer ones when it is zoomed.
 
-Each level has eight times as many bins as the one before, down to single bytes. Bins that look alike and meet are one run.
+Each level has `FINER` times as many bins as the one before, down to single bytes. Bins that look alike and meet are one run.
 
-Limits. The finest level is the last that has at most `MOST_BINS` bins and `MOST_RUNS` runs: some 500 KB of JSON. `Levels.told` says which that is.
+Limits. The finest level is the last that has at most `MOST_BINS` bins and `MOST_RUNS` runs: some 500 KB of JSON. `told` says which that is.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def levels(scene: Scene) -> dict[str, Any]:
     Returns
     -------
     dict
-        `start`, `length`: the window, text for `BigInt`. `rows`: the operations. `paper`, `ground`, `ink`: colours. `levels`, the coarsest first:
+        `start`, `length`: the window, text for `BigInt`. `rows`: the operations. `colours`, `ground`, `ink`: of the runs, of what is not touched, of text. `levels`, the coarsest first:
         `bins`, how many the window is cut into (edge i is `start + i * length // bins`), and for each operation `runs`, flat: first bin, bin
         after the last, place in `colours`. `told`: what the finest are.
     """

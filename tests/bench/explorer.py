@@ -3,7 +3,7 @@
     taskset -c 1 python tests/bench/explorer.py [MILLIONS]
 
 Prints how long it takes until an explorer is on its way to the browser, what a step of zooming costs the kernel, and how many bytes
-it sends. Medians and the slowest of the steps; what the browser adds is measured by `tests/notebook/test_browser.py`.
+it sends. Medians and the slowest of the steps; what the browser adds is measured by `tests/bench/browser.py`.
 """
 
 from __future__ import annotations
