@@ -15,10 +15,11 @@ from fmrw.analysis import bytestats
 from fmrw.analysis.structure import crosstab as compare
 from fmrw.errors import BadRange, FigureError
 from fmrw.figures import render
+from fmrw.figures.differential import differential
 from fmrw.figures.effects import effects
 from fmrw.figures.entropy import entropy
 from fmrw.figures.functions import Functions
-from fmrw.figures.page import About
+from fmrw.figures.page import About, process_text
 from fmrw.figures.plots import access_order, timeline
 from fmrw.figures.programs import program_colours
 from fmrw.figures.strip import crosstab, lanes, strip
@@ -398,3 +399,42 @@ def test_functions_of_a_file_that_nobody_read_have_a_lane() -> None:
 def test_of_an_empty_file_nothing_was_altered() -> None:
     drawn = effects(table_of_effects.frame("x", "parser {}", []), About("x", 0))
     assert "nothing was altered" in {row.get("text") for row in rows(drawn)}
+
+
+def test_a_label_is_written_where_its_range_has_room_for_it(events: Make) -> None:
+    """A text that is cut to little, or stands over its neighbours, tells less than none."""
+    parts = PARTS.clear().vstack(
+        pl.DataFrame(
+            {"start": [0, 20], "end": [20, 1000], "name": ["n" * 60, "wide enough"], "depth": [0, 0]}
+        )
+    )
+    drawn = strip(events(("read", 0, 9)), ABOUT, structure=parts).to_dict()
+    texts = {
+        row["label"]
+        for layer in drawn["layer"]
+        if "label" in str(layer.get("encoding", {}).get("text"))
+        for row in drawn["datasets"][layer["data"]["name"]]
+    }
+    assert "wide enough" in texts
+    assert not any(text.startswith("n") for text in texts)
+
+
+def test_a_few_processes_and_ranges_are_told_as_they_are(events: Make) -> None:
+    for count, told in ((6, "p1, p2, p3, p4, p5, p6"), (7, "p1, p2, p3, p4, p5, p6 and 1 more")):
+        shown = About("x", 9, processes=tuple(f"p{n}" for n in range(1, count + 1)))
+        assert process_text(shown) == told
+    said = {row.get("text") for row in rows(differential({"a": events(("read", 0, 9))}, ABOUT))}
+    assert not any("drawn as one" in str(text) for text in said)
+
+
+def test_offsets_are_never_cut_and_a_mark_is_named_on_the_side_that_has_room(events: Make) -> None:
+    marks = [Annotation(0, 9, "first mark"), Annotation(990, 999, "last mark")]
+    drawn = strip(events(("read", 0, 900)), ABOUT, annotations=marks).to_dict()
+    written = {
+        row["label"]: layer["mark"].get("align")
+        for layer in drawn["layer"]
+        if "label" in str(layer.get("encoding", {}).get("text"))
+        for row in drawn["datasets"][layer["data"]["name"]]
+    }
+    assert (written["first mark"], written["last mark"]) == ("left", "right")
+    assert not any("…" in text for text in written)

@@ -9,7 +9,7 @@ import pytest
 from recordings import LiveTrace, events, trace
 
 from fmrw.figures.theme import preset
-from fmrw.session import charts, reports
+from fmrw.session import charts, questions, reports
 from fmrw.trace import effects
 
 if TYPE_CHECKING:
@@ -52,3 +52,11 @@ def test_each_process_is_called_by_its_own_command_line(
     )
     monkeypatch.setattr(LiveTrace, "processes", property(lambda _: known))
     assert charts.commands(trace()) == {"a [1]": "a -x /y/z", "c [3]": "/"}
+
+
+def test_only_files_that_hold_something_were_opened_in_vain() -> None:
+    def opened(path: str, size: int) -> pl.DataFrame:
+        return events(("open", 0, 0), ("close", 0, 0), size=size, path=path)
+
+    found = pl.concat([opened("empty", 0), opened("one", 1), opened("two", 2)])
+    assert questions.unused_opens(found.lazy()) == ["one", "two"]
