@@ -25,6 +25,7 @@ from fmrw.figures.captions import Box, Captions
 from fmrw.figures.measure import shorten
 from fmrw.figures.programs import program_colours
 from fmrw.figures.theme import SCREEN, Look
+from fmrw.trace import runs
 from fmrw.trace.exactness import nothing_text, untouched_text
 from fmrw.trace.schema import transfers
 
@@ -162,17 +163,14 @@ def _touched(moved: pl.DataFrame, square: Square, frames: int) -> pl.DataFrame:
     edges = square.edges[: square.used + 1]
     number = pl.int_range(pl.len(), dtype=pl.Int64) * frames // max(moved.height, 1)
     inside = moved.with_columns(frame=number).filter(pl.col("start") < square.size)
-    low = np.searchsorted(edges, inside["start"].to_numpy(), "right") - 1
-    high = np.searchsorted(edges, np.minimum(inside["end"].to_numpy(), square.size), "left")
-    spans = inside.select("frame", pl.col("op").cast(pl.String)).with_columns(
-        pl.Series("low", low), pl.Series("high", high)
-    )
-    return (
-        spans.unique()
-        .with_columns(cell=pl.int_ranges("low", "high"))
+    low = pl.Series(np.searchsorted(edges, inside["start"].to_numpy(), "right") - 1)
+    high = pl.Series(np.searchsorted(edges, np.minimum(inside["end"].to_numpy(), square.size), "left"))
+    spans = inside.select("frame", pl.col("op").cast(pl.String), start=low, end=high)
+    return (  # merged first: many accesses of many cells each would be a row for every pair
+        runs.joined(spans, ("frame", "op"))
+        .with_columns(cell=pl.int_ranges("start", "end"))
         .explode("cell")
         .select("frame", "op", "cell")
-        .unique()
     )
 
 

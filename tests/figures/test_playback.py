@@ -11,10 +11,10 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from fmrw.errors import FigureError
-from fmrw.figures import render
+from fmrw.figures import grid, render
 from fmrw.figures.heatmap import heatmap
 from fmrw.figures.page import About
-from fmrw.figures.playback import playback, playback_gif, playback_html
+from fmrw.figures.playback import _touched, playback, playback_gif, playback_html
 from fmrw.figures.plots import timeline
 from fmrw.figures.programs import program_colours
 from fmrw.figures.theme import LIGHT
@@ -233,3 +233,23 @@ def test_axes_follow_the_zoom(browser: Page, events: Make, tmp_path: Path) -> No
     page.wait_for_function(f"({labels}).some(t => parseInt(t, 16) % 0x4000)")
     assert all(int(label, 16) % 16 == 0 for label in page.evaluate(labels))
     assert page.complaints == []
+
+
+@pytest.mark.parametrize("size", [1, 300, 100_000])
+def test_the_cells_of_each_frame_are_those_its_accesses_touch(events: Make, size: int) -> None:
+    at = np.random.default_rng(size).integers(0, size + 1, (400, 2))
+    moved = [
+        (op, int(one.min()), int(one.max()) + 1)
+        for op, one in zip(("read", "write") * 200, at, strict=True)
+        if one.min() < size
+    ]
+    square, frames = grid.Square.rounded(size, 16, "row-major"), 7
+    found = _touched(events(*moved, size=size), square, frames)
+    cell = square.cell
+    expected = {
+        (number * frames // len(moved), op, each)
+        for number, (op, start, end) in enumerate(moved)
+        for each in range(start // cell, -(-min(end, size) // cell))
+    }
+    assert found.height == len(expected)
+    assert {*found.rows()} == expected
