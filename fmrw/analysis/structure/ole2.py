@@ -1,7 +1,7 @@
 """Compound files (OLE2; MS-CFB): the tables of sectors, the directory, and where the pieces of each stream lie.
 
 A stream is a chain of sectors; neighbours are one part. Streams below the cutoff (4,096 bytes) lie in sectors of 64 bytes
-inside the mini stream. No more sectors are followed in all than the file has twice, so that loops and overlaps end.
+inside the mini stream. No more sectors, and small ones, are followed in all than the file has twice, so that loops and overlaps end.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ class _Compound:
         small = self._chain(minifat)
         yield from self._runs(small, "mini FAT")
         mini = self._numbers(small)
+        self.room += 2 * len(mini)
         holder = (
             self._chain(entries[0].start) if entries and entries[0].kind == _ROOT and entries[0].size else []
         )
@@ -153,7 +154,6 @@ class _Compound:
     def _small(self, mini: array[int], holder: list[int], path: str, entry: Entry) -> Iterator[Part]:
         """Yield the pieces of a stream that lies in the mini stream."""
         left, per, joined = entry.size, self.sector >> 6, [0, 0]
-        self.room += 1 + entry.size >> 6
         for number in self._chain(entry.start, mini):
             if left <= 0 or number // per >= len(holder):
                 break

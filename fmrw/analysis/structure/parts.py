@@ -27,7 +27,7 @@ SCHEMA = pl.Schema({"start": pl.Int64(), "end": pl.Int64(), "name": pl.String(),
 """Columns of a structure, in order."""
 
 LIMIT = 1_000_000
-"""Parts kept of one format; a hostile file must not fill the memory with ranges."""
+"""Parts kept of one format, and those left out since they hold no byte of the file; a hostile file must not fill the memory with ranges."""
 WORK = 5_000_000
 """Reads made for one format, where every 4 KiB read count as one more: a few seconds."""
 
@@ -123,11 +123,14 @@ def collect(name: str, parse: Callable[[Source], Iterator[Part]], source: Source
     """Gather the parts of one format by start, the row that brackets them first; no rows if there are none."""
     starts, ends, depths, names = array("q"), array("q"), array("q"), list[str]()
     source.work = WORK
-    room, reason, cut = _MOST_TEXT, "", 0
+    room, reason, cut, nowhere = _MOST_TEXT, "", 0, 0
     try:
         for start, end, said, depth in parse(source):
             begin, stop = max(start, 0), min(end, source.size)
             if begin >= stop:
+                nowhere += 1
+                if nowhere > LIMIT:
+                    raise Damaged("its tables name places without end that hold no byte of the file")  # noqa: TRY301 - one way out
                 continue
             cut += end > source.size
             shown = _shown(said, cut=end > source.size)

@@ -7,6 +7,8 @@ the same use are one part. No page is visited twice, and no more than `MOST` in 
 from __future__ import annotations
 
 import struct
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from fmrw.analysis.structure.parts import Damaged, Part, Source
@@ -70,7 +72,8 @@ class _Walk:
         lock = _LOCK_AT // self.sizes.page + 1
         if lock <= self.sizes.pages:
             self.uses[lock] = "lock bytes"
-        for number in range(2, self.sizes.pages + 1 if vacuum else 0, self.sizes.usable // 5 + 1):
+        maps = range(2, self.sizes.pages + 1 if vacuum else 0, self.sizes.usable // 5 + 1)
+        for number in maps[: MOST // 2]:
             self.uses.setdefault(number + (number == lock), "pointer map")
         self._free(self.source.fields(">I", 32, "the header")[0])
         roots: list[tuple[str, int]] = []
@@ -80,13 +83,23 @@ class _Walk:
 
     def parts(self) -> Iterator[Part]:
         """Yield runs of pages of the same use."""
-        size, first = self.sizes.page, 1
-        for number in range(1, self.sizes.pages + 1):
-            use = self.uses.get(number, "unreferenced")
-            if number == self.sizes.pages or self.uses.get(number + 1, "unreferenced") != use:
-                pages = f"page {first}" if first == number else f"pages {first}-{number}"
-                yield Part((first - 1) * size, min(number * size, self.source.size), f"{pages}: {use}")
-                first = number + 1
+        size = self.sizes.page
+        for use, same in groupby(self._runs(), itemgetter(2)):
+            pieces = list(same)
+            first, last = pieces[0][0], pieces[-1][1]
+            pages = f"page {first}" if first == last else f"pages {first}-{last}"
+            yield Part((first - 1) * size, min(last * size, self.source.size), f"{pages}: {use}")
+
+    def _runs(self) -> Iterator[tuple[int, int, str]]:
+        """Yield first page, last page and use: of each page that has one, and of what lies between, which may be thousands of millions."""
+        following = 1
+        for number, use in sorted(self.uses.items()):
+            if number > following:
+                yield following, number - 1, "unreferenced"
+            yield number, number, use
+            following = number + 1
+        if following <= self.sizes.pages:
+            yield following, self.sizes.pages, "unreferenced"
 
     def _taken(self, number: int, use: str) -> bool:
         """Note the use of a page; say no if it is none, or is used already."""

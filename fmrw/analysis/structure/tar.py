@@ -23,6 +23,7 @@ _SPACES = 8 * 0x20
 _MAGIC_AT = 257
 _SPARSE_MORE, _SPARSE_MORE_LATER = 482, 504
 _WITHOUT_DATA = b"123456"
+_USED = ("GNU.sparse.name", "path", "size")  # of what pax headers say
 _KINDS = {
     b"x": "pax header of",
     b"X": "pax header of",
@@ -157,10 +158,16 @@ def _said(
         return {}, always
     content = source.at(data[0], min(data[1] - data[0], _LONGEST_TEXT))
     if header.kind == b"g":
-        return override, always | pax_records(content)
+        return override, always | _used(content)
     if header.kind == b"L":
         return {"path": _text(content)} | override, always
-    return (override if header.kind == b"K" else pax_records(content) | override), always
+    return (override if header.kind == b"K" else _used(content) | override), always
+
+
+def _used(content: bytes) -> dict[str, str]:
+    """Give what is used of the records of a pax header: all of them would be copied for each entry that follows."""
+    records = pax_records(content)
+    return {key: records[key] for key in _USED if key in records}
 
 
 def pax_records(content: bytes) -> dict[str, str]:

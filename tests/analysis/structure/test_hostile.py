@@ -288,7 +288,60 @@ def entries_of_one_chain() -> bytes:
     )
 
 
-WORST = [one_directory_in_all, many_descriptors, one_zip_entry_named_often, objects_everywhere, tables_that_lead_on, comments_without_end, brackets_without_end, tiny_gzip_members, a_bomb, boxes_in_boxes, sections_of_everything, a_page_in_every_cell, packets_without_data, functions_without_code, sub_blocks_of_one_byte, fill_bytes, entries_of_one_chain]  # fmt: skip
+def files_behind_the_end() -> bytes:
+    """An image of 52 files of 4 GiB each behind its end, in pieces of one block."""
+    head = bytearray(20 * 2048)
+    head[32768:32774] = b"\1CD001"
+    head[32768 + 156 : 32768 + 190] = struct.pack(
+        "<2BI4sI4s7xB2B4xB1s", 34, 0, 20, b"", 2048, b"", 2, 0, 0, 1, b"\0"
+    )
+    files = [
+        struct.pack("<2BI4sI4s7x3B4xB4sx", 38, 0, 1 << 20 | number, b"", 0xFFFFFFFF, b"", 0, 1, 1, 4, b"%04d" % number)
+        for number in range(52)
+    ]  # fmt: skip
+    return bytes(head) + b"".join(files).ljust(2048, b"\0")
+
+
+def one_header_for_all_entries() -> bytes:
+    """An archive whose global header says 80,000 things, none of them of use, before 50,000 entries."""
+    said = b"".join(b"13 k%05d=vv\n" % number for number in range(80_000))
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        first = tarfile.TarInfo("said")
+        first.type, first.size = b"g", len(said)
+        archive.addfile(first, io.BytesIO(said))
+        entry = tarfile.TarInfo("entry").tobuf()
+    return packed.getvalue()[: 512 - len(said) // -512 * 512] + entry * 50_000 + b"PK"
+
+
+def streams_of_one_small_chain() -> bytes:
+    """A compound file of 10,000 streams that all follow one chain of 100,000 small sectors."""
+    count, entries = 100_000, 10_000
+    tables = {"fat": 126, "mini": -(-count // 128), "directory": -(-entries // 4), "holder": -(-count // 8)}
+    fat = [0xFFFFFFFD] * tables.pop("fat")
+    starts = {}
+    for name, sectors in tables.items():
+        starts[name] = len(fat)
+        fat += [*range(len(fat) + 1, len(fat) + sectors), 0xFFFFFFFE]
+    assert len(fat) <= 126 * 128
+    numbers = [*range(1, count), 0xFFFFFFFE]
+    entry = b"S\0".ljust(64, b"\0") + struct.pack(
+        "<HBB3I36xIQ", 4, 2, 1, 0xFFFFFFFF, 0, 0xFFFFFFFF, 0, 0xF0000000
+    )
+    listed = [entry[:72] + struct.pack("<I", number + 1) + entry[76:] for number in range(entries)]
+    root = entry[:66] + struct.pack("<BB3I", 5, 1, 0xFFFFFFFF, 0xFFFFFFFF, 1) + entry[80:116] + struct.pack("<IQ", starts["holder"], count * 64)  # fmt: skip
+    head = struct.pack("<8s16x5H6x9I109I", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", 0x3E, 3, 0xFFFE, 9, 6, 0, 126, starts["directory"], 0, 0xFFFFFFFF, starts["mini"], tables["mini"], 0xFFFFFFFE, 0, *range(109))  # fmt: skip
+    table = struct.pack(f"<{len(fat)}I", *fat).ljust(126 * 512, b"\xff")
+    return (
+        head.ljust(512, b"\0")
+        + table
+        + struct.pack(f"<{count}I", *numbers).ljust(tables["mini"] * 512, b"\xff")
+        + b"".join([root, *listed[1:]])
+        + bytes(tables["holder"] * 512)
+    )
+
+
+WORST = [one_directory_in_all, many_descriptors, one_zip_entry_named_often, objects_everywhere, tables_that_lead_on, comments_without_end, brackets_without_end, tiny_gzip_members, a_bomb, boxes_in_boxes, sections_of_everything, a_page_in_every_cell, packets_without_data, functions_without_code, sub_blocks_of_one_byte, fill_bytes, entries_of_one_chain, files_behind_the_end, one_header_for_all_entries, streams_of_one_small_chain]  # fmt: skip
 
 
 @pytest.mark.parametrize("make", WORST, ids=lambda make: make.__name__)
@@ -299,3 +352,21 @@ def test_the_worst_that_came_to_mind_ends_and_says_what_is_wrong(
     assert 0 < found.frame.height <= LIMIT + len(FORMATS)
     sound = (sections_of_everything, sub_blocks_of_one_byte, tiny_gzip_members)
     assert ("damaged" in found.formats[0] or "rebuilt" in found.formats[0]) or make in sound
+
+
+@pytest.mark.parametrize("vacuum", [0, 1])
+def test_a_database_of_a_terabyte_of_nothing_ends(tmp_path: Path, vacuum: int) -> None:
+    sparse = tmp_path / "sparse.db"
+    page = bytearray(512)
+    page[:100] = database()[:100]
+    page[52:56] = struct.pack(">I", vacuum)
+    page[100:108] = struct.pack(">B3HB", 13, 0, 0, 0, 0)
+    with sparse.open("wb") as file:
+        file.write(page)
+        file.truncate(1 << 40)
+    names = structure(sparse)["name"].to_list()
+    assert "page 1: leaf of sqlite_schema" in names
+    if vacuum:  # a pointer map every so many pages
+        assert len(names) > 500_000
+    else:
+        assert names[-1] == f"pages {(1 << 30) // 512 + 2}-{1 << 31}: unreferenced"
