@@ -772,6 +772,36 @@ def test_damaged_logs_give_events_or_one_clear_error(
     assert got.filter(pl.col("end") < pl.col("start")).is_empty()
 
 
+@pytest.mark.parametrize(
+    ("lines", "last"),
+    [
+        (["fallocate(3</w/f>, 0, 9223372036854775807, 9223372036854775807) = 0", 'read(3</w/f>, "", 9) = 9'], (0, 9)),
+        (["lseek(3</w/f>, 9223372036854775800, SEEK_SET) = 9223372036854775800", *['read(3</w/f>, "", 9) = 9'] * 3], (2**63 - 1, 2**63 - 1)),
+        (['read(3</w/f>, "", 9) = 9', "ftruncate(3</w/f>, -5) = 0"], (0, 9)),
+        (['read(3</w/f>, "", 9) = 9', "_llseek(3</w/f>, 0, [-7], SEEK_SET) = 0", 'read(3</w/f>, "", 9) = 9'], (0, 9)),
+        (['read(3</w/f>, "", 9) = 9', "sendfile(1, 3</w/f>, [-5] => [1], 6) = 6"], (0, 9)),
+        (['read(3</w/f>, "", -9) = 9 <99999999999999999999.000000>'], (0, 9)),
+    ],
+)  # fmt: skip
+def test_numbers_that_no_kernel_writes_stay_within_what_a_file_can_have(
+    tmp_path: Path, lines: list[str], last: tuple[int, int]
+) -> None:
+    opened = '7 openat(AT_FDCWD</w>, "f", O_RDWR) = 3</w/f>'
+    got = read_strace(log(tmp_path, opened, *(f"7 {line}" for line in lines)), "/w")
+    assert got.select("start", "end").row(-1) == last
+    assert got.select(pl.min_horizontal("start", "end", "size", "requested").min()).item() >= 0
+
+
+def test_lengths_in_the_bytes_of_a_vector_are_no_lengths(tmp_path: Path) -> None:
+    piece = r'{iov_base="iov_len=5000\", iov_len=6000", iov_len=22}'
+    path = log(
+        tmp_path,
+        '7 openat(AT_FDCWD</w>, "f", O_RDWR) = 3</w/f>',
+        f"7 writev(3</w/f>, [{piece}, {piece}], 2) = 44",
+    )
+    assert read_strace(path, "/w").filter(op="write")["requested"].to_list() == [44]
+
+
 # Clones, batches, and what a log cannot tell
 
 CLONE = """\

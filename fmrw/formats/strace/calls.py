@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from fmrw.formats.strace.copies import Copies
 from fmrw.formats.strace.line import (
+    LARGEST,
     Begun,
     Call,
     Exit,
@@ -199,8 +200,9 @@ class Replay(Copies):
         """Set a size."""
         path = self._named(task, call) if call.name == "truncate" else None
         target = self._files.at(path) if path else self._opened(task, call.arguments[0])
-        if target is not None:
-            self._truncated(target, number(call.arguments[1]))
+        size = number(call.arguments[1])
+        if target is not None and size >= 0:
+            self._truncated(target, size)
 
     def _truncated(self, target: OpenFile | File, size: int) -> None:
         self._changed(target.file if isinstance(target, OpenFile) else target, size)
@@ -210,7 +212,7 @@ class Replay(Copies):
         """Let a file grow."""
         opened = self._opened(task, call.arguments[0])
         if opened is not None and call.arguments[1] == "0":
-            opened.file.reach(number(call.arguments[2]) + number(call.arguments[3]))
+            opened.file.reach(min(number(call.arguments[2]) + number(call.arguments[3]), LARGEST))
 
     def rename(self, task: Task, call: Call) -> None:
         """Move or swap paths."""

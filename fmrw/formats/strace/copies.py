@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from fmrw.formats.strace.line import number
+from fmrw.formats.strace.line import lengths, number
 from fmrw.formats.strace.rows import Recorder
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ _SUBMITTED = re.compile(
     r"""(?:"(?:[^"\\]|\\.)*"(?:\.\.\.)?|(\[.*?\])|\w+)(?:, aio_nbytes=(\d+))?, aio_offset=(-?\d+)""",
     re.DOTALL,
 )
-_LENGTH = re.compile(r"iov_len=(\d{1,15})")
 _READS, _WRITES = {"PREAD", "PREADV"}, {"PWRITE", "PWRITEV"}
 
 
@@ -79,7 +78,7 @@ class Copies(Recorder):
         """Read and write what was submitted: the first of them, as many as the kernel took."""
         for one in list(_SUBMITTED.finditer(", ".join(call.arguments[2:])))[: call.result or 0]:
             opened = self._opened(task, one[2])
-            count = sum(map(int, _LENGTH.findall(one[3]))) if one[3] else number(one[4] or "0")
+            count = lengths(one[3]) if one[3] else number(one[4] or "0")
             if opened is not None:
                 self._submitted(opened, one[1], count, number(one[5]))
 

@@ -34,7 +34,7 @@ _EXPLAINED = re.compile(r"(?:^|(?<==))(?:0x[0-9a-f]+|-?\d+) /\* ([^*]*) \*/")
 _RESULT = re.compile(rf"\s*=\s+(-?\d+|0x[0-9a-f]+|\?)({_NOTE})?(?:\s+(E[A-Z0-9]+))?")
 _NAME = re.compile(r"(\w+)\(")
 _RESUMED = re.compile(r"<\.\.\. (\w+) resumed> ?")
-_TOOK = re.compile(r"<(\d+\.\d+)>\s*$")
+_TOOK = re.compile(r"<(\d{1,9}\.\d+)>\s*$")
 _SUPERSEDED = re.compile(r"\+\+\+ superseded by execve in pid (\d+)")
 LARGEST = 2**63 - 1
 _ATTACHED = re.compile(r"strace: Process \d+ attached(?: \(.*\))?\s*$")
@@ -249,7 +249,8 @@ def _arguments(text: str, start: int) -> tuple[list[str], int]:
 _ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "v": "\v", "f": "\f", "a": "\a", "b": "\b"}
 _DESCRIPTOR = re.compile(r"(-?\d+|AT_FDCWD)(?:<(.*)>)?(?:\(deleted\))?$", re.DOTALL)
-_LENGTH = re.compile(r"iov_len=(\d{1,15})")
+_LENGTH = re.compile(r'"(?:[^"\\]|\\.)*"|iov_len=(\d{1,15})', re.DOTALL)
+"""A string, which may hold anything, or the length of a piece of a vector."""
 _DEVICE = re.compile(r"<(?:char|block) [^<>]*>$")
 
 
@@ -296,8 +297,13 @@ def number(argument: str, default: int = 0) -> int:
 def requested(call: Call) -> int:
     """Give the bytes asked for; of a long vector strace shows the first entries, so it is at least what was moved."""
     if "v" not in call.name:
-        return number(call.arguments[2])
-    return max(sum(int(length) for length in _LENGTH.findall(call.arguments[1])), call.result or 0)
+        return max(number(call.arguments[2]), 0)
+    return max(lengths(call.arguments[1]), call.result or 0)
+
+
+def lengths(vector: str) -> int:
+    """Give the bytes of all pieces of a vector together, `[{iov_base="a", iov_len=1}, ...]`."""
+    return sum(int(length) for length in _LENGTH.findall(vector) if length)
 
 
 def position_of(call: Call) -> int | None:

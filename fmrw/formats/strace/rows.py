@@ -108,7 +108,10 @@ class Recorder:
         file.size, file.is_known = size, True
 
     def _read(self, opened: OpenFile, start: int, moved: int, requested: int) -> None:
-        file, end = opened.file, min(start + moved, LARGEST)
+        place = _place(start, moved)
+        if place is None:
+            return
+        file, (start, end) = opened.file, place
         file.reach(end)
         self._row("read", opened, start, end, requested)
         at_end = 0 < moved < requested or (moved == 0 < requested and start == file.size)
@@ -116,8 +119,10 @@ class Recorder:
             self._learn(file, end)
 
     def _write(self, opened: OpenFile, start: int, moved: int, requested: int) -> None:
-        file = opened.file
-        end = min(start + moved, LARGEST)
+        place = _place(start, moved)
+        if place is None:
+            return
+        file, (start, end) = opened.file, place
         if end > file.size and not file.is_known:
             file.unsized.clear()  # what the size was before it grew will not be learned from what it is now
         file.reach(end)
@@ -201,6 +206,11 @@ class Recorder:
         if call.arguments[0].startswith(('"', "NULL")):
             return self._path(task, None, call.arguments[0])
         return self._path(task, call.arguments[0], call.arguments[1]) if len(call.arguments) > 1 else None
+
+
+def _place(start: int, moved: int) -> tuple[int, int] | None:
+    """Give where moved bytes lie, up to the largest offset there is; None where a damaged line says a place before the file."""
+    return None if start < 0 else (min(start, LARGEST), min(start + moved, LARGEST))
 
 
 def _is_stored(path: str) -> bool:
