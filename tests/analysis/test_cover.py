@@ -15,3 +15,9 @@ def test_sums_of_beginnings(monkeypatch: pytest.MonkeyPatch, count: int) -> None
     counts = np.arange(count + 1)
     expected = np.concatenate([np.zeros(1, np.int64), np.cumsum(values)])
     assert np.array_equal(BlockSums.of(values).first(counts), expected)
+
+
+def test_sums_that_64_bits_do_not_hold() -> None:
+    values = np.full(40, 1 << 62)
+    sums = BlockSums.of(values, object).first(np.array([0, 3, 40]))
+    assert sums.tolist() == [0, 3 << 62, 40 << 62]

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from numpy.typing import DTypeLike
+
 Offsets = NDArray[np.int64]
 
 STRIDE = 256
@@ -69,12 +71,13 @@ class Cover:
 
     starts: Offsets
     ends: Offsets
-    before: Offsets = field(init=False)
+    _lengths: BlockSums = field(init=False)
     _index: Sorted = field(init=False)
 
     def __post_init__(self) -> None:
         """Sum up the lengths."""
-        object.__setattr__(self, "before", running_sum(self.ends - self.starts))
+        starts, ends = self.starts, self.ends
+        object.__setattr__(self, "_lengths", BlockSums(lambda at: ends[at] - starts[at], len(starts)))
         object.__setattr__(self, "_index", Sorted(self.starts))
 
     @classmethod
@@ -102,7 +105,7 @@ class Cover:
             return np.zeros(len(edges), np.int64)
         begun = self._index.below(edges)
         rest = np.maximum(self.ends[np.maximum(begun, 1) - 1] - edges, 0)
-        bytes_below: Offsets = self.before[begun] - np.where(begun > 0, rest, 0)
+        bytes_below: Offsets = self._lengths.first(begun) - np.where(begun > 0, rest, 0)
         return bytes_below
 
 
@@ -122,6 +125,8 @@ def running_sum(values: Offsets) -> Offsets:
 
 class BlockSums:
     """Sums of all beginnings of an array, of which one in `BLOCK` is kept; the rest is added up when it is asked for.
+
+    All sums would take as much memory as the array, and first use of so much memory takes longer than adding up.
 
     Parameters
     ----------
@@ -143,9 +148,9 @@ class BlockSums:
         self._before = running_sum(np.concatenate([np.zeros(0, np.int64), *blocks]))
 
     @classmethod
-    def of(cls, values: Offsets) -> Self:
-        """Sum up an array that is in memory."""
-        return cls(lambda at: values[at], len(values))
+    def of(cls, values: Offsets, number: DTypeLike = np.int64) -> Self:
+        """Sum up an array that is in memory, in int64 or in Python's integers."""
+        return cls(lambda at: values[at].astype(number, copy=False), len(values))
 
     def first(self, counts: Offsets) -> Offsets:
         """Give the sum of the first so many values, for each of some counts."""

@@ -1,7 +1,7 @@
 """Sorted extents of one file, and the figures of any window from them. `tiles.Index` uses this; nobody else does.
 
 A `Run` holds a batch of events once, sorted by start and by end. A `Layer` is what questions are put to: the
-extents of a run that pass a filter, with running sums. Both are immutable; a growing file is a list of runs, and
+extents of a run that pass a filter, with running sums of blocks. Both are immutable; a growing file is a list of runs, and
 layers of the same filter answer together. *Rank* is a row of `Run.events`, in order of `seq`.
 
 Sums. F(x) = Σ max(0, x - start) - Σ max(0, x - end) is the number of bytes touched below x, so a bin holds
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 import polars as pl
 
-from fmrw.analysis.index.cover import Cover, Extents, Offsets, Sorted, running_sum
+from fmrw.analysis.index.cover import BlockSums, Cover, Extents, Offsets, Sorted
 from fmrw.analysis.minima import NOBODY, Labels, RangeMinimum, paint
 from fmrw.trace.schema import EVENTS, transfers
 
@@ -146,8 +146,7 @@ class Layer:
         self._starts, self._ends = Sorted(starts), Sorted(ends)
         self.total = _total(starts, ends)
         self._number = np.dtype(np.int64) if self.total <= LARGEST else np.dtype(object)
-        self._starts_before = running_sum(starts.astype(self._number, copy=False))
-        self._ends_before = running_sum(ends.astype(self._number, copy=False))
+        self._starts_sums, self._ends_sums = (BlockSums.of(each, self._number) for each in (starts, ends))
         self.cover = without(Cover.of(starts, ends), older)
         self._slots = _slots(reach, self.by_start)
         self._first_by_start, self._first_by_end = RangeMinimum(self.by_start), RangeMinimum(self.by_end)
@@ -171,7 +170,7 @@ class Layer:
         """Count bytes and accesses of each bin."""
         begun, over = self._starts.below(edges), self._ends.until(edges)
         wide = edges.astype(self._number, copy=False)
-        below = begun * wide - self._starts_before[begun] - (over * wide - self._ends_before[over])
+        below = begun * wide - self._starts_sums.first(begun) - (over * wide - self._ends_sums.first(over))
         return np.diff(below), np.where(edges[1:] > edges[:-1], begun[1:] - over[:-1], 0)
 
     def first(self, edges: Offsets) -> Labels:
