@@ -36,22 +36,24 @@ def crosstab(structure: pl.DataFrame, events: pl.DataFrame, called: Mapping[int,
         which the first 2,000 count.
     """
     asked = schema.transfers(events).filter(pl.col("site").is_not_null(), pl.col("op") == "read")
-    asked = asked.with_columns(
-        function=pl.Series([called.get(site, "?") for site in asked["site"]], dtype=pl.String)
+    function = pl.col("site").replace_strict(dict(called), default="?", return_dtype=pl.String)
+    by_function = asked.with_columns(function=function).partition_by("function", maintain_order=True)
+    parts = structure.filter(~is_bracket()).sort("start", "end").head(_MOST_PARTS).with_row_index("place")
+    rows = [_asked_by(own, parts) for own in by_function]
+    found = pl.concat([PARTS.to_frame().with_columns(place=pl.lit(0, pl.UInt32)), *rows])
+    return found.filter(pl.col("bytes") > 0).sort("place", maintain_order=True).select(PARTS.names())
+
+
+def _asked_by(own: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
+    """Set each part against the reads of one function: those that had begun by its end, without those that had ended by its start."""
+    begun = own["start"].sort().search_sorted(parts["end"], "left").cast(pl.Int64)
+    over = own["end"].sort().search_sorted(parts["start"], "right").cast(pl.Int64)
+    return ranges.covered(parts, own).select(
+        pl.col("name").alias("part"),
+        "start",
+        "end",
+        pl.lit(own["function"][0]).alias("function"),
+        pl.col("covered").alias("bytes"),
+        (begun - over).alias("calls"),
+        "place",
     )
-    by_function = {str(name): own for (name,), own in asked.group_by("function", maintain_order=True)}
-    merged = {name: ranges.merge(own) for name, own in by_function.items()}
-    parts = structure.filter(~is_bracket()).sort("start", "end").head(_MOST_PARTS)
-    rows = []
-    for start, end, name in parts.select("start", "end", "name").iter_rows():
-        for function, own in by_function.items():
-            touched = _overlap(merged[function], start, end)
-            if touched:
-                calls = own.filter(pl.col("start") < end, pl.col("end") > start)["call"].n_unique()
-                rows.append((name, start, end, function, touched, calls))
-    return pl.DataFrame(rows, schema=PARTS, orient="row")
-
-
-def _overlap(extents: pl.DataFrame, start: int, end: int) -> int:
-    inside = extents.filter(pl.col("start") < end, pl.col("end") > start)
-    return int((inside["end"].clip(upper_bound=end) - inside["start"].clip(lower_bound=start)).sum())
