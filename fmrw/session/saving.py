@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fmrw.session import annotations as notes
-from fmrw.trace import schema, store
+from fmrw.trace import effects, schema, store
 from fmrw.trace.version import SCHEMA
 
 if TYPE_CHECKING:
@@ -25,8 +25,9 @@ def save(
     sites: pl.DataFrame,
     facts: Mapping[str, Any],
     marked: Mapping[str, Sequence[Annotation]],
+    found: pl.DataFrame | None = None,
 ) -> None:
-    """Write events, processes, call sites, facts and named ranges into a new folder; see `Trace.save`."""
+    """Write events, processes, call sites, what a probe found, facts and named ranges into a new folder; see `Trace.save`."""
     store.create(target, {})
     known = {name: value for name, value in facts.items() if name != "ranges"}
     bound = store.write_events(
@@ -34,7 +35,13 @@ def save(
     )
     store.write_processes(target, processes)
     store.write_sites(target, sites)
-    write = {**store.read_facts(target), **known, "schema": SCHEMA, "ephemeral": False, **bound}
-    store.write_facts(target, write)
+    if found is not None and found.height:
+        effects.write(found, target)
+    own = {
+        "schema": SCHEMA,
+        "ephemeral": False,
+        "events": events.height,
+    }  # which may be fewer than of the whole recording
+    store.write_facts(target, {**store.read_facts(target), **known, **own, **bound})
     for path, ranges in marked.items():
         notes.write(target, path, ranges)

@@ -320,7 +320,13 @@ class Trace(Recorded):
         target = Path(folder)
         marked = {**notes.everything(self.folder), **self._marked}
         saving.save(
-            target, self.events, processes=self.processes, sites=self.sites, facts=self.facts, marked=marked
+            target,
+            self.events,
+            processes=self.processes,
+            sites=self.sites,
+            facts=self.facts,
+            marked=marked,
+            found=self.effects,
         )
         return target
 

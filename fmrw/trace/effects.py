@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from fmrw.errors import SessionError
+from fmrw.errors import BadInput, SessionError
 from fmrw.text import visible
 from fmrw.trace import folder as names
+from fmrw.trace.facts import replacing
+from fmrw.trace.foreign import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -68,13 +70,13 @@ def frame(path: str, command: str, ranges: Iterable[Mapping[str, Any]]) -> pl.Da
 
 def write(found: pl.DataFrame, folder: Path) -> None:
     """Write effects into a session's folder, in the place of those before."""
-    unfinished = folder / f"{FILE}.new"
     try:
-        found.write_parquet(unfinished)
-        unfinished.replace(folder / FILE)
-    except OSError as error:
+        with replacing(folder / FILE) as temporary, temporary.open("wb") as file:
+            found.write_parquet(file)  # polars takes no names that are not UTF-8
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise SessionError(
-            f"{visible(str(folder))}: {error.strerror}; make room, or choose another folder."
+            f"{visible(str(folder))}: {visible(reason)}; make room, or choose another folder."
         ) from error
 
 
@@ -83,8 +85,9 @@ def read(folder: Path | None) -> pl.DataFrame:
     if folder is None or not (folder / FILE).exists():
         return pl.DataFrame(schema=EFFECTS)
     try:
-        return pl.read_parquet(folder / FILE)
-    except (OSError, pl.exceptions.PolarsError) as error:
+        with opened(folder / FILE, "the map that a probe wrote") as file:
+            return pl.read_parquet(file)
+    except (BadInput, pl.exceptions.PolarsError) as error:
         raise SessionError(
             f"{visible(str(folder / FILE))} cannot be read: {visible(str(error))}; probe again."
         ) from error
