@@ -21,9 +21,13 @@ def open_below(root: str, path: bytes) -> int | None:
     if place is None:
         return None
     try:
-        return os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
+        fd = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError):  # or a NUL in a name
         return None
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    return None
 
 
 def size_below(root: str, path: bytes) -> int:
@@ -32,10 +36,9 @@ def size_below(root: str, path: bytes) -> int:
     if fd is None:
         return 0
     try:
-        status = os.fstat(fd)
+        return os.fstat(fd).st_size
     finally:
         os.close(fd)
-    return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
 def unmonitored(path: bytes) -> bytes | None:

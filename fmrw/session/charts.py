@@ -8,7 +8,6 @@ a run waits for no other, nor for altair.
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import os
 import shlex
 from dataclasses import replace
@@ -25,8 +24,10 @@ from fmrw.session import questions
 from fmrw.session.identity import sha256, unchanged
 from fmrw.text import visible
 from fmrw.trace.exactness import capture_of, is_mapped
+from fmrw.trace.facts import moment
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import altair as alt
@@ -52,7 +53,6 @@ def _described(trace: Recording, path: str, events: pl.DataFrame) -> About:
 def describe(path: str, size: int, facts: Mapping[str, Any], date: dt.datetime | None) -> About:
     """Say whose bytes a figure shows, from a session's facts alone."""
     command = facts.get("command")
-    ended = facts.get("ended")
     if date is not None and date.timestamp() < _DAY:  # a log without times, whose events count from there
         date = None
     return About(
@@ -61,7 +61,7 @@ def describe(path: str, size: int, facts: Mapping[str, Any], date: dt.datetime |
         mapped=is_mapped(facts, path),
         capture=capture_of(facts),
         command=shlex.join(command) if command else None,
-        date=dt.datetime.fromisoformat(ended) if ended else date,
+        date=moment(facts.get("ended")) or date,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 from pathlib import Path
@@ -45,18 +46,22 @@ def load(recording: str | os.PathLike[str], *, root: str | os.PathLike[str] | No
         It has no such process.
     """
     name = os.fspath(recording)
+    if "\0" in name:
+        raise SessionError(
+            f"{visible(name)} is no name of a file: it holds a NUL; give a folder that fmrw recorded into."
+        )
     path, place = Path(name), registry.resolved(name)
     live = registry.session_of(place)
     if live is not None:  # before anything looks at the mount, whose worker may be stopped
         return Trace(FolderSource(live))
     unmounting.require_answer(place)
-    if not path.exists() and (folder := kept.named(name)) is not None:
+    if not _exists(path) and (folder := kept.named(name)) is not None:
         return _folder(folder)
-    if not path.exists() and (found := _one_process(name, root)) is not None:
+    if not _exists(path) and (found := _one_process(name, root)) is not None:
         return found
-    if not path.exists() and glob.has_magic(name):
+    if not _exists(path) and glob.has_magic(name):
         return _set([Path(found) for found in sorted(glob.glob(name))], name)  # noqa: PTH207 - a user's pattern
-    if not path.exists():
+    if not _exists(path):
         raise SessionError(
             f"{visible(name)}: nothing there; give a folder that fmrw recorded into, or the name of one that it kept: `fmrw sessions` lists them."
         )
@@ -76,9 +81,27 @@ def _one_process(name: str, root: str | os.PathLike[str] | None) -> Trace | None
     """Open `RECORDING:PROCESS`; None where the name is nothing like that."""
     for place, process in splits(name):
         monitored = registry.session_of(registry.resolved(place)) is not None
-        if monitored or Path(place).exists() or kept.named(place) or glob.glob(place):  # noqa: PTH207 - a user's pattern
+        if monitored or _exists(Path(place)) or kept.named(place) or glob.glob(place):  # noqa: PTH207 - a user's pattern
             return load(place, root=root).only(process)
     return None
+
+
+def _exists(path: Path) -> bool:
+    """Tell whether there is anything of a name, which may be longer than names of files can be: a process, or a pattern, is part of it.
+
+    Raises
+    ------
+    SessionError
+        That cannot be told.
+    """
+    try:
+        return path.exists()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return False
+        raise SessionError(
+            f"{visible(str(path))}: {error.strerror}; give a recording that you may read."
+        ) from error
 
 
 def _folder(path: Path) -> Trace:
@@ -112,7 +135,9 @@ def _file(path: Path, root: str | os.PathLike[str] | None) -> FrameSource:
     nobody = pl.DataFrame(schema=schema.PROCESSES)
     if head.startswith(b"PAR1"):
         return FrameSource(store.scan_events(path).collect(), nobody, facts)
-    if b"Time" in head or path.suffix == ".csv":
+    if (
+        b"Time" in head.partition(b"(")[0] or path.suffix == ".csv"
+    ):  # a log of strace has names of files behind a bracket
         return FrameSource(read_csv(path), nobody, facts)
     log = read_log(path, root)
     return FrameSource(log.events, nobody, {**facts, "mapped": log.mapped, "absolute": root is None})

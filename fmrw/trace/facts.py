@@ -35,6 +35,15 @@ def now() -> str:
     return dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
 
 
+def moment(text: str | None) -> dt.datetime | None:
+    """Read a time that a session tells, in UTC; None where it is none, since a stranger may have written it."""
+    try:
+        time = dt.datetime.fromisoformat(text or "")
+        return time.astimezone(dt.UTC) if time.tzinfo else time.replace(tzinfo=dt.UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
 def write_facts(folder: Path, facts: Mapping[str, Any], *, lasting: bool = False) -> None:
     """Write `session.json`, whole or not at all."""
     with replacing(folder / FACTS, lasting=lasting) as temporary:
@@ -89,9 +98,16 @@ def _typed(facts: dict[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {
         name: value for name, value in facts.items() if isinstance(value, _KINDS.get(name, object))
     }
-    for name in ("command", "mapped"):
+    for name in ("command", "mapped", "lacks"):
         if not all(isinstance(word, str) for word in kept.get(name, ())):
             del kept[name]
+    for name in ("renames", "rings", "without_sites"):
+        if name in kept:
+            kept[name] = [known for known in kept[name] if isinstance(known, dict)]
+    if "\0" in kept.get("root", ""):
+        del kept["root"]
+    if not isinstance(kept.get("options", {}).get("capture", ""), str):
+        del kept["options"]["capture"]
     if "files" in kept:
         kept["files"] = {path: known for path, known in kept["files"].items() if isinstance(known, dict)}
     return kept

@@ -33,6 +33,7 @@ MOST_SESSIONS = 100
 MOST_BYTES = 1 << 30
 """What the sessions of notebooks may take; the one that is begun comes on top."""
 
+_NAME_MAX = 255  # bytes a name may have
 _LONGEST_NAME = 200  # bytes of a directory's name, which with the time makes a name that file systems take
 
 BOUNDED = "bounded"
@@ -78,7 +79,13 @@ def fresh(root: Path) -> Path:
 def named(name: str) -> Path | None:
     """Give the folder of the kept session of a name, or of what `path_text` made of one; None if there is none, or it is no plain name."""
     for each in (name, os.fsdecode(path_bytes(name))):
-        if not each or each.startswith(".") or "/" in each or "\0" in each:
+        if (
+            not each
+            or each.startswith(".")
+            or "/" in each
+            or "\0" in each
+            or len(os.fsencode(each)) > _NAME_MAX
+        ):
             continue
         if ((folder := state_folder() / each) / "session.json").is_file():
             return folder
@@ -152,7 +159,7 @@ def rename(name: str, new: str) -> Path:
     """
     folder = _required(name)
     target = state_folder() / new
-    if not new or new.startswith(".") or "/" in new or "\0" in new or len(os.fsencode(new)) > 255:  # noqa: PLR2004 - NAME_MAX
+    if not new or new.startswith(".") or "/" in new or "\0" in new or len(os.fsencode(new)) > _NAME_MAX:
         raise SessionError(
             f"{visible(new)} is no name of a session; take one without / that does not begin with a dot."
         )
