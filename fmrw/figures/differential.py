@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from fmrw.analysis import compare
+from fmrw.analysis.index.tiles import window_edges
 from fmrw.errors import FigureError
 from fmrw.figures import page, tracks, wide
 from fmrw.figures.runs import run_colours, run_labels
@@ -185,7 +186,7 @@ def _bar(classes: Sequence[_Class], size: int, look: Look) -> list[Span]:
             for each in classes
             for start, end in each.pieces.select("start", "end").iter_rows()
         )
-    edges = np.linspace(0, size, int(look.width) + 1).astype(np.int64)
+    edges = window_edges(0, size, int(look.width))
     most = np.argmax([np.diff(_covered(each.pieces, edges)) for each in classes], axis=0)
     cuts = np.r_[0, np.flatnonzero(np.diff(most)) + 1, len(most)].tolist()
     return [Span(int(edges[a]), int(edges[b]), classes[int(most[a])].kind) for a, b in pairwise(cuts)]

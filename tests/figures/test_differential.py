@@ -156,5 +156,15 @@ def test_very_many_pieces_make_few_marks_and_the_bar_shows_who_has_most() -> Non
     assert {kind for kind, _ in bar(chart)} == {"one"}
 
 
+@pytest.mark.parametrize("size", [2**53 + 4097, 2**63 - 1])
+def test_the_bar_covers_files_larger_than_floats_are_exact(size: int) -> None:
+    starts = np.arange(2_500) * 1000
+    read = pl.DataFrame({"start": starts, "end": starts + 900}).with_columns(op=pl.lit("read"))
+    shown = bar(differential({"one": read, "two": read.head(1)}, About("big", size)))
+    ends = [int(end, 16) for _, where in shown for end in where.split("-")]
+    assert (ends[0], ends[-1]) == (0, size)
+    assert ends == sorted(ends)
+
+
 def test_nothing_recorded_is_a_figure_too(words: Words) -> None:
     assert "nobody" in words(render.pdf(differential(empty(), About("a", 0))))
