@@ -109,8 +109,12 @@ def render(session: str, path: str, kind: str) -> str:
         Name of the new file in the session's folder.
     """
     fd, name = tempfile.mkstemp(prefix=".report-", dir=session)
-    with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor
-        MAKERS[kind](session, path, file)
+    try:
+        with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor
+            MAKERS[kind](session, path, file)
+    except BaseException:  # or whoever reads the report again and again fills the session's folder
+        Path(name).unlink()
+        raise
     return Path(name).name
 
 

@@ -243,7 +243,7 @@ def _shows(kind: str, name: str) -> bool:
 
 def _touched(trace: Trace, notes: list[str]) -> list[str]:
     files = trace.files.filter(pl.col("reads") + pl.col("writes") > 0).sort(
-        "reads", "writes", descending=True
+        "reads", "writes", "path", descending=[True, True, False]
     )
     if files.height > MOST_FILES:
         notes.append(

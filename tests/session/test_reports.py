@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -9,7 +11,7 @@ import pytest
 from recordings import events
 
 import fmrw
-from fmrw.session import reports
+from fmrw.session import rendering, reports
 from fmrw.session.sources import FrameSource
 from fmrw.session.trace import Trace
 from fmrw.trace import schema
@@ -51,3 +53,14 @@ def test_reports_of_files_called_as_the_sessions_own_leave_these_alone(session: 
 )
 def test_only_names_that_are_taken_are_changed(path: str, suffix: str, name: str) -> None:
     assert str(reports.report_name(path, suffix)) == name
+
+
+def test_a_report_that_fails_leaves_no_file_behind(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setitem(rendering.MAKERS, "csv", fails)
+    before = sorted(session.iterdir())
+    with pytest.raises(OSError, match="No space left"):
+        rendering.render(str(session), "events", "csv")
+    assert sorted(session.iterdir()) == before
