@@ -5,7 +5,10 @@ from __future__ import annotations
 import ctypes
 import itertools
 import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -76,3 +79,70 @@ def test_a_look_that_waits_for_the_answer_is_not_waited_for(
     answered.set()
     places.close()
     assert noted == [(1, (-1, PLACE, "fault"))]
+
+
+def mapped_code(pid: int) -> tuple[int, str]:
+    """Give a place in the code of the program that a process runs, and its name."""
+    program = str(Path(f"/proc/{pid}/exe").readlink())
+    for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+        if line.endswith(program) and "r-xp" in line:
+            return int(line.partition("-")[0], 16) + 1, program
+    raise AssertionError(f"{program} has no code")
+
+
+def test_a_process_that_runs_another_program_is_looked_at_anew(
+    noted: Noted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touched = [0]
+    monkeypatch.setattr(faults, "read_entry", lambda *_entry: b"-1 0x7ffc0000 %#x" % touched[0])
+    monkeypatch.setattr(faults, "_PATIENCE_S", 600)
+    names: dict[int, bytes] = {}
+    modules = Modules(lambda module: names.update({module.number: module.path}))
+    found = Faults(itertools.count(1).__next__, noted.site, modules, threading.Lock())
+    program = "import os; print(flush=True); input(); os.execlp('sh', 'sh', '-c', 'echo; read _line')"
+    with subprocess.Popen(
+        [sys.executable, "-S", "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        expected = []
+        for _program in range(2):
+            assert child.stdout.readline() == b"\n"
+            touched[0], name = mapped_code(child.pid)
+            expected.append(os.fsencode(name))
+            assert found.of(child.pid, child.pid) == len(expected)
+            child.stdin.write(b"\n")
+            child.stdin.flush()
+    found.close()
+    assert [names.get(module) for _number, (module, _distance, _quality) in noted] == expected
+    modules.close()
+
+
+def test_one_place_of_two_programs_is_two(places: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faults, "_PATIENCE_S", 600)
+    monkeypatch.setattr(faults, "program_of", lambda _tid: "/bin/one")
+    assert places.of(os.getpid(), os.getpid()) == 1
+    monkeypatch.setattr(faults, "program_of", lambda _tid: "/bin/two")
+    assert places.of(os.getpid(), os.getpid()) == 2
+
+
+def test_a_place_that_many_touch_at_once_is_looked_up_once(
+    places: Faults, noted: Noted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = threading.Barrier(8)
+    read = faults.read_entry
+
+    def entry(*arguments: object) -> bytes:
+        together.wait()
+        return read(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(faults, "read_entry", entry)
+    pid, found = os.getpid(), list[int]()
+    threads = [threading.Thread(target=lambda: found.append(places.of(pid, pid))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [1] * 8
+    places.close()
+    assert [number for number, _frame in noted] == [1]

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fmrw.capture.sites.frames import FAULT
 from fmrw.capture.sites.space import Space
-from fmrw.capture.system.proc import read_entry
+from fmrw.capture.system.proc import program_of, read_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fmrw.capture.sites.modules import Modules
+    from fmrw.capture.sites.space import Code
 
 _WORDS = 3
 _MOST = 1 << 14
@@ -59,7 +60,10 @@ class Faults:
         lock: threading.Lock,
     ) -> None:
         self._number, self._note, self._modules, self._lock = number, note, modules, lock
-        self._known: dict[tuple[int, int], int] = {}
+        self._known: dict[tuple[int, str, int], int] = {}
+        self._asking = (
+            threading.Lock()
+        )  # held for a moment only, by threads of ours that were asked at the same time
         self._waiting: queue.SimpleQueue[_Fault | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -68,17 +72,20 @@ class Faults:
         words = read_entry(tid, "syscall", 256).split()
         if len(words) != _WORDS or words[0] != b"-1":
             return 0
-        place = int(words[2], 16)
-        known = self._known.get((pid, place))
-        if known is None:
-            if len(self._known) >= _MOST:
-                self._known.clear()
-            known = self._known[pid, place] = self._number()
-            if known:
-                fault = _Fault(tid, pid, place, known, threading.Event())
-                self._waiting.put(fault)
-                self._start()
-                fault.looked_up.wait(_PATIENCE_S)
+        key = pid, program_of(tid), int(words[2], 16)
+        fault = None
+        with self._asking:
+            known = self._known.get(key)
+            if known is None:
+                if len(self._known) >= _MOST:
+                    self._known.clear()
+                known = self._known[key] = self._number()
+                if known:
+                    fault = _Fault(tid, pid, key[2], known, threading.Event())
+                    self._waiting.put(fault)
+                    self._start()
+        if fault is not None:
+            fault.looked_up.wait(_PATIENCE_S)
         return known
 
     def _start(self) -> None:
@@ -98,22 +105,28 @@ class Faults:
 
     def _looked_up(self, fault: _Fault, spaces: dict[int, Space]) -> tuple[int, int, str]:
         try:
-            space = spaces.get(fault.pid)
-            if space is None:
-                while len(spaces) >= _KEPT:
-                    spaces.pop(next(iter(spaces))).close()
-                space = spaces[fault.pid] = Space(fault.tid, self._modules)
-            with self._lock:
-                code = space.code(fault.place)
-            if code is None and space.read_list():
-                with self._lock:
-                    code = space.code(fault.place)
+            code = self._code(fault, spaces)
         except OSError:  # it is gone, or may not be looked at
             code = None
         if code is None:
             return -1, fault.place, FAULT
         place = fault.place + code.shift - (code.module.elf.base if code.module.elf else 0)
         return code.module.number, place, FAULT
+
+    def _code(self, fault: _Fault, spaces: dict[int, Space]) -> Code | None:
+        """Give the code at a place; anew where what was known holds no more: it was unloaded, or the process runs another program."""
+        if fault.pid in spaces:
+            space = spaces[fault.pid]
+            with self._lock:
+                code = space.code(fault.place)
+            if code is not None and space.holds(code):
+                return code
+            spaces.pop(fault.pid).close()
+        while len(spaces) >= _KEPT:
+            spaces.pop(next(iter(spaces))).close()
+        space = spaces[fault.pid] = Space(fault.tid, self._modules)
+        with self._lock:
+            return space.code(fault.place)
 
     def close(self) -> None:
         """Look up what waits, and end."""
