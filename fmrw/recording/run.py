@@ -138,18 +138,17 @@ def _spawn(
     start: Start,
 ) -> tuple[int, str]:
     """Start a child whose working directory is looked up on the mount; give its status as a shell does, and what `start` says."""
+    stderr = None if stdout is None else subprocess.STDOUT
+    child = None
     try:
-        child, said = start(
-            command, cwd=Path.cwd(), stdout=stdout, stderr=None if stdout is None else subprocess.STDOUT
-        )
-    except FileNotFoundError:
-        return NOT_FOUND, ""
-    except OSError:
-        return NOT_EXECUTABLE, ""
-    try:
+        with _interrupts_wait():  # or a child of which nobody knows yet would go on without us
+            child, said = start(command, cwd=Path.cwd(), stdout=stdout, stderr=stderr)
         status = watch(mounted, child)
-    except BaseException:
-        child.terminate()
-        child.wait()
+    except BaseException as error:
+        if child is not None:
+            child.terminate()
+            child.wait()
+        elif isinstance(error, OSError):
+            return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE, ""
         raise
     return status if status >= 0 else 128 - status, said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from typing import IO
 
     from fmrw.capture.worker.settings import Settings
+
+_END_S = 10.0  # for a worker that is asked to end while it mounts
 
 
 class Running:
@@ -102,10 +105,23 @@ def start(settings: Settings, log: IO[bytes], meanwhile: Callable[[], None] = la
         meanwhile()
         _await_ready(child, Path(settings.root))
     except BaseException:
-        child.kill()
-        child.communicate()
+        _end(child)
         raise
     return Running(child, Path(settings.root))
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End a worker that nobody waits for any more, with the mount it is about to make.
+
+    It is asked first: killed while `fusermount` mounts, it would leave a mount that nobody serves and nobody takes away.
+    """
+    try:
+        child.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_END_S)
+    finally:
+        child.kill()
+        child.communicate()
 
 
 def _await_ready(child: subprocess.Popen[bytes], root: Path) -> None:
