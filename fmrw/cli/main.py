@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:  # whoever read our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return OWN_FAILURE
     except (FmrwError, OSError) as error:
         click.echo(f"fmrw: {_told(error)}", err=True)
@@ -80,6 +80,26 @@ def ancestor() -> int:
 def _show(outcome: Outcome | None, *, as_json: bool) -> int:
     if outcome is None:
         return 0
+    try:
+        _print(outcome, as_json=as_json)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _drop_output()
+        raise FmrwError(f"standard output: {error.strerror}; write to another place.") from error
+    finally:  # the recording is there all the same
+        for note in outcome.notes:
+            click.echo(f"fmrw: {note}", err=True)
+    return outcome.status
+
+
+def _drop_output() -> None:
+    """Let what nobody can take any more go nowhere, also what Python still has to write when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _print(outcome: Outcome, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(outcome.data, indent=1, default=str))  # noqa: T201 - this is where output happens
     else:
@@ -88,9 +108,6 @@ def _show(outcome: Outcome | None, *, as_json: bool) -> int:
         console = Console() if sys.stdout.isatty() else Console(width=_WIDE, no_color=True)
         for part in outcome.shown:
             console.print(_printable(part), soft_wrap=not sys.stdout.isatty())
-    for note in outcome.notes:
-        click.echo(f"fmrw: {note}", err=True)
-    return outcome.status
 
 
 def _fill_standard_streams() -> None:
