@@ -81,9 +81,9 @@ def named(structure: pl.DataFrame, text: str) -> list[Annotation]:
                 f"'{visible(text)}' may be several parts: {_list(found)}; write one of these names."
             )
     if not found:
+        known = f"there are {_list(parts)}. Write one of these, or" if parts else "no parts are known. Write"
         raise BadRange(
-            f"no part of the format is called '{visible(text)}'; there are {_list(parts) or 'none'}. "
-            "Write one of these, or a range such as 0x1c0-0x2000=NAME."
+            f"no part of the format is called '{visible(text)}'; {known} a range such as 0x1c0-0x2000=NAME."
         )
     several = len(found) > 1
     return [Annotation(part.start, part.end, part.full if several else part.name) for part in found[:_MOST]]
