@@ -512,3 +512,10 @@ def test_a_script_without_a_guard_works(corpus: Path) -> None:
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert done.stdout == "5\n", done.stderr
+
+
+def test_a_command_without_its_file_is_shown_with_it(tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "a").write_bytes(b"a")
+    with pytest.raises(BadCommand, match=r"put \{\} there, as in 'cat -n \{\}'\.$"):
+        fmrw.survey(tmp_path / "corpus", tmp_path / "out", {"numbered": "cat -n"})

@@ -74,7 +74,7 @@ def checked(parsers: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str, 
             )
         if not any(FILE in word for word in command[1:]):
             raise BadCommand(
-                f"the command of {name} does not say where the file's path goes; put {{}} there, as in '{name} {{}}'."
+                f"the command of {name} does not say where the file's path goes; put {{}} there, as in '{visible(' '.join((*command, FILE)))}'."
             )
     return {name: (located(name, command[0]), *command[1:]) for name, command in words.items()}
 
