@@ -17,6 +17,7 @@ from fmrw.errors import BadRange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_a_helper_knows_whether_the_next_question_waits(
 ) -> None:
     assert helper.run(reports.__name__, "is_waited_for") is False
     reading, writing = os.pipe()
-    monkeypatch.setattr(reports, "_asked", [reading])
+    monkeypatch.setattr(reports, "_asked", [reports._Questions(reading)])
     os.write(writing, b"\n")
     assert reports.is_waited_for()
     os.close(reading)
@@ -162,3 +163,31 @@ def test_the_environment_is_as_before_once_numpy_is_imported(
     with reports.single_threaded():
         assert os.environ["OPENBLAS_NUM_THREADS"] == (chosen or "1"), "what the user has chosen holds"
     assert dict(os.environ) == before
+
+
+def test_a_question_waits_that_came_with_the_one_before() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"first\nsecond\nthi")
+    questions = reports._Questions(reading)
+    given = iter(questions)
+    assert questions.wait
+    assert next(given) == b"first"
+    assert questions.wait
+    assert next(given) == b"second"
+    os.write(writing, b"rd\n")
+    assert next(given) == b"third"
+    assert not questions.wait
+    os.close(writing)
+    assert list(given) == []
+    os.close(reading)
+
+
+def test_a_long_question_is_read_in_few_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    question = b"x" * 300_000
+    (tmp_path / "asked").write_bytes(question + b"\nunfinished")
+    steps = list[int]()
+    read = os.read
+    with (tmp_path / "asked").open("rb") as file, monkeypatch.context() as patch:
+        patch.setattr(reports.os, "read", lambda fd, most: steps.append(most) or read(fd, most))
+        assert list(reports._Questions(file.fileno())) == [question]
+    assert len(steps) <= 6
