@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from fmrw.analysis import ranges
 from fmrw.analysis.effects import CLASSES, UNSETTLED
+from fmrw.analysis.index.tiles import accesses, window_edges
 from fmrw.figures import page, tracks, wide
 from fmrw.figures.theme import SCREEN, Look
 from fmrw.figures.tracks import Span, Track
@@ -81,18 +84,28 @@ def effects(
     )
 
 
-def one_row(found: pl.DataFrame, size: int) -> Track:
-    """Give all classes in one row, each in its colour (`class_colours`)."""
-    known = (
-        found.with_columns(pl.col("class").fill_null(UNSETTLED))
-        .filter(pl.col("class") != "unread")
-        .head(_MOST)
-    )
+def one_row(found: pl.DataFrame, size: int) -> tuple[Track, str]:
+    """Give all classes in one row, each in its colour (`class_colours`), and what is to be said of it: of very many ranges, columns are shown."""
+    known = found.with_columns(pl.col("class").fill_null(UNSETTLED)).filter(pl.col("class") != "unread")
+    if known.height > _MOST:
+        said = "“what matters”: of each column, the class that matters most"
+        return Track("what matters", _columns(known, size), 0.8, thinnest=0), said
     spans = [
         Span(start, min(end, size), name, visible(effect))
         for start, end, name, effect in known.select("start", "end", "class", "effect").iter_rows()
     ]
-    return Track("what matters", spans, 0.8)
+    return Track("what matters", spans, 0.8), ""
+
+
+def _columns(known: pl.DataFrame, size: int) -> list[Span]:
+    """Join columns whose class that matters most is the same."""
+    edges = window_edges(0, size, max(1, min(_MOST, size)))
+    names = ("", "ignored", UNSETTLED, *_MATTER)
+    most = np.zeros(len(edges) - 1, np.int64)
+    for number, name in enumerate(names):
+        most[accesses(known.filter(pl.col("class") == name), edges) > 0] = number
+    cuts = np.r_[0, np.flatnonzero(np.diff(most)) + 1, len(most)].tolist()
+    return [Span(int(edges[a]), int(edges[b]), names[most[a]]) for a, b in pairwise(cuts) if most[a]]
 
 
 def _track(name: str, own: pl.DataFrame, size: int) -> tuple[Track, int]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MARKED = "marked"
 PART, NEXT_PART = "part", "next part"
-_PARTS = 2_000  # named ranges drawn per track
+_PARTS = 2_000  # named ranges drawn per track: the longest, since the first would leave the rest of the file as if it had none
 _MOST_ROWS = 4  # that one level of a format may take
 _MOST_MARKED = 8
 _MOST_FORMATS = 4
@@ -88,7 +88,9 @@ def format_tracks(structure: pl.DataFrame | None) -> list[Track]:
 
 
 def _level(parts: pl.DataFrame, name: str) -> list[Track]:
-    found = parts.sort("start").head(_PARTS).select("start", "end", "name").rows()
+    length = (parts["end"] - parts["start"]).alias("length")
+    longest = parts.with_columns(length).sort("length", descending=True, maintain_order=True).head(_PARTS)
+    found = longest.sort("start", "length", descending=[False, True]).select("start", "end", "name").rows()
     rows = packed([(start, end) for start, end, _ in found], _MOST_ROWS)
     tracks = [
         Track(name if not row else "", [], 1.0, ground=False) for row in range(max(rows, default=-1) + 1)

@@ -93,8 +93,9 @@ def strip(
         wide.joined_note(width),
     ]
     if matters is not None and matters.height:
-        row = effects.one_row(matters, about.size)
+        row, said = effects.one_row(matters, about.size)
         rows.insert(-1, row)
+        notes.append(said)
         found = {span.kind for span in row.spans}
         shown |= {name: colour for name, colour in effects.class_colours(look).items() if name in found}
     if borders:

@@ -24,6 +24,7 @@ from fmrw.figures.runs import run_labels
 from fmrw.figures.strip import lanes, strip
 from fmrw.figures.theme import PRESETS
 from fmrw.offsets import Annotation
+from fmrw.trace import effects as table_of_effects
 
 if TYPE_CHECKING:
     import altair as alt
@@ -286,3 +287,30 @@ def test_entropy_has_ticks_and_one_area_without_seams(events: Make, words: Words
     left, width = int(spec["padding"]["left"]), int(spec["width"])
     low = int(spec["padding"]["top"] + spec["height"] * 0.25)  # inside of the bars, between two ticks
     assert len({tuple(pixel) for pixel in picture[low, left + 3 : left + width - 3]}) == 1
+
+
+def test_of_very_many_parts_the_longest_are_shown_wherever_they_lie(events: Make) -> None:
+    count = 6_000
+    starts = np.arange(count) * 10
+    parts = pl.DataFrame({"start": starts, "end": starts + 2, "name": [f"part {at}" for at in range(count)]})
+    parts = parts.with_columns(depth=pl.lit(0, pl.Int64), end=pl.col("end") + (pl.col("start") % 50 == 0) * 6)
+    chart = strip(events(("read", 0, 10)), About("a", 60_000), structure=parts)
+    shown = {row["bytes"] for row in rows(chart, "part", "next part")}
+    long = parts.filter(pl.col("end") - pl.col("start") == 8)
+    assert {f"{start:#x}-{end:#x}" for start, end in long.select("start", "end").iter_rows()} <= shown
+    assert len(shown) == 2_000
+
+
+def test_of_very_many_effects_every_place_shows_the_class_that_matters_most(events: Make) -> None:
+    size = 100_000
+    found = [
+        {"start": at, "end": at + 10, "class": "checked" if at % 20 else "ignored", "values": [], "effect": "", "field": None}
+        for at in range(0, size - 20, 10)
+    ]  # fmt: skip
+    found.append({**found[0], "start": size - 20, "end": size, "class": "steers"})
+    known = table_of_effects.frame("sample.bin", "parser {}", found)
+    chart = strip(events(("read", 0, 10)), About("a", size), matters=known)
+    drawn = [(row["kind"], *(int(end, 16) for end in row["bytes"].split("-"))) for row in rows(chart, "checked", "ignored", "steers")]  # fmt: skip
+    assert [each for each in drawn if each[0] == "steers"] == [("steers", size - 50, size)]
+    assert sum(end - start for _, start, end in drawn) == size
+    assert "of each column, the class that matters most" in str(chart.to_dict())
