@@ -145,11 +145,14 @@ class Recorded:
 
     def content(self, path: str | os.PathLike[str]) -> int | None:
         """Open the content of a file without adding events; the caller closes the descriptor."""
+        return self._source.open(path_bytes(self._called(path)))
+
+    def _called(self, path: str | os.PathLike[str]) -> str:
+        """Give the name of a file, also of one that nothing has touched yet."""
         try:
-            name = self.resolve(path)
-        except UnknownPath:  # nothing touched it yet
-            name = paths.relative(os.fspath(path), self.root)
-        return self._source.open(path_bytes(name))
+            return self.resolve(path)
+        except UnknownPath:
+            return paths.relative(os.fspath(path), self.root)
 
     def only_file(self) -> str:
         """Give the file that a recording is about.

@@ -7,7 +7,6 @@ events and a CSV file are used alike. Questions about one file are answered in `
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from fmrw.text import visible
 from fmrw.trace import effects
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Sequence
 
     from altair import LayerChart
@@ -276,7 +276,7 @@ class Trace(Recorded):
 
     def annotations(self, path: str | os.PathLike[str]) -> tuple[Annotation, ...]:
         """Give the named ranges of a file, as `annotate` kept them; a session keeps them in its folder."""
-        name, folder = os.fspath(path), self.folder
+        name, folder = self._called(path), self.folder
         kept = self._marked.get(name)
         return kept if kept is not None else notes.read(folder, name) if folder is not None else ()
 
@@ -299,9 +299,10 @@ class Trace(Recorded):
             The session's folder is gone or cannot be written; they are kept in this trace all the same.
         """
         marked = tuple(Annotation(*each) for each in annotations)
-        self._marked[os.fspath(path)] = marked
+        name = self._called(path)
+        self._marked[name] = marked
         if (folder := self.folder) is not None:
-            notes.write(folder, os.fspath(path), marked)
+            notes.write(folder, name, marked)
 
     def explore(self, path: str | os.PathLike[str], **state: Any) -> Explorer:  # noqa: ANN401 - the explorer's traits
         """Show a file in a notebook, from the whole of it down to one byte; live while its mount is there."""

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
+from recordings import events
 
+import fmrw
 from fmrw.errors import SessionError
 from fmrw.offsets import Annotation
 from fmrw.session import annotations
+from fmrw.session.sources import FrameSource
+from fmrw.session.trace import Trace
+from fmrw.trace import schema
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,3 +56,16 @@ def test_no_more_is_written_than_is_read_again(tmp_path: Path) -> None:
         with pytest.raises(SessionError, match="1,000 annotations of a file, or 4 MiB"):
             annotations.write(tmp_path, "b", more)
     assert annotations.read(tmp_path, "a") == tuple(most)
+
+
+def test_a_file_has_one_set_of_annotations_whatever_it_is_called(tmp_path: Path) -> None:
+    recorded = events(("read", 0, 10), path="a/b")
+    source = FrameSource(recorded, pl.DataFrame(schema=schema.PROCESSES), {"root": str(tmp_path)})
+    folder = Trace(source).save(tmp_path / "session")
+    marked = (Annotation(0, 4, "magic"),)
+    trace = fmrw.load(folder)
+    trace.annotate(tmp_path / "a" / "b", marked)
+    for name in ("a/b", "./a/../a/b", tmp_path / "a" / "b"):
+        assert trace.annotations(name) == fmrw.load(folder).annotations(name) == marked
+    trace.annotate("untouched", marked)
+    assert fmrw.load(folder).annotations("./untouched") == marked
