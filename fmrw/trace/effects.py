@@ -1,7 +1,6 @@
 """Effects on disk: what a probe found about the bytes of files, beside the events of its session.
 
-Flat columns of strings and signed integers, as everywhere: what a byte range does to a program, and of a number that steers, where it
-lies and what it steers.
+What a byte range does to a program, and for which values; of a number that steers, where it lies and what it steers.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def structure(path: str | PathLike[str], formats: Collection[str] = tuple(FORMAT
     Parameters
     ----------
     path
-        A file; only its headers and tables are read.
+        A file; only its headers and tables are read, and of one in which no format is found the first GiB, where a PDF may lie.
     formats
         Those to look for, out of `FORMATS`.
 

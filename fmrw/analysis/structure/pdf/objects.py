@@ -40,7 +40,7 @@ def is_pdf(source: Source) -> bool:
         return True
     tail = source.at(max(source.size - _HEADER_WITHIN, 0), _HEADER_WITHIN)
     inside = b"PK\5\6" in tail or source.at(0x8001, 5) == b"CD001"
-    return not inside and bool(_END.search(tail)) and source.find(b" obj", 0, source.size) >= 0
+    return not inside and bool(_END.search(tail)) and source.find(b" obj", 0, MOST) >= 0
 
 
 def is_buried(source: Source) -> bool:
