@@ -74,9 +74,9 @@ class RangeMinimum:
     def _scan(self, lo: Places, hi: Places) -> Labels:
         found = np.full(len(lo), NOBODY, np.int32)
         some = np.flatnonzero(lo < hi)
-        places = lo[some, None] + np.arange(BLOCK)
-        inside = np.minimum(places, hi[some, None] - 1)
-        found[some] = self._labels[inside].min(axis=1, initial=NOBODY)
+        places = lo[some] + np.arange(BLOCK)[:, None]  # along the first axis numpy compares whole rows at once
+        inside = np.minimum(places, hi[some] - 1, out=places)
+        found[some] = self._labels[inside].min(axis=0, initial=NOBODY)
         return found
 
     def _whole(self, first: Places, last: Places) -> Labels:

@@ -156,8 +156,9 @@ class BlockSums:
         """Give the sum of the first so many values, for each of some counts."""
         if self._last < 0:
             return np.zeros(len(counts), np.int64)
-        blocks = counts // self.BLOCK
-        places = blocks[:, None] * self.BLOCK + np.arange(self.BLOCK)
-        rest = np.where(places < counts[:, None], self._values(np.minimum(places, self._last)), 0)
-        sums: Offsets = self._before[blocks] + rest.sum(axis=1)
+        blocks, rest = np.divmod(counts, self.BLOCK)
+        steps = np.arange(self.BLOCK)[:, None]  # along the first axis numpy adds up whole rows at once
+        places = blocks * self.BLOCK + steps
+        values = self._values(np.minimum(places, self._last, out=places))
+        sums: Offsets = self._before[blocks] + (values * (steps < rest)).sum(axis=0)
         return sums
