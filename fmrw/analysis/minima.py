@@ -74,7 +74,8 @@ class RangeMinimum:
     def _scan(self, lo: Places, hi: Places) -> Labels:
         found = np.full(len(lo), NOBODY, np.int32)
         some = np.flatnonzero(lo < hi)
-        places = lo[some] + np.arange(BLOCK)[:, None]  # along the first axis numpy compares whole rows at once
+        steps = np.arange(BLOCK)[:, None]  # along the first axis numpy compares whole rows at once
+        places = lo[some] + steps
         inside = np.minimum(places, hi[some] - 1, out=places)
         found[some] = self._labels[inside].min(axis=0, initial=NOBODY)
         return found
