@@ -51,12 +51,20 @@ def _power(lo: NDArray[np.integer], hi: NDArray[np.integer]) -> NDArray[np.int8]
 
 
 class RangeMinimum:
-    """Smallest label in any slice of `labels`, at the price of 2 · `BLOCK` look-ups however long the slice is."""
+    """Smallest label in any slice of `labels`, at the price of 2 · `BLOCK` look-ups however long the slice is.
 
-    def __init__(self, labels: Labels) -> None:
-        self._labels = labels
-        starts = np.arange(0, len(labels), BLOCK)
-        row = np.minimum.reduceat(labels, starts) if len(labels) else labels
+    Parameters
+    ----------
+    labels
+        All labels.
+    left_out
+        Which of them do not count, as if they were `NOBODY`; None if all do.
+    """
+
+    def __init__(self, labels: Labels, left_out: NDArray[np.bool_] | None = None) -> None:
+        self._labels, self._left_out = labels, left_out
+        pieces = (self._at(slice(at, at + _PIECE)) for at in range(0, len(labels), _PIECE))
+        row = np.concatenate([np.zeros(0, np.int32), *map(_smallest_of_blocks, pieces)])
         self._table = [row]
         while len(row) >= 1 << len(self._table):
             step = 1 << (len(self._table) - 1)
@@ -71,13 +79,19 @@ class RangeMinimum:
         )
         return np.minimum(ragged, self._whole(first, last))
 
+    def _at(self, places: slice | Places) -> Labels:
+        labels = self._labels[places]
+        if self._left_out is None:
+            return labels
+        return np.where(self._left_out[places], np.int32(NOBODY), labels)
+
     def _scan(self, lo: Places, hi: Places) -> Labels:
         found = np.full(len(lo), NOBODY, np.int32)
         some = np.flatnonzero(lo < hi)
         steps = np.arange(BLOCK)[:, None]  # along the first axis numpy compares whole rows at once
         places = lo[some] + steps
         inside = np.minimum(places, hi[some] - 1, out=places)
-        found[some] = self._labels[inside].min(axis=0, initial=NOBODY)
+        found[some] = self._at(inside).min(axis=0, initial=NOBODY)
         return found
 
     def _whole(self, first: Places, last: Places) -> Labels:
@@ -88,3 +102,8 @@ class RangeMinimum:
             row = self._table[level]
             found[chosen] = np.minimum(row[first[chosen]], row[last[chosen] - (1 << level)])
         return found
+
+
+def _smallest_of_blocks(labels: Labels) -> Labels:
+    found: Labels = np.minimum.reduceat(labels, np.arange(0, len(labels), BLOCK))
+    return found

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fmrw.analysis import minima
 from fmrw.analysis.minima import BLOCK, NOBODY, RangeMinimum, paint
 
 moderate = settings(max_examples=60)
@@ -36,3 +37,14 @@ def test_range_minimum_equals_min_of_the_slice(labels: list[int], slices: list[t
 def test_the_whole_of_a_round_number_of_blocks(blocks: int) -> None:
     labels = np.arange(blocks * BLOCK, 0, -1, dtype=np.int32)
     assert RangeMinimum(labels).of(np.array([0]), np.array([len(labels)])).tolist() == [1]
+
+
+def test_labels_left_out_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(minima, "_PIECE", 2 * BLOCK)  # so that there are several
+    random = np.random.default_rng(3)
+    labels, left_out = random.permutation(9 * BLOCK + 5).astype(np.int32), random.random(9 * BLOCK + 5) < 0.9
+    low, high = np.sort(random.integers(0, len(labels) + 1, (2, 500)), axis=0)
+    expected = [
+        min(labels[a:b][~left_out[a:b]].tolist(), default=NOBODY) for a, b in zip(low, high, strict=True)
+    ]
+    assert RangeMinimum(labels, left_out).of(low, high).tolist() == expected

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fmrw.analysis.minima import Labels
 
 _SHARE = 4  # a layer of its own takes about as long as looking at this part of the extents
+_PIECE = 1 << 16  # stays in the cache
 
 
 class Remainder:
@@ -100,14 +101,14 @@ class Remainder:
     def _smallest(self) -> tuple[RangeMinimum, RangeMinimum]:
         """The smallest rank of those kept in any slice of either order."""
         few, run = self._left_out, self.run
-        one, two = np.where(few.by_start, NOBODY, run.by_start), np.where(few.by_end, NOBODY, run.by_end)
-        return RangeMinimum(one.astype(np.int32, copy=False)), RangeMinimum(two.astype(np.int32, copy=False))
+        return RangeMinimum(run.by_start, few.by_start), RangeMinimum(run.by_end, few.by_end)
 
     @cached_property
     def _span(self) -> int:
         """How many starts the extent that holds most of them does."""
-        reach = self.run.reach
-        return int((reach - np.arange(len(reach), dtype=np.int32)).max(initial=0))
+        reach, step = self.run.reach, np.arange(_PIECE, dtype=np.int32)
+        pieces = ((at, reach[at : at + _PIECE]) for at in range(0, len(reach), _PIECE))
+        return max((int((each - step[: len(each)]).max()) - at for at, each in pieces), default=0)
 
     @cached_property
     def _apart(self) -> Layer:
