@@ -6,6 +6,7 @@ import os
 import random
 import re
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from fmrw.capture.sites import elf
 from fmrw.capture.sites.cfi import Pieces, Tables
 from fmrw.capture.sites.elf import Damaged
 from fmrw.capture.sites.expressions import evaluate, sleb, uleb
+from fmrw.capture.sites.modules import Module
 from fmrw.capture.sites.rules import OFFSET, RETURN, UNDEFINED
 
 if TYPE_CHECKING:
@@ -176,6 +178,45 @@ def test_an_index_that_lies_gives_no_rule_of_another_function(tmp_path: Path) ->
 
 
 # Expressions
+
+
+def program_with(*segments: tuple[int, ...], sections: tuple[tuple[int, ...], ...] = ()) -> bytes:
+    """Make a program of segments (type, offset, size), of sections (name, offset, size), and names for these."""
+    names = b"\0.dynsym\0.dynstr\0"
+    at = 64 + 56 * len(segments)
+    table = [*sections, (0, at, len(names))]
+    head = struct.pack(
+        "<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 3, 62, 1, 0, 64, at + len(names), 0, 64, 56, len(segments), 64, len(table), len(table) - 1
+    )  # fmt: skip
+    return b"".join(
+        [
+            head,
+            *(struct.pack("<IIQQQQQQ", kind, 5, offset, offset, 0, size, size, 1) for kind, offset, size in segments),
+            names,
+            *(struct.pack("<IIQQQQIIQQ", name, 0, 0, 0, offset, size, 0, 0, 0, 0) for name, offset, size in table),
+        ]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("index", program_with((0x6474E550, 257, 4), (1, 0, 4096)) + b"\x01\x01\x01\x3b"),
+        ("linked", program_with((1, 0, 4096), (2, 1 << 63, 16))),
+        ("python3", program_with((1, 0, 4096), sections=((1, 1 << 63, 24), (9, 1 << 63, 1)))),
+    ],
+    ids=["an index without numbers", "a dynamic section nowhere", "symbols nowhere"],
+)
+def test_headers_that_lead_nowhere_make_a_module_without_them(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    module = Module(0, os.fsencode(name), os.open(tmp_path / name, os.O_RDONLY))
+    assert module.elf is not None
+    assert module.libraries == frozenset()
+    assert module.interpreter is None
+    assert module.tables is None or module.tables.rule(100) is None
+    module.close()
 
 
 def run(*program: int, registers: dict[int, int] | None = None, first: int | None = None) -> int:

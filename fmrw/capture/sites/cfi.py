@@ -121,7 +121,7 @@ class Tables(KeptRules):
                 self._open_index()
             else:
                 self._make_index()
-        except (Damaged, struct_error):
+        except (Damaged, struct_error, IndexError):
             self._rows = 0
 
     def _make_index(self) -> None:

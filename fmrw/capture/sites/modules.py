@@ -32,6 +32,8 @@ _KEPT, _RETIRED = 400, 64  # descriptors
 _LIMIT_S = 1.0
 _DELETED = b" (deleted)"
 _NOT_THERE = -1
+_ODD = (elf.Damaged, OSError, IndexError, OverflowError)
+"""What a file ends in that cannot be read, or whose headers lead to nowhere."""
 
 
 class Place(NamedTuple):
@@ -73,7 +75,7 @@ class Module:
         if fd == _NOT_THERE:
             return
         self.identity = _identity(fd)
-        with contextlib.suppress(elf.Damaged, OSError):
+        with contextlib.suppress(*_ODD):
             self.elf = elf.read(fd)
             self.file = Pieces(fd)
             self.tables = Tables(self.file, self.elf, native)
@@ -85,7 +87,7 @@ class Module:
         """The names of those that it is linked to."""
         if self.elf is None or self.fd == _NOT_THERE:
             return frozenset()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*_ODD):
             return elf.libraries(self.fd, self.elf)
         return frozenset()
 
