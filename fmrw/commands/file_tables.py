@@ -86,7 +86,7 @@ def gaps_table(report: pl.DataFrame, found: Mapping[str, Any]) -> Table:
         [
             hex_offset(row["start"]), hex_offset(row["end"]), f"{row['length']:,}", Share(row["share"]),
             row["byte_class"] or "?", "?" if row["entropy"] is None else f"{row['entropy']:.2f}",
-            verdict_text(row) + (f"; last read by {row['last_read_by']}" if row["last_read_by"] else ""),
+            verdict_text(row) + _neighbour(row),
         ]
         for row in report.head(_ROWS).iter_rows(named=True)
     ]  # fmt: skip
@@ -101,6 +101,13 @@ def gaps_table(report: pl.DataFrame, found: Mapping[str, Any]) -> Table:
             ]
         )
     return Table(columns, shown, title=f"{found['path']}: {_unread(found)}; {exactness_of(found)}")
+
+
+def _neighbour(gap: Mapping[str, Any]) -> str:
+    """Say which function read up to a gap, where call sites were recorded."""
+    if not gap["last_read_by"]:
+        return ""
+    return f"; the bytes {'before' if gap['start'] else 'behind'} it were last read by {gap['last_read_by']}"
 
 
 def crosstab_tables(classes: pl.DataFrame, found: Mapping[str, Any]) -> list[RenderableType]:

@@ -296,7 +296,7 @@ def test_a_gap_says_who_read_last_before_it(trace: fmrw.Trace, capsys: pytest.Ca
     gaps = {row["start"]: row["last_read_by"] for row in trace.gap_report(FILE).iter_rows(named=True)}
     assert gaps == {32: "lines!read_header", 148: "lines!read_entry"}
     assert main(["gaps", str(trace.folder), FILE]) == 0
-    assert "last read by lines!read_entry" in capsys.readouterr().out
+    assert "; the bytes before it were last read by lines!read_entry" in capsys.readouterr().out
 
 
 def test_a_perfetto_trace_has_the_stacks(trace: fmrw.Trace, tmp_path: Path) -> None:
