@@ -10,6 +10,7 @@ import gc
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -34,6 +35,9 @@ settings.register_profile(
     derandomize=bool(os.environ.get("CI")),
 )
 settings.load_profile("steady")
+
+if sys.__stdin__ is None:  # it was closed; IPython and pytest's capture ask it for its encoding
+    sys.__stdin__ = open(os.devnull)  # noqa: PTH123, SIM115 - as long as the run
 
 if (
     signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
