@@ -16,13 +16,14 @@ from typing import Any
 
 import cases_data
 import cases_links
+import cases_maps
 import cases_meta
 import cases_names
 import cases_open
 import cases_users
 from probe import CASES, NeedsRoot, Probe
 
-MODULES = (cases_data, cases_links, cases_meta, cases_names, cases_open, cases_users)
+MODULES = (cases_data, cases_links, cases_maps, cases_meta, cases_names, cases_open, cases_users)
 PATIENCE_S = 300
 
 

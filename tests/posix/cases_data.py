@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import fcntl
-import mmap
 import os
 import resource
 import signal
@@ -219,89 +218,6 @@ def copying_inside_the_kernel(p: Probe) -> None:
     reading, writing = os.pipe()
     p("splice", os.splice, source, writing, 5000, 10)
     p("arrived", os.read, reading, 5000)
-
-
-@case
-def a_private_mapping(p: Probe) -> None:
-    fd = os.open(p.file("file", b"mapped" * 2000), os.O_RDWR)
-    with mmap.mmap(fd, 0, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE) as view:
-        p.note("seen", view[6000:6010])
-        view[:3] = b"own"
-        p.note("own", view[:6])
-    p("not written", os.pread, fd, 6, 0)
-
-
-@case
-def a_shared_mapping(p: Probe) -> None:
-    path = p.file("file", bytes(range(256)) * 100)
-    fd, other = os.open(path, os.O_RDWR), os.open(path, os.O_RDWR)
-    with mmap.mmap(fd, 0) as view:
-        p.note("seen", view[6000:6010])
-        os.pwrite(other, b"other", 6001)
-        p.note("written by another", view[6000:6010])
-        view[5000:5006] = b"mapped"
-        p("read by another", os.pread, other, 10, 4998)
-        os.ftruncate(other, 20_000)
-        p.note("before the cut", view[19_990:20_001])
-        os.ftruncate(other, 30_000)
-        p.note("grown again", view[19_990:20_010])
-        view[-1] = 1
-    p("after", os.pread, other, 10, 25_595)
-    p("content", p.content, path)
-
-
-@case
-def a_shared_mapping_of_what_one_may_only_read(p: Probe) -> None:
-    fd = os.open(p.file("file", b"mapped" * 2000), os.O_RDONLY)
-    p("to write", mmap.mmap, fd, 0)
-    with mmap.mmap(fd, 0, prot=mmap.PROT_READ) as view:
-        p.note("to read", view[6000:6010])
-    p("of what one may only write", mmap.mmap, os.open(p.at("file"), os.O_WRONLY), 0)
-
-
-@case
-def a_mapping_of_a_file_that_is_opened_to_append(p: Probe) -> None:
-    path = p.file("file", b"0123456789" * 1000)
-    fd = os.open(path, os.O_RDWR | os.O_APPEND)
-    with mmap.mmap(fd, 0) as view:
-        view[5:8] = b"new"
-        os.write(fd, b"appended")
-        view[4999] = 1
-        p("flush", view.flush)
-        view[9000] = 2
-    p("size", lambda: os.fstat(fd).st_size)
-    p("content", p.content, path)
-
-
-@case
-def what_was_mapped_outlives_its_descriptor_and_its_name(p: Probe) -> None:
-    path = p.file("file", bytes(9000))
-    kept = os.open(path, os.O_RDONLY)
-    fd = os.open(path, os.O_RDWR)
-    view = mmap.mmap(fd, 0)
-    os.close(fd)
-    view[4000:4500] = b"x" * 500
-    os.unlink(path)
-    view[8000] = 1
-    view.flush()
-    p("kept", os.pread, kept, 9000, 0)
-    p("size", lambda: os.fstat(kept).st_size)
-    view.close()
-
-
-@case
-def a_mapping_that_the_file_was_cut_under(p: Probe) -> None:
-    path = p.file("file", b"x" * 50_000)
-    child = os.fork()
-    if not child:
-        fd = os.open(path, os.O_RDWR)
-        view = mmap.mmap(fd, 0)
-        os.ftruncate(fd, 10_000)
-        view[12_000] = view[9999]  # on the last page
-        view[13_000]
-        os._exit(0)
-    p.note("ended", os.waitpid(child, 0)[1])
-    p("content", p.content, path)
 
 
 @case
