@@ -23,6 +23,7 @@ from fmrw.capture.system import libc
 from fmrw.commands.record import _notes
 from fmrw.recording import mounts
 from fmrw.recording.remarks import begun, lacking
+from fmrw.session.overview import Overview
 
 pytestmark = pytest.mark.mount
 
@@ -171,7 +172,7 @@ def test_before_linux_6_6_shared_maps_in_exact_are_refused_and_the_user_is_told(
     done = fmrw.run(
         command, mapped, worker="thread", stdout=subprocess.PIPE, watch=lambda _mount, child: said(child)
     )
-    notes = _notes(done.trace, done.status, command)
+    notes = _notes(done, Overview.of(done.trace), command)
     assert done.status == 1
     assert done.trace.facts["lacks"] == ["shared_maps"]
     assert "ENODEV" in notes[0]
@@ -201,7 +202,7 @@ def test_what_is_read_through_a_map_needs_no_remark(mapped: Path) -> None:
     done = fmrw.run(
         [sys.executable, "-c", "import sys; open(sys.argv[1]).close()", mapped / "data.bin"], mapped
     )
-    assert _notes(done.trace, done.status, ["python"]) == []
+    assert _notes(done, Overview.of(done.trace), ["python"]) == []
 
 
 @BOTH
