@@ -1,5 +1,6 @@
-"""The trees of an ISO 9660 image: directory records (ECMA-119 9.1), and the continuation areas of Rock Ridge (SUSP 5.1).
+"""The trees of an ISO 9660 image: directory records (ECMA-119 9.1), and what Rock Ridge adds to them (SUSP 5.1, RRIP 4.1.4).
 
+Where a record has a name of Rock Ridge (`NM`), that is the name, as for whoever mounts the image.
 No directory is visited twice and no more bytes of directories are read than the image has, so that loops and overlaps end.
 """
 
@@ -47,6 +48,14 @@ class Record(NamedTuple):
     system: bytes
 
 
+class Area(NamedTuple):
+    """A continuation area: where it lies in the image, and its fields."""
+
+    start: int
+    end: int
+    content: bytes
+
+
 def tree(source: Source, volumes: Sequence[Volume]) -> Iterator[Part]:
     """Yield directories and files, volume after volume; what an earlier volume named is not named again."""
     walk = _Walk(source)
@@ -74,17 +83,24 @@ class _Walk:
             path, directory = waiting.popleft()
             yield from _data(volume, path, directory, self._named)
             for child in self._children(volume, path, directory):
+                areas = _continuations(self.source, volume, child)
                 below = path
                 if child.name not in (b"\0", b"\1"):
-                    below = f"{path.rstrip('/')}/{child.name.decode(volume.encoding, 'replace')}"[
-                        -_LONGEST_PATH:
-                    ]
+                    name = _long_name(child, areas).decode(volume.encoding, "replace")
+                    below = f"{path.rstrip('/')}/{name}"[-_LONGEST_PATH:]
                     if not child.flags & _DIRECTORY:
                         yield from _data(volume, below, child, self._named)
                     elif child.start not in seen:
                         seen.add(child.start)
                         waiting.append((below, child))
-                yield from _continuations(self.source, volume, below, child, self._named)
+                yield from self._areas(volume, below, areas)
+
+    def _areas(self, volume: Volume, path: str, areas: Sequence[Area]) -> Iterator[Part]:
+        for area in areas:
+            place = area.start, area.end
+            if place not in self._named:
+                self._named.add(place)
+                yield Part(*place, f"continuation area of {path}{volume.label}")
 
     def _children(self, volume: Volume, path: str, directory: Record) -> Iterator[Record]:
         self._room -= min(directory.length, max(self.source.size - directory.start, 0))
@@ -150,28 +166,42 @@ def _record(content: bytes, volume: Volume) -> Record:
     )
 
 
-def _continuations(
-    source: Source, volume: Volume, path: str, record: Record, named: set[tuple[int, int]]
-) -> Iterator[Part]:
-    """Yield where the Rock Ridge fields of a record go on (`CE`)."""
+def _continuations(source: Source, volume: Volume, record: Record) -> list[Area]:
+    """Give where the Rock Ridge fields of a record go on (`CE`)."""
+    areas: list[Area] = []
     content = record.system
-    for _ in range(_MOST_CONTINUATIONS):
-        place = _continuation(content, volume)
-        if place is None or place in named:
-            return
-        named.add(place)
-        yield Part(*place, f"continuation area of {path}{volume.label}")
-        content = source.at(place[0], min(place[1] - place[0], _SECTOR))
+    while len(areas) < _MOST_CONTINUATIONS:
+        place = next(_numbers(content), None)
+        if place is None:
+            break
+        start = place[0] * volume.block + place[1]
+        if any(start == area.start for area in areas):
+            break
+        content = source.at(start, min(place[2], _SECTOR))
+        areas.append(Area(start, start + place[2], content))
+    return areas
 
 
-def _continuation(content: bytes, volume: Volume) -> tuple[int, int] | None:
+def _numbers(content: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield block, offset and length of continuation areas; each stands there in both byte orders."""
+    for signature, data in _fields(content):
+        if signature == b"CE" and len(data) >= 24:  # noqa: PLR2004 - three numbers in both orders
+            yield struct.unpack_from("<I4xI4xI", data)
+
+
+def _long_name(record: Record, areas: Sequence[Area]) -> bytes:
+    """Give the name of Rock Ridge, which may stand in several fields, or else that of the record."""
+    contents = (record.system, *(area.content for area in areas))
+    names = [data for content in contents for signature, data in _fields(content) if signature == b"NM"]
+    return b"".join(data[1:] for data in names) or record.name
+
+
+def _fields(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield signature and data of the fields of a system use area."""
     at = 0
     while at + 4 <= len(content):
         length = content[at + 2]
-        if content[at : at + 2] == b"CE" and length >= 28 and at + 28 <= len(content):  # noqa: PLR2004 - three numbers in both orders
-            block, offset, size = struct.unpack_from("<I4xI4xI", content, at + 4)
-            return block * volume.block + offset, block * volume.block + offset + size
-        if length < 4:  # noqa: PLR2004 - the head of a field
-            return None
+        if length < 4 or at + length > len(content):  # noqa: PLR2004 - the head of a field
+            return
+        yield content[at : at + 2], content[at + 4 : at + length]
         at += length
-    return None

@@ -105,6 +105,29 @@ def test_continuation_areas_of_rock_ridge(
     assert any(b"NM" in found.content[start:end] for start, end in areas)
 
 
+@pytest.mark.parametrize("writer", ["genisoimage", "xorriso"])
+def test_names_are_those_of_rock_ridge(
+    writer: str, folder: Path, look: Callable[..., Found], tool: Callable[..., str]
+) -> None:
+    (folder / "sub" / "Größe and spaces.tar.gz").write_text("long")
+    command = (
+        ["genisoimage", "-quiet"] if writer == "genisoimage" else ["xorriso", "-as", "mkisofs", "-quiet"]
+    )
+    tool(*command, "-R", "-o", "i.iso", "t")
+    found = look(folder.parent / "i.iso")
+    files = {
+        f"file /{path.relative_to(folder)}"
+        for path in folder.rglob("*")
+        if path.is_file() and path.stat().st_size
+    }
+    assert len(files) == 64
+    assert found.named("file ").keys() == files
+    assert found.bytes_of("file /sub/Größe and spaces.tar.gz") == b"long"
+    folders = {f"directory /{path.relative_to(folder)}" for path in folder.rglob("*") if path.is_dir()}
+    assert found.named("directory ").keys() == folders | {"directory /"}
+    assert found.bytes_of("directory /sub/deep")[33:34] == b"\0"  # a directory names itself first
+
+
 def test_el_torito(folder: Path, look: Callable[..., Found], tool: Callable[..., str]) -> None:
     tool("genisoimage", "-quiet", "-b", "boot/image.bin", "-no-emul-boot", "-boot-load-size", "4", "-c", "boot/boot.cat", "-o", "i.iso", "t")  # fmt: skip
     found = look(folder.parent / "i.iso")
