@@ -1,6 +1,6 @@
 """Call sites: which function asked for the bytes of the file, where a recording has that (`Trace.sites`).
 
-A site is called by the function in which the stacks of its program part (`fmrw.analysis.sites.stacks.names`). The functions that moved most bytes have
+What a site is called by, `fmrw.analysis.sites.stacks` says (`names`). The functions that moved most bytes have
 colours of their own, which do not change with window and filters; filters ask for any function on a stack. Names are looked up when they are first needed.
 """
 
@@ -63,7 +63,7 @@ class CallSites:
 
     @cached_property
     def functions(self) -> dict[str, tuple[tuple[int, ...], int]]:
-        """The sites on whose stacks each function stands, and the bytes they moved: first those that asked, then who called them, by bytes."""
+        """The sites on whose stacks each function stands, and the bytes they moved: first those that asked, then the program's own (`stacks.own`), by bytes."""
         found: dict[str, list[int]] = {name: [] for name in self.keys}
         for site in self._moved:
             for name in dict.fromkeys(frame.plain for frame in stacks.shown(self._chains[site])):
@@ -71,7 +71,10 @@ class CallSites:
         told = {
             name: (tuple(sites), sum(self._moved[site] for site in sites)) for name, sites in found.items()
         }
-        callers = sorted(told.keys() - self.keys.keys(), key=lambda name: (-told[name][1], name))
+        own = {frame.plain for site in self._moved for frame in stacks.own(self._chains[site])}
+        callers = sorted(
+            told.keys() - self.keys.keys(), key=lambda name: (name not in own, -told[name][1], name)
+        )
         return {name: told[name] for name in (*self.keys, *callers)}
 
     def sites_of(self, functions: Sequence[str]) -> tuple[int, ...]:
@@ -128,5 +131,5 @@ def numbers(covers: Mapping[str, Cover], order: list[str], edges: NDArray[np.int
 
 
 def _chain(chain: stacks.Chain) -> str:
-    frames = [brief(frame.label) for frame in stacks.shown(chain)]
+    frames = [brief(frame.label) for frame in stacks.asking(chain)]
     return " ← ".join(frames[:_FRAMES]) + (" ← …" if len(frames) > _FRAMES else "")

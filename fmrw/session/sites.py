@@ -157,10 +157,14 @@ def stack_frames(trace: Recording) -> dict[int, list[str]]:
 
 
 def stack_texts(trace: Recording) -> dict[int, str]:
-    """Give the stack of each site as one line, the innermost frame first, without those of the C library."""
-    return {site: " ← ".join(frames) for site, frames in stack_frames(trace).items()}
+    """Give the stack of each site as one line, the innermost frame first, without those of the C library and of Python's interpreter inside."""
+    known = stacks.chains(trace.sites)
+    return {
+        site: " ← ".join(visible(frame.label) for frame in stacks.asking(chain))
+        for site, chain in known.items()
+    }
 
 
 def names(trace: Recording) -> dict[int, str]:
-    """Give what each site is called by: the function in which the stacks of its program part."""
+    """Give what each site is called by (`fmrw.analysis.sites.stacks.names`)."""
     return stacks.names(stacks.chains(trace.sites))

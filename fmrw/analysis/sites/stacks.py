@@ -1,7 +1,8 @@
 """Stacks: what each call site asked for, how it is called, and whose it is.
 
-A site is called by the function in which the stacks of its program part from each other: the innermost frames of a parser are often the same for
-whatever it reads (a reader of a library, a buffer). Frames of the C and C++ libraries count for nobody's.
+A site is called by the innermost function that is the program's own, or, where all stacks of the program have the same innermost ones, by that in
+which they part from each other: a parser often reads whatever it wants by one function. Frames of the C and C++ libraries are nobody's own; where
+functions of Python run, only these are, and not what the interpreter or a library calls for them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import polars as pl
 
 from fmrw.analysis import ranges
+from fmrw.capture.sites.python import PYTHON
 from fmrw.trace import schema
 
 if TYPE_CHECKING:
@@ -71,6 +73,11 @@ class Frame(NamedTuple):
         """Whether it is one of the C or C++ library."""
         return _COMMON.fullmatch(self.file) is not None
 
+    @property
+    def is_python(self) -> bool:
+        """Whether it is a function of Python."""
+        return self.quality == PYTHON
+
 
 Chain = tuple[Frame, ...]
 """The frames of a site, the innermost first."""
@@ -91,8 +98,26 @@ def shown(chain: Chain) -> Chain:
     return chain[own[0] : own[-1] + 1] if own else chain
 
 
+def own(chain: Chain) -> Chain:
+    """Give the frames that are the program's own: its functions of Python, or, where it has none, those that are not of the C library at both ends."""
+    return tuple(frame for frame in chain if frame.is_python) or shown(chain)
+
+
+def asking(chain: Chain) -> Chain:
+    """Leave out also what Python's interpreter itself calls inside of the innermost function of Python."""
+    functions = [number for number, frame in enumerate(chain) if frame.is_python]
+    if not functions:
+        return shown(chain)
+    interpreter = next((frame.module for frame in chain[functions[0] :] if not frame.is_python), None)
+    inside = chain[: functions[0]]
+    libraries = [
+        number for number, frame in enumerate(inside) if not frame.is_common and frame.module != interpreter
+    ]
+    return shown(chain[libraries[0] if libraries else functions[0] :])
+
+
 def names(known: Mapping[int, Chain]) -> dict[int, str]:
-    """Call each site by the function in which the stacks of its program part.
+    """Call each site by the innermost of the program's own functions in which its stacks differ.
 
     Returns
     -------
@@ -101,17 +126,16 @@ def names(known: Mapping[int, Chain]) -> dict[int, str]:
     """
     programs: dict[str, list[tuple[int, Chain]]] = {}
     for site, chain in known.items():
-        programs.setdefault(chain[-1].module, []).append((site, shown(chain)))
+        programs.setdefault(chain[-1].module, []).append((site, own(chain)))
     return {site: name for group in programs.values() for site, name in _parted(group)}
 
 
 def _parted(group: Sequence[tuple[int, Chain]]) -> list[tuple[int, str]]:
-    """Name the stacks of one program by the first frame, from inside, that is not the same in all."""
-    depth = 0
+    """Name the stacks of one program by the first frame, from inside, that is not the same in all; by the innermost where there is none."""
     least = min(len(chain) for _site, chain in group)
-    while depth < least - 1 and len({chain[depth].plain for _site, chain in group}) == 1 < len(group):
-        depth += 1
-    return [(site, chain[min(depth, len(chain) - 1)].plain) for site, chain in group]
+    parted = (depth for depth in range(least) if len({chain[depth].plain for _site, chain in group}) > 1)
+    depth = next(parted, 0)
+    return [(site, chain[depth].plain) for site, chain in group]
 
 
 def ranked(moved: pl.DataFrame, called: Mapping[int, str]) -> list[str]:
