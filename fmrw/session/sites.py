@@ -13,7 +13,7 @@ import polars as pl
 
 from fmrw.analysis.sites import export, naming, parts, stacks
 from fmrw.errors import BadInput, FmrwError, SessionError
-from fmrw.session.questions import content_of
+from fmrw.session.questions import structure_of
 from fmrw.session.sources import FolderSource
 from fmrw.text import visible
 from fmrw.trace import schema, store
@@ -137,17 +137,18 @@ def speedscope(
 
 def by_part(trace: Recording, path: str, described: str | os.PathLike[str] | None = None) -> pl.DataFrame:
     """Set the parts of a file's format against the functions that asked for them; see `Trace.functions_by_part`."""
-    from fmrw.analysis import structure  # noqa: PLC0415 - reads formats, which few questions need
-
     called = stacks.names(stacks.chains(required(trace)))
+    structure = structure_of(trace, path, described)
+    if structure.is_empty():
+        raise BadInput(_undescribed(path, described))
+    return parts.crosstab(structure, trace.of(path), called)
+
+
+def _undescribed(path: str, described: str | os.PathLike[str] | None) -> str:
+    """Say why no structure is known of a file, and the cure."""
     if described is not None:
-        return parts.crosstab(structure.structure_from(os.fspath(described)), trace.of(path), called)
-    with content_of(trace, path) as content:
-        if content is None:
-            raise BadInput(
-                f"the content of {visible(path)} is not at hand; give its ranges with --structure FILE."
-            )
-        return parts.crosstab(structure.structure(content), trace.of(path), called)
+        return f"no structure is known of {visible(path)}: {visible(os.fspath(described))} has no ranges; write some into it (start, end, name)."
+    return f"no structure is known of {visible(path)}: it has no format that fmrw knows; give its ranges with --structure FILE."
 
 
 def stack_frames(trace: Recording) -> dict[int, list[str]]:

@@ -292,6 +292,26 @@ def test_parts_of_the_format_and_functions(
     assert "first entry" in capsys.readouterr().out
 
 
+def test_a_file_of_no_known_format_has_no_parts_and_it_is_said(
+    trace: fmrw.Trace, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (Path(str(trace.root)) / FILE).write_bytes(b"of no format" * 100)
+    none = f"fmrw: no structure is known of {FILE}: it has no format that fmrw knows; give its ranges with --structure FILE.\n"
+    for options in ([], ["--json"]):
+        assert main(["sites", str(trace.folder), FILE, "--structure", *options]) == 1
+        assert capsys.readouterr() == ("", none)
+    described = tmp_path / "parts.csv"
+    described.write_text("start,end,name\n")
+    assert main(["sites", str(trace.folder), FILE, "--structure", str(described)]) == 1
+    assert (
+        capsys.readouterr().err
+        == f"fmrw: no structure is known of {FILE}: {described} has no ranges; write some into it (start, end, name).\n"
+    )
+    described.write_text("start,end,name\n5000,6000,unread\n")
+    assert main(["sites", str(trace.folder), FILE, "--structure", str(described)]) == 0
+    assert "no function asked for a part of the format" in capsys.readouterr().out
+
+
 def test_a_gap_says_who_read_last_before_it(trace: fmrw.Trace, capsys: pytest.CaptureFixture[str]) -> None:
     gaps = {row["start"]: row["last_read_by"] for row in trace.gap_report(FILE).iter_rows(named=True)}
     assert gaps == {32: "lines!read_header", 148: "lines!read_entry"}
