@@ -12,15 +12,18 @@ from fmrw.offsets import human_size, range_text
 from fmrw.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import polars as pl
+    from rich.console import Console, ConsoleOptions, RenderResult
 
     from fmrw.analysis.sites.stacks import Node
     from fmrw.commands.table import Cell
 
 _FEW = 10  # ranges shown of each site
 _LONG = 200
+_HANGING = 2  # columns by which what is left of a line stands further to the right
+_LEAST = 8  # columns of text in a line, however deep the tree is
 
 
 def sites_tree(found: pl.DataFrame, root: Node, path: str | None) -> Tree:
@@ -56,9 +59,32 @@ def _grow(tree: Tree, node: Node, ranges: Mapping[int, Mapping[str, Any]]) -> No
     for site in node.sites:
         spans = _spans(ranges[site])
         text.append(f"\n  site {site}{f': {spans}' if spans else ''}", "dim")
-    branch = tree.add(text)
+    branch = tree.add(_Indented(text))
     for each in _heaviest(node):
         _grow(branch, each, ranges)
+
+
+class _Indented:
+    """Lines of which each keeps its indentation where it is folded, so that what is left of it is no line of its own."""
+
+    def __init__(self, text: Text) -> None:
+        self._text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Give the lines."""
+        for line in self._text.split("\n"):
+            if options.no_wrap or line.cell_len <= options.max_width:
+                yield line
+            else:
+                yield from _folded(line, console, options.max_width)
+
+
+def _folded(line: Text, console: Console, width: int) -> Iterator[Text]:
+    own = len(line.plain) - len(line.plain.lstrip(" "))
+    room = max(width - own - _HANGING, _LEAST)
+    for number, part in enumerate(line[own:].wrap(console, room, overflow="fold")):
+        part.rstrip()
+        yield Text(" " * (own + (_HANGING if number else 0))) + part
 
 
 def _spans(row: Mapping[str, Any]) -> str:
