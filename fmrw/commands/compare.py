@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fmrw.commands.grammar import example, grammar, json_option
+from fmrw.commands.grammar import example, grammar, json_option, needing
 from fmrw.commands.outcome import Outcome, door, line, recording
 from fmrw.errors import BadRange, UnknownPath
 from fmrw.text import visible
@@ -43,6 +43,7 @@ def diff(a: str, b: str, path: str | None, chart: Path | None, preset: str) -> O
 
     A and B are recordings, or RECORDING:PROCESS for one program of a recording. If they are not about one file, the first line says so.
     """
+    needing("preset", "chart")
     from fmrw.commands.file_tables import differential_tables  # noqa: PLC0415 - heavy
     from fmrw.session import verbs  # noqa: PLC0415 - the same
 

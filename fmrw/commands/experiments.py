@@ -40,7 +40,6 @@ def probe_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of everything that probes."""
     options = [
         click.option("--budget", type=_Budget(), metavar="RUNS|TIME", help="Stop after so many runs, or 30s, 5m, 1h, with what is known."),
-        click.option("--exact", is_flag=True, help="Alter each byte alone that seems to be ignored; more runs."),
         click.option("--slots", type=click.IntRange(0, 256), default=0, metavar="N", help="Runs at the same time  [default: one per CPU]"),
         click.option("--grain", type=click.IntRange(0, 1 << 30), default=1, show_default=True, metavar="BYTES", help="Block size to report, so that programs ask in small pieces; 16 for Python, 0 for the true one."),
         click.option("--any-status", is_flag=True, help="Go on where COMMAND fails on the unaltered file."),
@@ -67,6 +66,7 @@ def probe_options(function: Callable[..., Any]) -> Callable[..., Any]:
     help="Keep a recording, the map and what each run gave in this new folder.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the probe in the output folder.")
+@click.option("--exact", is_flag=True, help="Alter each byte alone that seems to be ignored; more runs.")
 @probe_options
 @json_option
 def probe(path: Path, command: tuple[str, ...], output: Path | None, resume: bool, **options: Any) -> Outcome:  # noqa: ANN401
@@ -179,7 +179,6 @@ def reduce(path: Path, command: tuple[str, ...], output: Path, **options: Any) -
     from fmrw.commands.effects import reduction_tables  # noqa: PLC0415 - heavy
     from fmrw.experiments import reduce as reducing  # noqa: PLC0415 - heavy
 
-    del options["exact"]
     if options["budget"] is None:
         del options["budget"]
     try:

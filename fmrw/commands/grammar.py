@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from fmrw.text import visible
 from fmrw.trace.version import VERSION
@@ -91,6 +92,57 @@ def _want_json(context: click.Context, _parameter: click.Parameter, value: bool)
 def wants_json(context: click.Context) -> bool:
     """Tell whether `--json` was given."""
     return bool(context.meta.get("fmrw.json"))
+
+
+class Conflict(click.ClickException):
+    """Options that do not go together: wrong usage, told in one line."""
+
+    exit_code = 2
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the line as every error of ours."""
+        click.echo(f"fmrw: {self.format_message()}", file=file, err=True)
+
+
+def exclusive(*names: str) -> None:
+    """Refuse more than one of some options of the present command, by the names of their parameters.
+
+    Raises
+    ------
+    Conflict
+        Several were given.
+    """
+    given = [flag for name, flag in _flags().items() if name in names and is_given(name)]
+    if len(given) > 1:
+        raise Conflict(f"{' and '.join(given[:2])} exclude each other; give one of them.")
+
+
+def needing(name: str, *others: str) -> None:
+    """Refuse an option of the present command that says nothing without one of some others.
+
+    Raises
+    ------
+    Conflict
+        It was given, and none of the others.
+    """
+    if is_given(name) and not any(map(is_given, others)):
+        flags = _flags()
+        wanted = " or ".join(flags[other] for other in others)
+        raise Conflict(f"{flags[name]} says nothing without {wanted}; add it, or leave {flags[name]} out.")
+
+
+def is_given(name: str) -> bool:
+    """Tell whether somebody typed a parameter of the present command."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source not in {None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP}
+
+
+def _flags() -> dict[str, str]:
+    """Give the options of the present command as they are typed, by the names of their parameters."""
+    options = click.get_current_context().command.params
+    return {
+        each.name: max(each.opts, key=len) for each in options if isinstance(each, click.Option) and each.name
+    }
 
 
 def capture_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fmrw.commands.grammar import DIRECTORY, REPORTS, capture_options, example, grammar, json_option
+from fmrw.commands.grammar import (
+    DIRECTORY,
+    REPORTS,
+    capture_options,
+    example,
+    exclusive,
+    grammar,
+    json_option,
+)
 from fmrw.commands.outcome import Outcome, door, line
 from fmrw.session.reporter import Reporter
 from fmrw.text import name_text, visible
@@ -204,6 +212,7 @@ def mount(directory: Path, output: Path | None, foreground: bool, **options: Any
 @json_option
 def unmount(directory: Path | None, force: bool, abort: bool) -> Outcome:
     """Stop monitoring DIRECTORY and finish its session. A notebook need not name the only one it has."""
+    exclusive("force", "abort")
     from fmrw.capture.mounts.registry import resolved  # noqa: PLC0415 - heavy
 
     root = door().only_root() if directory is None else resolved(directory)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fmrw.commands.grammar import example, grammar, json_option
+from fmrw.commands.grammar import example, grammar, json_option, needing
 from fmrw.commands.outcome import Outcome
 from fmrw.text import visible
 from fmrw.trace import kept
@@ -69,6 +69,8 @@ def sessions(renamed: tuple[str, str] | None, removed: tuple[str, ...], **option
 
     Every command takes them by name. None is removed that is in use, or that holds files which are not a session's.
     """
+    needing("most", "prune")
+    needing("most_bytes", "prune")
     notes = []
     if renamed:
         folder = kept.rename(*renamed)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fmrw.commands.grammar import example, grammar, json_option
+from fmrw.commands.grammar import example, exclusive, grammar, json_option, needing
 from fmrw.commands.outcome import Outcome, line, located
 
 if TYPE_CHECKING:
@@ -59,6 +59,9 @@ def sites(session: str, path: str | None, **options: Any) -> Outcome:  # noqa: A
     from fmrw.commands.site_tables import functions_table, sites_tree  # noqa: PLC0415 - heavy
     from fmrw.session import sites as questions  # noqa: PLC0415 - the same
 
+    exclusive("folded", "speedscope", "described")
+    exclusive("function", "described")
+    needing("weight", "folded", "speedscope")
     trace, chosen = located(session, path)
     function, weight = options["function"], options["weight"]
     chosen = None if chosen is None else trace.resolve(chosen)

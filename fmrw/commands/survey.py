@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fmrw.commands.grammar import DIRECTORY, example, grammar, json_option
+from fmrw.commands.grammar import DIRECTORY, Conflict, example, grammar, is_given, json_option, needing
 from fmrw.commands.outcome import Outcome
 from fmrw.text import name_text, typed, visible
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fmrw.experiments.survey.results import Survey
 
 _REPORT = "report"
+_REPORTING = ("html", "most")  # options of it
 _LINE_S = 30  # between lines of progress where there is no terminal
 _ALL = 1 << 40  # rows
 
@@ -110,11 +111,20 @@ def survey(corpus: Path, survey: Path | None, **options: Any) -> Outcome:  # noq
     which parsers disagree, groups of files, and a page with all that. Nothing in CORPUS is changed.
     """
     if str(corpus) == _REPORT and survey is not None:
+        running = [name for name in options if name not in _REPORTING and is_given(name)]
+        if running:
+            raise Conflict(
+                f"`survey report` runs nothing, and takes --html and --most alone; leave --{running[0].replace('_', '-')} out."
+            )
         return _report(survey, options["html"], options["most"])
     if survey is not None:
         raise click.UsageError("a survey has one CORPUS; `fmrw survey report SURVEY` reports.")
     if options["output"] is None:
         raise click.UsageError("Missing option '-o' / '--output': the folder to write into.")
+    for name in _REPORTING:
+        if is_given(name):
+            raise Conflict(f"--{name} is for `fmrw survey report`; leave it out.")
+    needing("probe_runs", "probe")
     return _run(corpus, options)
 
 
