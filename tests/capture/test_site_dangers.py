@@ -15,6 +15,7 @@ from straced import compared
 
 import fmrw
 from fmrw.capture.native.pairs import Native
+from fmrw.capture.native.stacks import NOTHING, OFTEN
 from fmrw.capture.recorder import sites as recorder
 from fmrw.capture.sites import elf, numbers
 from fmrw.capture.sites.modules import Modules
@@ -143,12 +144,26 @@ def test_stacks_with_code_that_may_be_unloaded_are_known_again_by_the_compiled_c
                 os.sched_yield()
             assert os.fsencode(library) in modules
             assert known.site(waiting.pid) == number
-            for stack in known._memory.stacks:
-                if stack.version:
-                    assert stack.codes == 1
-                    stack.code[0].inode += 1  # as if another file lay there now
-            assert known.site(waiting.pid) == -1
+            (stack,) = (each for each in known._memory.stacks if each.version)
+            (space,) = (each for each in known._memory.spaces if each.number)
+            assert stack.codes == space.count == 3, "what stays is not asked for at once"
+            for code in stack.code[:3]:
+                code.inode += 1  # as if another file lay there now
+                inode = code.inode
+                assert known.site(waiting.pid) == number
+                assert code.inode == inode - 1, "it is walked anew"
+            stack.code[0].inode += 1
+            for code in space.codes[:3]:
+                code.mapped.inode += 1
+            assert known.site(waiting.pid) == NOTHING
             assert sites.of(waiting.pid) == number
+            for code in space.codes[:3]:
+                code.mapped.inode -= 1
+            while known.site(waiting.pid) != OFTEN:
+                assert stack.uses < 1 << 16
+            assert sites.of(waiting.pid) == number
+            assert stack.codes == 1, "the library alone may be unloaded"
+            assert {known.site(waiting.pid) for _often in range(1 << 12)} == {number}
         finally:
             os.close(end)
             sites.close()
@@ -293,6 +308,7 @@ def test_a_file_that_was_written_anew_stays_open_for_stacks_that_lead_to_it(tmp_
         assert program.stdout is not None
         program.stdout.readline()
         space = Space(program.pid, known)
+        space.know_all()
         (mapped,) = (each for each in space._mappings if each.place.path == os.fsencode(path))
         one = known.of(mapped.place, program.pid, mapped.begin, mapped.end)
         path.write_bytes(path.read_bytes() + b"more")

@@ -65,14 +65,11 @@ def test_a_look_that_waits_for_the_answer_is_not_waited_for(
     places: Faults, noted: Noted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answered = threading.Event()
-    read = faults.Space.read_list
 
-    def waits(space: Space) -> bool:
+    def waits(_space: Space, _place: int) -> None:
         assert answered.wait(600)
-        return read(space)
 
-    monkeypatch.setattr(faults.Space, "read_list", waits)
-    monkeypatch.setattr(faults.Space, "code", lambda _space, _place: None)
+    monkeypatch.setattr(faults.Space, "mapping", waits)
     monkeypatch.setattr(faults, "_PATIENCE_S", 0.01)
     assert places.of(os.getpid(), os.getpid()) == 1
     assert noted == []

@@ -1,7 +1,8 @@
-"""The compiled code walks stacks as Python does: the same frames, and the same words looked at."""
+"""The compiled code walks stacks as Python does: the same frames, and the same words looked at; and gives them the same numbers."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -13,13 +14,16 @@ import pytest
 from fmrw.capture.native.pairs import Native
 from fmrw.capture.sites.compiled import walked
 from fmrw.capture.sites.modules import Modules
+from fmrw.capture.sites.numbers import Notes, Sites
 from fmrw.capture.sites.space import Space
 from fmrw.capture.sites.unwind import unwind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from fmrw.capture.native.stacks import Stacks
+    from fmrw.capture.sites.modules import Module
+    from fmrw.capture.sites.numbers import Entry
 
 COMMANDS = {
     "cat": ["cat"],
@@ -43,8 +47,8 @@ def stacks() -> Stacks:
     return native.know_stacks()
 
 
-@pytest.fixture
-def waiting(name: str) -> Iterator[tuple[int, int, int]]:
+@contextlib.contextmanager
+def started(name: str) -> Iterator[tuple[int, int, int]]:
     """Start a program that reads its standard input; give it, its stack pointer and its place once it waits there."""
     command = COMMANDS[name]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as program:  # fmt: skip
@@ -53,6 +57,12 @@ def waiting(name: str) -> Iterator[tuple[int, int, int]]:
             assert program.poll() is None
             os.sched_yield()
         yield program.pid, int(told[7], 16), int(told[8], 16)
+
+
+@pytest.fixture
+def waiting(name: str) -> Iterator[tuple[int, int, int]]:
+    with started(name) as program:
+        yield program
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -75,3 +85,31 @@ def test_frames_and_words_are_those_of_python(
         for space in spaces:
             space.close()
         known.close()
+
+
+class Numbered:
+    """Sites, and what is noted of them."""
+
+    def __init__(self, native: Stacks | None) -> None:
+        self.modules: dict[int, bytes] = {}
+        self.frames: dict[int, list[object]] = {}
+        self.sites = Sites(Notes(self._module, self._site, lambda *_why: None), 100, native=native)
+
+    def _module(self, module: Module) -> None:
+        self.modules[module.number] = module.path
+
+    def _site(self, number: int, frames: Sequence[Entry]) -> None:
+        self.frames[number] = [(self.modules[module], *rest) for module, *rest in frames]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_sites_are_those_of_python_and_known_in_the_next_process(name: str, stacks: Stacks) -> None:
+    ours, theirs = Numbered(stacks), Numbered(None)
+    with started(name) as (first, *_place), started(name) as (second, *_other):
+        assert [theirs.sites.of(first), ours.sites.of(first), ours.sites.of(second)] == [1, 1, 1]
+        assert ours.frames == theirs.frames
+        interprets = name == "python3"  # whose functions only Python finds, far from the stack
+        walked = [any(chain.frames for chain in stacks._memory.chains), stacks.site(second) == 1]
+        assert walked == [not interprets, not interprets]
+    ours.sites.close()
+    theirs.sites.close()

@@ -2,13 +2,10 @@
  *
  * A stack is the same when the thread waits at the same place, with the same stack pointer, and every word is the same that its walk
  * has looked at (fmrw/capture/sites); code on it that may be unloaded must be mapped where it was (PROCMAP_QUERY, Linux 6.11,
- * include/uapi/linux/fs.h). Whatever is not known is declined, and Python walks the stack.
- *
- * The interpreter's lock is let go while the kernel is asked: reading a program's memory may wait for a page fault of it that another
- * thread of ours answers. So a stack may be learned meanwhile: `version` is odd while one is written, and another one afterwards.
- * Descriptors are closed only while nobody looks (`looking`).
+ * include/uapi/linux/fs.h). Whatever is not known is left to `sites.c`.
  */
-enum { THREADS = 256, STACKS = 512, WORDS = 160, EXTENT = 1 << 16, LOOKING = 64, CODES = 8 };
+enum { THREADS = 256, STACKS = 512, WORDS = 160, EXTENT = 1 << 16, CODES = 8, OFTEN = 1024 };
+enum { SEEN_NOTHING = -1, SEEN_NEW = -2, SEEN_CODE = -3, SEEN_OFTEN = -4 }; /* `sites.c` tells */
 
 struct mapping_query { /* struct procmap_query */
     uint64_t size, flags, address, begin, end, rights, page, offset, inode;
@@ -28,16 +25,10 @@ struct known_code {
 
 struct known_stack {
     uint64_t version, place, top;
-    int32_t space, site, extent, words, codes, unused;
+    int32_t space, site, extent, words, codes, uses;
     struct known_code code[CODES];
     uint16_t at[WORDS]; /* in words from the top */
     uint64_t value[WORDS];
-};
-
-struct stacks {
-    int64_t looking;
-    struct known_thread threads[THREADS];
-    struct known_stack stacks[STACKS];
 };
 
 int64_t fmrw_stack_slot(uint64_t place, uint64_t top, int64_t space)
@@ -83,53 +74,42 @@ static int waits_at(const char *line, ssize_t length, uint64_t *top, uint64_t *p
     return words == 9;
 }
 
-static int is_mapped(int list, const struct known_code *code)
+static int asked(int list, uint64_t address, struct mapping_query *query)
 {
-    struct mapping_query query = {.size = sizeof query, .address = code->begin};
-    return !ioctl(list, _IOWR('f', 17, struct mapping_query), &query) && query.begin == code->begin && query.end == code->end &&
-           query.offset == code->offset && query.inode == code->inode && query.major == code->major && query.minor == code->minor;
+    *query = (struct mapping_query){.size = sizeof *query, .address = address};
+    return !ioctl(list, _IOWR('f', 17, struct mapping_query), query);
 }
 
-static int64_t look(struct stacks *stacks, struct known_thread thread)
+static int is_mapped(int list, const struct known_code *code)
 {
-    char line[256], memory[EXTENT];
-    uint64_t top = 0, place = 0;
-    ssize_t length = pread(thread.line, line, sizeof line, 0);
-    if (length <= 0 || !waits_at(line, length, &top, &place))
-        return -1;
-    struct known_stack *stack = &stacks->stacks[fmrw_stack_slot(place, top, thread.space)];
+    struct mapping_query query;
+    return asked(list, code->begin, &query) && query.begin == code->begin && query.end == code->end && query.offset == code->offset &&
+           query.inode == code->inode && query.major == code->major && query.minor == code->minor;
+}
+
+/* Give the site of a stack that is known and unchanged; less than 0 where there is none. */
+static int64_t known_site(struct known_stack *stacks, const struct known_thread *thread, uint64_t place, uint64_t top)
+{
+    char memory[EXTENT];
+    struct known_stack *stack = &stacks[fmrw_stack_slot(place, top, thread->space)];
     uint64_t version = __atomic_load_n(&stack->version, __ATOMIC_ACQUIRE);
     int32_t extent = stack->extent, words = stack->words, site = stack->site, codes = stack->codes;
-    if (!version || version & 1 || stack->place != place || stack->top != top || stack->space != thread.space)
-        return -1;
+    if (!version || version & 1 || stack->place != place || stack->top != top || stack->space != thread->space)
+        return SEEN_NOTHING;
     if (extent < 0 || extent > EXTENT || words < 0 || words > WORDS)
-        return -1;
-    if (pread(thread.memory, memory, (size_t)extent, (off_t)top) != extent)
-        return -1;
+        return SEEN_NOTHING;
+    if (pread(thread->memory, memory, (size_t)extent, (off_t)top) != extent)
+        return SEEN_NOTHING;
     for (int32_t i = 0; i < words; i++) {
         size_t at = (size_t)stack->at[i] * 8;
         if (at + 8 > (size_t)extent || memcmp(memory + at, &stack->value[i], 8))
-            return -1;
+            return SEEN_NOTHING;
     }
     for (int32_t i = 0; i < codes && i < CODES; i++) {
-        if (!is_mapped(thread.list, &stack->code[i]))
-            return -1;
+        if (!is_mapped(thread->list, &stack->code[i]))
+            return SEEN_NOTHING;
     }
-    return __atomic_load_n(&stack->version, __ATOMIC_ACQUIRE) == version ? site : -1;
+    if (__atomic_load_n(&stack->version, __ATOMIC_ACQUIRE) != version)
+        return SEEN_NOTHING;
+    return codes && __atomic_fetch_add(&stack->uses, 1, __ATOMIC_RELAXED) >= OFTEN ? SEEN_OFTEN : site;
 }
-
-/* Give the number of a waiting thread's site; -1 where it is not known. */
-static int64_t site_of(struct stacks *stacks, uint32_t tid)
-{
-    struct known_thread thread = stacks->threads[tid % THREADS];
-    if (!tid || thread.tid != (int32_t)tid || stacks->looking >= LOOKING)
-        return -1;
-    stacks->looking++;
-    void *held = PyEval_SaveThread();
-    int64_t site = look(stacks, thread);
-    PyEval_RestoreThread(held);
-    stacks->looking--;
-    return site;
-}
-
-int64_t fmrw_site(struct stacks *stacks, int64_t tid) { return site_of(stacks, (uint32_t)tid); }

@@ -25,6 +25,7 @@ extern void PyEval_RestoreThread(void *);
 #include "stacks.c"
 #include "unwinding.c"
 #include "walking.c"
+#include "sites.c"
 #include "metadata.c"
 #include "rings.c"
 

@@ -7,9 +7,12 @@ enum { WALK_DECLINED, WALK_DONE, WALK_UNKNOWN }; /* Python walks; the whole stac
 enum { FRAMES = 64, KEPT_RULES = 2048, FIRST_PIECE = 1 << 13 };
 
 struct walk_code {
-    uint64_t begin, end, shift; /* what is added to give an address of the linked file */
+    struct known_code mapped;
+    uint64_t shift; /* what is added to give an address of the linked file */
     int64_t fd;
     const struct unwind_index *index; /* none where the usual tables do not tell of it */
+    int32_t module;
+    uint8_t stays, interprets; /* it cannot be unloaded; it runs functions that only Python finds */
 };
 
 struct walk_rule {
@@ -60,12 +63,12 @@ static int64_t walk_code_at(const struct walk *walk, uint64_t pc)
     int64_t low = 0, high = walk->count;
     while (low < high) {
         int64_t middle = (low + high) / 2;
-        if (walk->codes[middle].begin <= pc)
+        if (walk->codes[middle].mapped.begin <= pc)
             low = middle + 1;
         else
             high = middle;
     }
-    return low && pc < walk->codes[low - 1].end ? low - 1 : -1;
+    return low && pc < walk->codes[low - 1].mapped.end ? low - 1 : -1;
 }
 
 static int walk_rule(const struct walk *walk, const struct walk_code *code, uint64_t place, struct unwind_state *state)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import c_char, c_int64, c_uint64, c_void_p
+from ctypes import c_char, c_int32, c_int64, c_uint8, c_uint32, c_uint64, c_void_p
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -15,16 +15,20 @@ Rules = c_char * (2048 * 8 * (2 + 2 + 1 + 17))
 DECLINED, DONE, UNKNOWN = range(3)
 
 
-class _Code(ctypes.Structure):
+class Mapping(ctypes.Structure):
+    """`struct known_code`."""
+
+    _fields_ = (
+        ("begin", c_uint64), ("end", c_uint64), ("offset", c_uint64), ("inode", c_uint64), ("major", c_uint32), ("minor", c_uint32),
+    )  # fmt: skip
+
+
+class Code(ctypes.Structure):
     """`struct walk_code`."""
 
     _fields_ = (
-        ("begin", c_uint64),
-        ("end", c_uint64),
-        ("shift", c_uint64),
-        ("fd", c_int64),
-        ("index", c_void_p),
-    )
+        ("mapped", Mapping), ("shift", c_uint64), ("fd", c_int64), ("index", c_void_p), ("module", c_int32), ("stays", c_uint8), ("interprets", c_uint8),
+    )  # fmt: skip
 
 
 class Question(ctypes.Structure):
@@ -38,33 +42,47 @@ class Question(ctypes.Structure):
 
 
 class Mapped(NamedTuple):
-    """Code of a process: where it lies, what is added to give an address of the linked file, its file, and the tables of that."""
+    """Code of a process.
 
-    begin: int
-    end: int
+    Attributes
+    ----------
+    numbers : tuple of int
+        Where it is mapped: begin, end, offset, inode, and the device's two numbers.
+    shift : int
+        What is added to give an address of the linked file.
+    fd, tables
+        The file, and its unwind tables where they are of the usual kind.
+    module, base : int
+        Number of the module, and the address of the file's beginning.
+    stays : bool
+        Whether it cannot be unloaded, as far as that is known.
+    interprets : bool
+        Whether it holds an interpreter.
+    """
+
+    numbers: tuple[int, ...]
     shift: int
     fd: int
     tables: Index | None
+    module: int
+    base: int
+    stays: bool
+    interprets: bool
+
+    def described(self) -> Code:
+        """Give it as the compiled code has it; whoever keeps that keeps this, too, which holds the tables."""
+        return Code(
+            Mapping(*self.numbers), self.shift & (1 << 64) - 1, self.fd, ctypes.addressof(self.tables) if self.tables else None,
+            self.module, self.stays, self.interprets,
+        )  # fmt: skip
 
 
 class Codes:
     """The code of a process, as far as it is known, in the order of its addresses."""
 
     def __init__(self, known: list[Mapped]) -> None:
-        self.known = sorted(known, key=lambda each: each.begin)
-        self._kept = [each.tables for each in self.known]
-        self._array = (_Code * len(known))(
-            *(
-                _Code(
-                    each.begin,
-                    each.end,
-                    each.shift & (1 << 64) - 1,
-                    each.fd,
-                    ctypes.addressof(each.tables) if each.tables else None,
-                )
-                for each in self.known
-            )
-        )
+        self.known = sorted(known, key=lambda each: each.numbers[0])
+        self._array = (Code * len(known))(*(each.described() for each in self.known))
         self.address = ctypes.addressof(self._array)
 
 

@@ -117,16 +117,21 @@ class Faults:
         """Give the code at a place; anew where what was known holds no more: it was unloaded, or the process runs another program."""
         if fault.pid in spaces:
             space = spaces[fault.pid]
-            with self._lock:
-                code = space.code(fault.place)
+            code = self._code_in(space, fault.place)
             if code is not None and space.holds(code):
                 return code
             spaces.pop(fault.pid).close()
         while len(spaces) >= _KEPT:
             spaces.pop(next(iter(spaces))).close()
         space = spaces[fault.pid] = Space(fault.tid, self._modules)
+        return self._code_in(space, fault.place)
+
+    def _code_in(self, space: Space, place: int) -> Code | None:
+        """Give the code at a place; the kernel is asked first, which may have to wait, and nobody else meanwhile."""
+        if space.mapping(place) is None:
+            return None
         with self._lock:
-            return space.code(fault.place)
+            return space.code(place)
 
     def close(self) -> None:
         """Look up what waits, and end."""

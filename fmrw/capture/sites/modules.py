@@ -126,6 +126,8 @@ class Modules:
         Opens a file below the served directory by the path that processes have, beneath the mount.
     native : Unwinding or None
         The compiled code, which reads unwind tables.
+    in_use : callable
+        Tells whether somebody reads files at this moment without the caller's lock.
     """
 
     def __init__(
@@ -134,8 +136,10 @@ class Modules:
         own_device: Callable[[], bytes] = lambda: b"",
         open_beneath: Callable[[bytes], int] | None = None,
         native: Unwinding | None = None,
+        in_use: Callable[[], bool] = lambda: False,
     ) -> None:
         self._note = note
+        self._in_use = in_use
         self._own_device = own_device
         self._open_beneath = open_beneath
         self._native = native
@@ -165,7 +169,7 @@ class Modules:
     def _retire(self, module: Module) -> None:
         """Close a file later: stacks of programs that run are still walked by its descriptor, whose number would be another file's."""
         self._retired.append(module)
-        if len(self._retired) > _RETIRED:
+        while len(self._retired) > _RETIRED and not self._in_use():
             self._retired.popleft().close()
 
     def of_source(self, path: bytes) -> Module:

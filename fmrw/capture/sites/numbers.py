@@ -19,7 +19,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
 from fmrw.capture.native.stacks import Walked
-from fmrw.capture.sites.compiled import walked
+from fmrw.capture.sites.compiled import Compiled, walked
 from fmrw.capture.sites.faults import Faults
 from fmrw.capture.sites.frames import CFI
 from fmrw.capture.sites.golang import GO
@@ -98,10 +98,13 @@ class Sites:
         self._is_narrow = is_narrow
         self._notes, self._most, self._native = notes, most, native
         unwinding = None if native is None else native.unwinding
-        self._modules = Modules(notes.module, own_device, open_beneath, unwinding)
+        self._modules = Modules(
+            notes.module, own_device, open_beneath, unwinding, lambda: native is not None and native.looking
+        )
         self._threads: OrderedDict[int, _Thread] = OrderedDict()
         self._spaces: OrderedDict[int, Space] = OrderedDict()
         self._stacks = KnownStacks(native)
+        self._compiled = None if native is None else Compiled(native, self._number)
         self._numbers: dict[tuple[Entry, ...], int] = {}
         self._count = itertools.count(1)
         self._told: set[tuple[int, str]] = set()
@@ -140,9 +143,7 @@ class Sites:
             self._forget(self._forgotten.pop())
         for _again in range(2):
             try:
-                thread = self._threads.get(tid) or self._meet(tid)
-                words = _settled(thread.line)
-                return self._waiting(tid, thread, words)
+                return self._found(tid)
             except ProcessLookupError:  # the thread is gone, or runs another program now
                 self._forget(tid, whole=True)
             except PermissionError:
@@ -152,6 +153,16 @@ class Sites:
                 self._forget(tid, whole=True)
                 break
         return 0
+
+    def _found(self, tid: int) -> int:
+        thread = self._threads.get(tid)
+        space = None if thread is None else self._spaces.get(thread.pid)
+        if self._compiled is not None and space is not None:
+            seen = self._compiled.site(tid, space)
+            if seen is not None:
+                return seen
+        thread = thread or self._meet(tid)
+        return self._waiting(tid, thread, _settled(thread.line))
 
     def _meet(self, tid: int) -> _Thread:
         while len(self._threads) >= _KEPT_THREADS:
@@ -171,6 +182,10 @@ class Sites:
             return 0
         top, place = int(words[7], 16), int(words[8], 16)
         space, kept = self._space(tid, thread.pid)
+        if kept and self._compiled is not None:
+            seen = self._compiled.introduce(tid, thread.line, space)
+            if seen is not None:
+                return seen
         try:
             found = self._stacks.site(tid, thread.line, space, place, top)
             if found is None:
@@ -201,13 +216,18 @@ class Sites:
         if not os.pread(space.memory, 8, top):
             raise ProcessLookupError
         if space.code(place) is None or space.mapping(top) is None:
-            space.read_list()
+            space.refresh()
+        version = space.version
         walk = self._walk(space, place, top, buffer)
         codes = _passing(space, walk.frames)
         sure = walk.whole and all(frame.quality in (CFI, GO) for frame in walk.frames)
-        if not (sure and all(space.holds(code) for code in codes)) and space.read_list():
+        if not (sure and all(space.holds(code) for code in codes)):
+            space.refresh()
+        if space.version != version:
             walk = unwind(space, top, place, buffer)
             codes = _passing(space, walk.frames)
+            if self._native is not None:
+                self._native.forget_codes(space.number)
         site = self._number(self._entries(walk, thread.tid), space)
         if kept:
             self._stacks.learn(

@@ -72,6 +72,7 @@ def find(
     if expected is not None:
         return expected
     found: list[tuple[int, int]] = []
+    stack.space.know_all()
     for number in range(_MOST_WORDS):
         address = top + number * 8
         if not number % _CHECKED:

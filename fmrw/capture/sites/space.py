@@ -1,7 +1,8 @@
 """Address space: what is mapped where in a process, and its memory, read without stopping it.
 
-The list of mappings is read when a process is first seen, and again when a place in the code lies in none of them. The memory descriptor belongs to
-the program that ran when it was opened: after execve(2) it reads nothing.
+The kernel is asked for the mapping of each address that stacks lead to, once. Where it cannot be asked (before Linux 6.11), or stacks have to be
+searched, the list of all mappings is read, and again when a place in the code lies in none of them. The memory descriptor belongs to the program
+that ran when it was opened: after execve(2) it reads nothing.
 
 Reading either takes a lock of the address space that a thread may hold while it waits for us in a page fault. So it is done only for a thread that
 waits in a read or write of its own (`fmrw.capture.sites.numbers`). Where the stack should be and a file is mapped instead, nothing is read: the
@@ -13,6 +14,7 @@ Source: proc_pid_maps(5), proc_pid_mem(5); `PROCMAP_QUERY` (Linux 6.11), include
 from __future__ import annotations
 
 import bisect
+import ctypes
 import fcntl
 import itertools
 import os
@@ -35,6 +37,8 @@ _MOST_MAPPINGS, _MOST_LIBRARIES = 65_536, 4_096
 _QUERY = Struct("=9Q4I2Q")
 """`struct procmap_query`: size, flags, address; begin, end, flags, page size, offset, inode, device, sizes and addresses of a name and a build-id."""
 _QUERY_CODE = 0xC0686611  # _IOWR('f', 17, 104 bytes)
+_EXECUTABLE = 4  # PROCMAP_QUERY_VMA_EXECUTABLE
+_LONGEST_PATH = 4096
 _numbers = itertools.count(1)
 _MEMORY_FILES = (b"/dev/zero", b"/memfd:", b"/SYSV")
 
@@ -84,6 +88,10 @@ class Space:
         One for each.
     memory, list : int
         Descriptors of its memory, and of the list of what is mapped.
+    version : int
+        Another one whenever something that was known has changed.
+    listed : bool
+        Whether all that is mapped is known, and not only what was asked for.
     places : dict
         Places in the code that stacks have led to, as long as what is mapped stays the same (`fmrw.capture.sites.unwind`).
 
@@ -97,11 +105,11 @@ class Space:
         self.tid = tid
         self.number = next(_numbers)
         self._modules = modules
-        self._mappings: list[Mapping] = []
+        self.version = 0
+        self._forget()
         self.memory = open_entry(tid, "mem")
         try:
             self.list = open_entry(tid, "maps")
-            self.read_list()
         except BaseException:
             self.close()
             raise
@@ -117,20 +125,12 @@ class Space:
         for fd in self.take():
             os.close(fd)
 
-    def read_list(self) -> bool:
-        """Read what is mapped now; tell whether that is something else than before."""
-        data = bytearray()
-        os.lseek(self.list, 0, os.SEEK_SET)
-        while len(data) < _MOST_LIST and (more := os.read(self.list, 1 << 16)):
-            data += more
-        mappings = [
-            Mapping(int(begin, 16), int(end, 16), rights[2:3] == b"x", int(offset, 16), Place(device, int(inode), path))
-            for begin, end, rights, offset, device, inode, path in _LINE.findall(bytes(data))[:_MOST_MAPPINGS]
-        ]  # fmt: skip
-        if mappings == self._mappings:
-            return False
-        self._mappings = mappings
-        self._begins = [mapping.begin for mapping in self._mappings]
+    def _forget(self) -> None:
+        """Know nothing of what is mapped."""
+        self.version += 1
+        self._mappings: list[Mapping] = []
+        self._begins: list[int] = []
+        self.listed = False
         self._code: dict[int, Code | None] = {}
         self.places: dict[int, Any] = {}  # of `fmrw.capture.sites.frames.Met`, which knows this class
         self._permanent: set[Place] | None = None
@@ -139,14 +139,83 @@ class Space:
             int, Code
         ] = {}  # as the compiled code knows it (`fmrw.capture.sites.compiled`), by where it begins
         self.table: Any = None
-        return True
+
+    def refresh(self) -> None:
+        """Look again at what is mapped."""
+        if self.listed:
+            self.read_list()
+        elif any(self._asked(mapping.begin) != mapping for mapping in self._mappings if mapping.place.inode):
+            self._forget()
+
+    def read_list(self) -> None:
+        """Read all that is mapped now."""
+        data = bytearray()
+        os.lseek(self.list, 0, os.SEEK_SET)
+        while len(data) < _MOST_LIST and (more := os.read(self.list, 1 << 16)):
+            data += more
+        mappings = [
+            Mapping(int(begin, 16), int(end, 16), rights[2:3] == b"x", int(offset, 16), Place(device, int(inode), path))
+            for begin, end, rights, offset, device, inode, path in _LINE.findall(bytes(data))[:_MOST_MAPPINGS]
+        ]  # fmt: skip
+        same = set(mappings).issuperset(mapping for mapping in self._mappings if mapping.place.inode)
+        if mappings != self._mappings if self.listed else not same:
+            self._forget()
+        self._mappings, self.listed = mappings, True
+        self._begins = [mapping.begin for mapping in self._mappings]
+
+    def know_all(self) -> None:
+        """Read the list of all mappings, unless it was: for who asks for many addresses."""
+        if not self.listed:
+            self.read_list()
 
     def mapping(self, address: int) -> Mapping | None:
         """Give what is mapped at an address."""
         number = bisect.bisect_right(self._begins, address) - 1
-        if number < 0 or address >= self._mappings[number].end:
+        if number >= 0 and address < self._mappings[number].end:
+            return self._mappings[number]
+        if self.listed:
             return None
-        return self._mappings[number]
+        try:
+            found = self._asked(address)
+        except OSError:  # an older kernel
+            self.read_list()
+            return self.mapping(address)
+        if found is not None:
+            self._note(found)
+        return found
+
+    def _asked(self, address: int) -> Mapping | None:
+        """Ask the kernel what is mapped at an address; None where nothing is, or the program is gone.
+
+        Raises
+        ------
+        OSError
+            It cannot be asked.
+        """
+        if not 0 <= address < 1 << 64:
+            return None
+        name = ctypes.create_string_buffer(_LONGEST_PATH)
+        question = bytearray(_QUERY.pack(_QUERY.size, 0, address, *(0,) * 8, len(name), 0, ctypes.addressof(name), 0))  # fmt: skip
+        try:
+            fcntl.ioctl(self.list, _QUERY_CODE, question)
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        _s, _f, _a, begin, end, rights, _ps, offset, inode, major, minor, named, *_rest = _QUERY.unpack(
+            question
+        )
+        path = name.value if named else b""
+        return Mapping(begin, end, bool(rights & _EXECUTABLE), offset, Place(b"%02x:%02x" % (major, minor), inode, path))  # fmt: skip
+
+    def _note(self, found: Mapping) -> None:
+        """Keep a mapping, and no older one that lay where it lies: a stack grows, and other memory; files are other ones now."""
+        low = bisect.bisect_right(self._begins, found.begin)
+        low -= low > 0 and self._mappings[low - 1].end > found.begin
+        high = bisect.bisect_left(self._begins, found.end)
+        if any(mapping.place.inode for mapping in self._mappings[low:high]):
+            self._forget()
+            low = high = 0
+        self._mappings[low:high] = [found]
+        self._begins[low:high] = [found.begin]
 
     def is_local(self, mapping: Mapping) -> bool:
         """Tell whether what is mapped lies on a disk of this machine."""
@@ -179,14 +248,23 @@ class Space:
         question = bytearray(_QUERY.pack(_QUERY.size, 0, mapping.begin, *(0,) * 12))
         try:
             fcntl.ioctl(self.list, _QUERY_CODE, question)
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             return False
         except OSError:  # an older kernel
-            before = mapping
             self.read_list()
-            return self.mapping(mapping.begin) == before
+            return self.mapping(mapping.begin) == mapping
         _s, _f, _a, begin, end, _vf, _ps, offset, inode, major, minor, *_rest = _QUERY.unpack(question)
         return (begin, end, offset, inode, major, minor) == mapping.numbers
+
+    @property
+    def settled(self) -> bool:
+        """Whether is known already what stays."""
+        return self._permanent is not None
+
+    def settle(self) -> None:
+        """Find out what stays, for code that is known."""
+        for code in [*self.codes.values()]:
+            self.stays(code)
 
     def stays(self, code: Code) -> bool:
         """Tell whether code cannot be unloaded: the program itself and the libraries that it is linked to, directly or by another."""
@@ -198,6 +276,7 @@ class Space:
 
     def _begun(self) -> set[Place]:
         """Begin with the program; libraries are known by the names of their files."""
+        self.know_all()
         program = os.fsencode(program_of(self.tid))
         files = {
             mapping.place: mapping for mapping in self._mappings if mapping.executable and mapping.place.inode

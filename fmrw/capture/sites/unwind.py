@@ -135,9 +135,12 @@ def _met(space: Space, pc: int, *, exact: bool) -> Met:
     rule = rule_of(frame)
     if rule is not None and frame.code is not None and _is_go(frame):
         frame = frame._replace(quality=GO)
+    found = Met(frame, rule, None if rule is None else rule.step())
+    if frame.code is None and not space.listed:  # nobody tells when a file is mapped there
+        return found
     if len(space.places) >= _MOST_PLACES:
         space.places.clear()
-    found = space.places[pc << 1 | exact] = Met(frame, rule, None if rule is None else rule.step())
+    space.places[pc << 1 | exact] = found
     return found
 
 
