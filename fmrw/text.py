@@ -57,7 +57,7 @@ def visible(text: str) -> str:
     >>> visible("a\x1b[31m")
     'a\\x1b[31m'
     """
-    if text.isascii() and text.isprintable():
+    if text.isprintable():  # of categories C and Z only the space is, so nothing would be replaced
         return text
     return "".join(_shown(character) for character in text)
 

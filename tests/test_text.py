@@ -3,6 +3,8 @@ from __future__ import annotations
 import doctest
 import os
 import shlex
+import sys
+import unicodedata
 from pathlib import Path
 
 from hypothesis import given
@@ -10,6 +12,9 @@ from hypothesis import strategies as st
 
 import fmrw.text
 from fmrw.text import name_text, path_bytes, path_text, percent, typed, visible
+
+HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+"""Categories of characters that are not to be seen as they are."""
 
 
 @given(st.binary(max_size=40))
@@ -45,6 +50,11 @@ def test_visible_text_is_harmless(text: str) -> None:
     shown.encode()  # no lone surrogates
     assert all(c.isprintable() or c.isspace() for c in shown)
     assert not set(shown) & {"\x1b", "\n", "\x7f", "\u202e", "\ufffe"}
+
+
+def test_characters_that_are_seen_stay_as_they_are() -> None:
+    hidden = {code for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) in HIDDEN}
+    assert {code for code in range(sys.maxunicode + 1) if visible(chr(code)) != chr(code)} == hidden
 
 
 def test_bytes_that_are_no_text_are_shown_as_bytes() -> None:

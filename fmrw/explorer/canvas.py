@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,21 +36,48 @@ class Canvas:
 
     look: Look
     colours: Mapping[str, str]
-    rects: list[Row] = field(default_factory=list)
     lines: list[Row] = field(default_factory=list)
     texts: list[Row] = field(default_factory=list)
+    _boxes: list[Places] = field(default_factory=list)  # in pieces: one row each for few, arrays of many
+    _few: list[tuple[float, float, float, float, int]] = field(default_factory=list)
 
     def rect(self, x: float, y: float, x2: float, y2: float, key: str) -> None:
         """Paint a rectangle in the colour of a key."""
-        self.rects.append(
-            {"x": round(x, 1), "y": round(y, 1), "X": round(x2, 1), "Y": round(y2, 1), "k": key}
-        )
+        self._few.append((x, y, x2, y2, self._places[key]))
 
-    def many(self, x: Places, y: Places, x2: Places, y2: Places, keys: Sequence[str]) -> None:
-        """Paint rectangles, each in the colour of its key."""
-        edges = (np.round(each, 1).tolist() for each in (x, y, x2, y2))
-        named = zip(*edges, keys, strict=True)
-        self.rects += [dict(zip(("x", "y", "X", "Y", "k"), row, strict=True)) for row in named]
+    def many(self, edges: Sequence[Places], keys: Sequence[str], which: NDArray[np.integer]) -> None:
+        """Paint rectangles.
+
+        Parameters
+        ----------
+        edges
+            Their left, top, right and bottom.
+        keys, which
+            Colours, and the place among these of each rectangle's.
+        """
+        colours = np.array([self._places[key] for key in keys], np.float64)[which]
+        self._boxes += [self._taken(), np.column_stack([*edges, colours])]
+
+    def _taken(self) -> Places:
+        """Give the rectangles that were painted one by one, and forget them."""
+        few, self._few = self._few, []
+        return np.array(few, np.float64).reshape(-1, 5)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {key: place for place, key in enumerate(self.colours)}
+
+    @property
+    def boxes(self) -> Places:
+        """The rectangles, one per row: left, top, right, bottom, and the place of its colour among `colours`."""
+        self._boxes = [np.concatenate([*self._boxes, self._taken()])]
+        return np.round(self._boxes[0], 1)
+
+    @property
+    def rects(self) -> list[Row]:
+        """The rectangles as rows: `x`, `y`, `X`, `Y`, `k`."""
+        keys = list(self.colours)
+        return [{"x": x, "y": y, "X": x2, "Y": y2, "k": keys[int(place)]} for x, y, x2, y2, place in self.boxes.tolist()]  # fmt: skip
 
     def line(self, x: float, y: float, x2: float, y2: float, key: str, *, width: float = 1) -> None:
         """Draw a line `width` points wide."""
@@ -82,13 +110,13 @@ class Canvas:
     @property
     def marks(self) -> int:
         """How many there are."""
-        return sum(len(rows) for rows in self.datasets.values())
+        return len(self.boxes) + len(self.lines) + len(self.texts)
 
     @property
     def message(self) -> str:
         """What a live chart is sent, as JSON: values of the `signals`, and of each of the `data` sets the rows without names."""
         palette = self.look.palette
-        signals = {
+        signals: dict[str, Any] = {
             "width": self.look.width,
             "height": self.look.height,
             "paper": palette.paper,
@@ -96,7 +124,9 @@ class Canvas:
             "keys": list(self.colours),
             "colours": list(self.colours.values()),
         }
-        data = {name: [list(row.values()) for row in rows] for name, rows in self.datasets.items()}
+        keys = signals["keys"]
+        data = {name: [list(row.values()) for row in getattr(self, name)] for name in ("lines", "texts")}
+        data["rects"] = [[x, y, x2, y2, keys[int(place)]] for x, y, x2, y2, place in self.boxes.tolist()]
         return json.dumps({"signals": signals, "data": data}, separators=(",", ":"))
 
 

@@ -74,8 +74,7 @@ class ByCount:
 
     def _repeats(self, edges: NDArray[np.int64], op: str) -> NDArray[np.int64]:
         asked = self._question
-        found: NDArray[np.int64] = asked.recorded.bins(edges, op, asked.choice)["repeats"].to_numpy()
-        return found
+        return asked.recorded.repeats(edges, op, asked.choice)
 
     def numbers(self, edges: NDArray[np.int64], op: str) -> NDArray[np.int64]:
         """Give the class of each bin's count."""

@@ -75,9 +75,16 @@ class Counts:
         tally = self._tally
         if tally is not None and all(each is None for each in who.values()):
             return tally.bins(edges)
-        self.prepare()
-        repeats = pl.Series("repeats", self._index.repeats(edges, op=None, **who), pl.Int64)
+        repeats = pl.Series("repeats", self.repeats(edges, who), pl.Int64)
         return self._index.bins(edges, op=None, **who).with_columns(repeats)
+
+    def repeats(self, edges: NDArray[np.int64], who: dict[str, Any]) -> Offsets:
+        """Give `repeats` of each bin alone, which is all that a colour needs."""
+        tally = self._tally
+        if tally is not None and all(each is None for each in who.values()):
+            return tally.repeats(edges)
+        self.prepare()
+        return self._index.repeats(edges, op=None, **who)
 
     @property
     def touched(self) -> pl.DataFrame | None:
@@ -126,9 +133,13 @@ class Tally:
             "accesses": np.where(edges[1:] > edges[:-1], begun[1:] - over[:-1], 0),
             "bytes": np.diff(below),
             "distinct": np.diff(self._distinct_below(edges, begun)),
-            "repeats": self._depth.peaks(edges),
+            "repeats": self.repeats(edges),
         }
         return pl.DataFrame({"start": edges[:-1], "end": edges[1:], **figures})
+
+    def repeats(self, edges: Offsets) -> Offsets:
+        """Say how often the byte of each bin that was touched most often was touched."""
+        return self._depth.peaks(edges)
 
     def _distinct_below(self, edges: Offsets, begun: Offsets) -> Offsets:
         """Count the different bytes below each edge: all since the first start, less the gaps before it."""

@@ -26,7 +26,7 @@ from fmrw.explorer.counts import Counts
 from fmrw.explorer.filters import OPS, Choice
 from fmrw.explorer.palette import program_keys
 from fmrw.explorer.probed import Probed
-from fmrw.explorer.sampling import THINNED, mask_of, sampled, thinned
+from fmrw.explorer.sampling import THINNED, again, mask_of, sampled, thinned
 from fmrw.figures.page import About
 from fmrw.text import path_bytes, visible
 from fmrw.trace import exactness
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from fmrw.analysis.index.cover import Offsets
     from fmrw.explorer.timeaxis import TimeAxis
     from fmrw.explorer.trace_protocol import Recording
 
@@ -45,6 +46,7 @@ COLUMNS = ("seq", "time", "op", "start", "end", "size", "fidelity", "handle", "p
 _SAMPLED = ("time", "start", "end", "pid", "process", "site")
 _WITHOUT_SIZE = ("unlink", "rename")
 _KEPT, _BINS = 4, 16  # masks and sets, answers
+_ENOUGH = 4  # a sample of a quarter of those asked for is taken, where it takes no look at every access
 
 Window = tuple[int, int]
 Value = TypeVar("Value")
@@ -90,6 +92,7 @@ class RecordedFile:
         self._counts = {op: Counts(op) for op in OPS["both"]}
         self._sets: dict[tuple[Choice, int, int, str], pl.DataFrame] = {}
         self._bins: dict[tuple[str, Choice, int, bytes], pl.DataFrame] = {}
+        self._repeats: dict[tuple[str, Choice, int, bytes], Offsets] = {}
         self._keys: tuple[object, dict[str, str]] = ((), {})
         self._axes: dict[tuple[str, int], TimeAxis] = {}
         self._answers: dict[Any, Any] = {}
@@ -226,6 +229,11 @@ class RecordedFile:
         key = (op, choice._replace(ops=op), self.version, edges.tobytes())  # a picture asks more than once
         return _remembered(self._bins, key, lambda: self._counts[op].bins(edges, choice.who()), _BINS)
 
+    def repeats(self, edges: NDArray[np.int64], op: str, choice: Choice) -> Offsets:
+        """Give `repeats` of each of the `bins` alone, for colours."""
+        key = (op, choice._replace(ops=op), self.version, edges.tobytes())
+        return _remembered(self._repeats, key, lambda: self._counts[op].repeats(edges, choice.who()), _BINS)
+
     def remembered(self, key: Any, make: Callable[[], Value]) -> Value:  # noqa: ANN401 - of any type that can be a key
         """Give an answer that was made before, or make it; few are kept, and none when events have come."""
         return _remembered(self._answers, (key, self.version), make, 2)
@@ -240,14 +248,14 @@ class RecordedFile:
         return rows if mask is None else rows.filter(mask)
 
     def sample(self, choice: Choice, window: Window, most: int) -> tuple[pl.DataFrame, int]:
-        """Give who, when and where of every n-th of a choice's accesses in a window, at most `most`, and how many there are."""
+        """Give who, when and where of every n-th of a choice's accesses in a window, at most `most` and, of many, at least a quarter of that; and how many there are."""
         rows, mask = self._masked(choice)
         rows = rows.select(name for name in _SAMPLED if name in rows.columns)
         within = None if window == (0, self.size) else window
         if rows.height > THINNED * most and (within is not None or mask is not None):
             few = self.remembered(("thinned", choice), lambda: thinned(rows, mask))
-            found, many = sampled(few, None, within, most)
-            if many >= most:
+            found, many = again(few, within, most)
+            if many * _ENOUGH >= most:
                 return found, self._accesses(choice, window)
         return sampled(rows, mask, within, most)
 

@@ -8,6 +8,7 @@ The plane of offset and time takes a sample of at most `SAMPLE` accesses, and sa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -30,9 +31,10 @@ from fmrw.text import percent
 from fmrw.trace.exactness import request_text, untouched_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import polars as pl
+    from numpy.typing import NDArray
 
     from fmrw.explorer.colouring import Colouring
     from fmrw.explorer.recorded_file import RecordedFile
@@ -50,14 +52,19 @@ _WIDER = 1.14  # how much wider than measured a browser's own sans-serif may be
 
 @dataclass(eq=False)
 class Scene:
-    """A picture, where its panels stand, and the numbers it was made of."""
+    """A picture, where its panels stand, and what gives the numbers of its grid by the edges of the cells and the operation."""
 
     canvas: Canvas
     layout: PanelLayout
     colouring: Colouring
     ops: tuple[str, ...]
-    cells: pl.DataFrame
-    """`start`, `end` and per operation `…_accesses`, `…_bytes`, `…_distinct`, `…_repeats`: one row per cell of the grid."""
+    counted: Callable[[NDArray[np.int64], str], pl.DataFrame]
+
+    @cached_property
+    def cells(self) -> pl.DataFrame:
+        """`start`, `end` and per operation `…_accesses`, `…_bytes`, `…_distinct`, `…_repeats`: one row per cell of the grid; the picture does without."""
+        edges = self.layout.square.edges + self.layout.window[0]
+        return _table({op: self.counted(edges, op) for op in self.ops})
 
 
 def draw(recorded: RecordedFile, state: State, choice: Choice, look: Look) -> Scene:
@@ -70,13 +77,13 @@ def draw(recorded: RecordedFile, state: State, choice: Choice, look: Look) -> Sc
     first = COLOURINGS[state.colour](Question(recorded, state, choice, ops, ()))
     context = DrawingContext(recorded, state, choice, canvas, layout, ops, first)
     painter = _Painter(context)
-    cells = painter.count()
+    painter.count()
     painter.title()
     painter.overview()
     painter.grid()
     draw_tracks(context)
     painter.legend()
-    return Scene(canvas, context.layout, context.colouring, ops, _table(cells))
+    return Scene(canvas, context.layout, context.colouring, ops, partial(recorded.bins, choice=choice))
 
 
 def _table(cells: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
@@ -104,8 +111,8 @@ class _Painter:
         """Where the panels stand; `count` may choose a coarser grid."""
         return self.context.layout
 
-    def count(self) -> dict[str, pl.DataFrame]:
-        """Count how often each cell was touched, in a grid that needs few enough marks."""
+    def count(self) -> None:
+        """Choose what colours mean, and a grid that needs few enough marks."""
         square, first = self.layout.square, self.state.window[0]
         edges = square.edges + first
         columns = window_edges(*self.layout.window, self.layout.columns("stack"))
@@ -116,8 +123,7 @@ class _Painter:
         if runs > MOST_CELLS and square.side > grid.SMALLEST:
             half = Square(square.size, square.side // 2, square.layout)
             self.context.layout = PanelLayout.of(self.canvas.look, self.state.size, self.state.window, half)
-            return self.count()
-        return {op: self.recorded.bins(edges, op, self.choice) for op in self.ops}
+            self.count()
 
     @property
     def colouring(self) -> Colouring:
@@ -231,8 +237,7 @@ class _Painter:
             upper = 0.5 if op == "write" and "read" in numbers else 0.0
             row, a, b, look = grid.run_columns(square, np.where(number > 0, number * 2 + other, 0))
             y, y2 = (box.top + (row + part) * unit for part in (upper, np.where(look % 2, 0.5, 1.0)))
-            chosen = [keys[each - 1] for each in (look // 2).tolist()]
-            self.canvas.many(box.left + a * unit, y, box.left + b * unit, y2, chosen)
+            self.canvas.many((box.left + a * unit, y, box.left + b * unit, y2), keys, look // 2 - 1)
         self._lines(unit)
         self._outlines(unit)
         (told, order), size = self._cell_text(), self.text * 0.85

@@ -151,7 +151,8 @@ class View(State):
             Calls that share a byte with the cell; bytes with repeats counted; different bytes; and the greatest number of times
             any one byte of the cell was read, which is what the colour shows. Of the filters chosen.
         """
-        return self.scene.cells
+        with self._lock:
+            return self.scene.cells
 
     def events(self) -> pl.DataFrame:
         """Give the reads and writes that are shown, all columns of a trace."""

@@ -179,7 +179,6 @@ def outline(cells: NDArray[np.bool_]) -> list[tuple[int, int, int, int]]:
 def stretches(lines: NDArray[np.bool_]) -> Iterator[tuple[int, int, int]]:
     """Find what is set without a break in each row: row, first, after the last."""
     edges = np.diff(np.pad(lines, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    for line in np.flatnonzero(lines.any(axis=1)):
-        starts, ends = np.flatnonzero(edges[line] > 0), np.flatnonzero(edges[line] < 0)
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-            yield int(line), start, end
+    rows, starts = np.nonzero(edges > 0)
+    ends = np.nonzero(edges < 0)[1]
+    yield from zip(rows.tolist(), starts.tolist(), ends.tolist(), strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ from fmrw.trace import schema
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
     from recordings import LiveTrace
 
 COLUMNS = ["start", "end", "accesses", "bytes", "distinct", "repeats"]
@@ -36,6 +38,16 @@ def many(count: int, size: int, seed: int, *, first: int = 0) -> pl.DataFrame:
     return frame.select(schema.EVENTS.names()).cast(schema.EVENTS)  # type: ignore[arg-type] # a schema
 
 
+def most_touched(frame: pl.DataFrame, edges: NDArray[np.int64]) -> list[int]:
+    """Say how often the byte of each bin that was read most often was read; the depth is greatest where a bin or a read begins."""
+    reads = frame.filter(pl.col("op") == "read").select("start", "end").rows()
+    found = []
+    for low, high in pairwise(edges.tolist()):
+        places = [at for at in {low, *(start for start, _ in reads)} if low <= at < high]
+        found.append(max((sum(start <= at < end for start, end in reads) for at in places), default=0))
+    return found
+
+
 @pytest.mark.parametrize("size", [1, 7, 500, 1 << 40])
 def test_first_and_later_agree(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     frame = many(60, size, seed=size % 1000)
@@ -49,9 +61,12 @@ def test_first_and_later_agree(monkeypatch: pytest.MonkeyPatch, size: int) -> No
         for bins in (1, 3, 40):
             edges = window_edges(*window, bins)
             assert_frame_equal(later.bins(edges, {}).select(COLUMNS), now.bins(edges, {}).select(COLUMNS))
+            for each in (now, later):
+                assert each.repeats(edges, {}).tolist() == most_touched(frame, edges)
     edges = window_edges(0, size, 9)
     who = {"processes": ((7, "parser"),)}
     assert_frame_equal(later.bins(edges, who), now.bins(edges, who))
+    assert later.repeats(edges, who).tolist() == most_touched(frame.filter(pl.col("pid") == 7), edges)
     more = many(60, size, seed=3, first=60)
     for each in (now, later):
         each.extend(more)

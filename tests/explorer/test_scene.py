@@ -17,12 +17,15 @@ from recordings import BEGIN, events
 
 from fmrw.explorer import raster, vega
 from fmrw.explorer.byterows import look
+from fmrw.explorer.canvas import Canvas
 from fmrw.explorer.explorer import Explorer, explore
 from fmrw.explorer.palette import PALETTES
 from fmrw.explorer.tracks.content import packed
+from fmrw.explorer.tracks.plane import MOST_POINTS
 from fmrw.figures import render
 from fmrw.figures.measure import text_width
-from fmrw.figures.theme import PRESETS
+from fmrw.figures.theme import PRESETS, Look
+from fmrw.trace import schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +48,55 @@ def test_the_chart_has_few_marks_and_a_step_is_small(trace: Callable[..., LiveTr
         assert view.problem == ""
         assert view.scene.canvas.marks <= 10_000
         assert len(view.scene.canvas.message) <= 300_000
+
+
+@pytest.mark.parametrize("count", [30, 20_000])
+def test_every_access_has_a_mark_in_the_plane_and_every_mark_an_access(
+    trace: Callable[..., LiveTrace], count: int
+) -> None:
+    frame = spread(count, 1 << 20)
+    view = explore(trace(frame), "sample.bin")
+    box, keys = view.scene.layout.stack, view.recorded.program_keys
+    planes = [row for row in view.scene.canvas.rects if row["k"] == "g" and row["x"] == round(box.left, 1)]
+    top, bottom = max((row["y"], row["Y"]) for row in planes)  # the plane is the lowest of the tracks
+    marks = [row for row in view.scene.canvas.rects if row["x"] >= box.left - 0.1 and row["y"] >= top and row["k"] in keys.values()]  # fmt: skip
+    assert 0 < len(marks) <= MOST_POINTS
+    assert len({tuple(row.values()) for row in marks}) == len(marks)
+    pitch = min(
+        b - a for a, b in pairwise(sorted({row["y"] for row in marks}))
+    )  # coarser than a mark is high
+    used = set()
+    for number, (start, end, name) in enumerate(frame.select("start", "end", "process").iter_rows()):
+        x, x2 = (box.left + at / (1 << 20) * box.width for at in (start, end))
+        y = top + number / (count - 1) * (bottom - top - 1.6)
+        own = [at for at, row in enumerate(marks) if row["k"] == keys[name] and row["x"] <= x + 0.1 and row["X"] >= x2 - 0.1 and row["y"] - 0.1 <= y <= row["y"] + pitch + 0.1]  # fmt: skip
+        assert own
+        used.update(own)
+    assert len(used) == len(marks)
+
+
+def spread(count: int, size: int) -> pl.DataFrame:
+    """Make reads of two programs, in order of time, all over a file."""
+    random = np.random.default_rng(count)
+    start = random.integers(0, size - 400, count)
+    columns = {
+        "seq": np.arange(count), "start": start, "end": start + random.integers(1, 400, count),
+        "process": np.where(random.random(count) < 0.2, "rare", "parser"),
+    }  # fmt: skip
+    frame = events(("read", 0, 1), size=size).drop(columns).join(pl.DataFrame(columns), how="cross")
+    return frame.select(schema.EVENTS.names()).cast(schema.EVENTS)  # type: ignore[arg-type] # a schema
+
+
+def test_rectangles_are_painted_in_the_order_they_were_added() -> None:
+    canvas = Canvas(Look(), {"a": "#000000", "b": "#ffffff"})
+    canvas.rect(1, 2, 3.04, 4, "b")
+    two = np.array([5.0, 6.0])
+    canvas.many((two, two, two + 1, two + 2), ["a", "b"], np.array([1, 0]))
+    assert [row["k"] for row in canvas.rects] == ["b", "b", "a"]
+    canvas.rect(0, 0, 9, 9, "a")
+    assert [tuple(row.values()) for row in canvas.rects] == [(1, 2, 3, 4, "b"), (5, 5, 6, 7, "b"), (6, 6, 7, 8, "a"), (0, 0, 9, 9, "a")]  # fmt: skip
+    assert json.loads(canvas.message)["data"]["rects"] == [list(row.values()) for row in canvas.rects]
+    assert canvas.marks == 4
 
 
 def test_offsets_of_64_bits(trace: Callable[..., LiveTrace]) -> None:

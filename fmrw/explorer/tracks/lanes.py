@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    import polars as pl
     from numpy.typing import NDArray
 
     from fmrw.explorer.tracks.stack import Stack
@@ -14,24 +15,24 @@ if TYPE_CHECKING:
 
 def lanes(stack: Stack) -> None:
     """Draw a lane for each program, or function where bytes are coloured by these, and one for all others."""
+    groups = stack.groups
     columns = max(1, stack.layout.columns("stack") // 2)
-    edges, groups = [stack.sample[0][name].to_numpy() for name in ("start", "end")], stack.groups
+    covered = _covered(stack.sample[0], groups.lane, len(groups.lanes) + 1, stack.state.window, columns)
     shown = [*groups.lanes, *([(f"{groups.more} more", "n")] if groups.more > 0 else [])]
     for number, (label, key) in enumerate(shown):
-        starts, ends = (each[groups.lane == number] for each in edges)
-        box = stack.row(label, 0.95)
-        stack.columns(box, _covered(starts, ends, stack.state.window, columns), [key])
+        stack.columns(stack.row(label, 0.95), covered[number], [key])
 
 
 def _covered(
-    starts: NDArray[np.int64], ends: NDArray[np.int64], window: tuple[int, int], columns: int
+    rows: pl.DataFrame, lane: NDArray[np.int64], lanes: int, window: tuple[int, int], columns: int
 ) -> NDArray[np.int64]:
-    """Say of each column whether an access touches it."""
+    """Say of each column of each lane whether an access touches it."""
     start, length = window[0], window[1] - window[0]
-    last = columns - 1
-    low = np.clip((starts - start) * (columns / length), 0, last).astype(np.int64)
-    high = np.clip((ends - 1 - start) * (columns / length), 0, last).astype(np.int64)
-    steps = (
-        np.bincount(low, minlength=columns + 1) - np.bincount(high + 1, minlength=columns + 1)[: columns + 1]
+    first, last = (
+        np.clip((places - start) * (columns / length), 0, columns - 1).astype(np.int64)
+        for places in (rows["start"].to_numpy(), rows["end"].to_numpy() - 1)
     )
-    return (np.cumsum(steps)[:columns] > 0).astype(np.int64)
+    wide = columns + 1
+    begun, ended = (np.bincount(lane * wide + at, minlength=lanes * wide) for at in (first, last + 1))
+    depth = np.cumsum((begun - ended).reshape(lanes, wide), axis=1)
+    return (depth[:, :columns] > 0).astype(np.int64)

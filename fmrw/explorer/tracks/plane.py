@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MOST_POINTS = 800
 """Marks of the plane."""
 
+_FIRST = 8  # times coarser than a point: the plane that is tried first, where there are many accesses
 _LEAST = 5  # units of text the plane needs
 
 
@@ -48,23 +49,24 @@ def _points(stack: Stack, box: Box, shares: NDArray[np.float64]) -> None:
     y = shares * (box.height - 1.6)
     high, wide = int(box.height / 1.6) + 2, int(box.width) + 2
     left, right, down = x.astype(np.int64), np.ceil(x2).astype(np.int64), (y // 1.6).astype(np.int64)
-    step, marks = 1, _distinct(((left * wide + right) * high + down) * inks + who)
-    while len(marks) > MOST_POINTS and step <= box.width:
-        rest, who = np.divmod(marks, inks)
-        rest, down = np.divmod(rest, high)
-        left, right = np.divmod(rest, wide)
-        step *= 2  # twice as coarse a plane, from the marks of the finer one
-        marks = _distinct(((left // 2 * wide + (right + 1) // 2) * high + down // 2) * inks + who)
-    rest, who = np.divmod(marks, inks)
+
+    def marks(step: int) -> NDArray[np.int64]:
+        """Give the distinct marks of a plane so many times as coarse."""
+        return _distinct(((left // step * wide + -(-right // step)) * high + down // step) * inks + who)
+
+    step = _FIRST if len(left) > _FIRST * MOST_POINTS else 1  # a coarse plane has fewer marks to put in order
+    found = marks(step)
+    while step > 1 and len(found) <= MOST_POINTS and len(finer := marks(step // 2)) <= MOST_POINTS:
+        step, found = step // 2, finer
+    while len(found) > MOST_POINTS and step <= box.width:
+        step *= 2
+        found = marks(step)
+    rest, who = np.divmod(found, inks)
     rest, down = np.divmod(rest, high)
     left, right = np.divmod(rest, wide)
-    stack.canvas.many(
-        box.left + left * step,
-        (top := box.top + np.minimum(down * 1.6 * step, box.height - 1.6)),
-        box.left + np.minimum(np.maximum(right, left + 1) * step, box.width),
-        top + 1.6,
-        [stack.groups.keys[each] for each in who.tolist()],
-    )
+    top = box.top + np.minimum(down * 1.6 * step, box.height - 1.6)
+    last = box.left + np.minimum(np.maximum(right, left + 1) * step, box.width)
+    stack.canvas.many((box.left + left * step, top, last, top + 1.6), stack.groups.keys, who)
 
 
 def _distinct(marks: NDArray[np.int64]) -> NDArray[np.int64]:
