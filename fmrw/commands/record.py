@@ -98,7 +98,8 @@ def _told(command: Sequence[str], done: Run, reporter: Reporter | None) -> Outco
         reporter.begin(done.session)
     overview = Overview.of(done.trace)
     shown = trace_tables(done.trace, overview)
-    notes = [*_notes(done, overview, command), *withheld(done.io_uring)]
+    well = done.status == 0 and overview.files.height > 0
+    notes = [*_notes(done, overview, command), *withheld(done.io_uring, command, well=well)]
     if done.session is not None:
         notes.append(f"session kept in {visible(str(done.session))}")
     data = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ _UNSITED = {
     "too many": "call sites are missing for some calls of {}: there are more than a recording numbers; record less at once.",
     "at once": "call sites are missing for some calls of {}: more threads asked at the same time than are looked at; let fewer run at once.",
 }
+_URING = re.compile(r"(?<![a-z])(?:io|lib)_?uring", re.IGNORECASE)
+_NAMED_URING = "io_uring was withheld from the command, which names it; --io-uring lets it through, and what it opens is then seen by the page."
 _WITHHELD = {
     Withheld.WITHOUT_PRIVILEGES.value: "io_uring was withheld from the command, and, since you are not root, what set-uid programs (sudo, fusermount3) may do more than you; --io-uring leaves it both.",
     Withheld.REFUSED.value: "io_uring could not be withheld from the command, since seccomp is refused here; what uses it is seen by the page.",
@@ -79,8 +82,18 @@ def ringing(facts: Mapping[str, Any]) -> list[str]:
     return [text.format(_named(rings)) for text, rings in kinds.items() if rings]
 
 
-def withheld(how: str) -> list[str]:
-    """Say what it means for a command how io_uring was kept from it (`Run.io_uring`)."""
+def withheld(how: str, command: Sequence[str] = (), *, well: bool = True) -> list[str]:
+    """Say what it means for a command how io_uring was kept from it (`Run.io_uring`).
+
+    Parameters
+    ----------
+    how, command
+        Those of the run.
+    well
+        Whether the command succeeded, and touched something; where not, and its own words name io_uring, it may be for want of that.
+    """
+    if how == Withheld.YES.value and not well and any(_URING.search(word) for word in command[1:]):
+        return [_NAMED_URING]
     return [_WITHHELD[how]] if how in _WITHHELD else []
 
 

@@ -508,6 +508,38 @@ def test_where_there_is_no_io_uring_nothing_is_filtered(
     assert (how, withheld(how)) == (seccomp.Withheld.NEEDLESS.value, [])
 
 
+FIO = ["fio", "--name=x", "--ioengine=io_uring"]
+
+
+@pytest.mark.parametrize(
+    ("how", "command", "well", "said"),
+    [
+        (seccomp.Withheld.YES, FIO, False, True),
+        (seccomp.Withheld.YES, ["sh", "-c", "cat /usr/lib/liburing.so"], False, True),
+        (seccomp.Withheld.YES, FIO, True, False),  # it did without
+        (seccomp.Withheld.YES, ["fio", "--ioengine=psync", "measuring"], False, False),
+        (seccomp.Withheld.YES, ["./io_uring"], False, False),
+        (seccomp.Withheld.NEEDLESS, FIO, False, False),
+    ],
+)
+def test_who_names_io_uring_and_fails_is_told_how_to_have_it(
+    how: seccomp.Withheld, command: list[str], *, well: bool, said: bool
+) -> None:
+    told = withheld(how.value, command, well=well)
+    assert [each.startswith("io_uring was withheld from the command, which names it; --io-uring") for each in told] == [True] * said  # fmt: skip
+
+
+def test_a_command_that_fails_for_want_of_io_uring_is_told_once(folder: Path) -> None:
+    for script, count in ((": ioengine=io_uring; exit 1", 1), (": ioengine=io_uring; cat file | wc -c", 0)):
+        done = subprocess.run(
+            [sys.executable, "-m", "fmrw", "run", folder, "--", "sh", "-c", script],
+            cwd=folder, capture_output=True, text=True, check=False, timeout=_LIMIT_S,
+        )  # fmt: skip
+        told = [line for line in done.stderr.splitlines() if "--io-uring" in line]
+        assert len(told) == count or os.geteuid() != 0  # others are told in any case
+        assert len(told) <= 1
+
+
 @pytest.mark.parametrize("bits", WIDTHS)
 def test_a_program_of_any_width_is_told(bits: int, built: Built, folder: Path) -> None:
     big = folder / "big"
