@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from fmrw.capture.mounts.registry import mounted_at, mounts, resolved
 from fmrw.errors import BadInput, UnknownPath
 from fmrw.session.loading import load, splits
+from fmrw.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -82,4 +83,8 @@ def file_named(name: str, path: str | None, at_hand: Mapping[Path, Trace] = NOTH
         There is no such recording, file or process.
     """
     trace = recording(name, at_hand)
-    return trace, trace.resolve(path) if path is not None else trace.only_file()
+    try:
+        return trace, trace.resolve(path) if path is not None else trace.only_file()
+    except UnknownPath as error:  # who names two recordings must be told of which
+        told, whose = str(error), visible(name)
+        raise UnknownPath(told if path is None and whose in told else f"{whose}: {told}") from None

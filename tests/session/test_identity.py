@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,8 @@ from recordings import events, trace
 
 import fmrw
 from fmrw.cli.main import main
-from fmrw.session import identity
+from fmrw.errors import UnknownPath
+from fmrw.session import identity, verbs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +57,26 @@ def test_the_first_line_tells_different_files(
     assert first_line(capsys, one, made("same", "a.bin", 1000)).startswith("from")
     assert main(["diff", str(one), str(one), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["difference"] == ""
+
+
+def test_which_of_two_recordings_lacks_the_file_is_told(
+    made: Callable[..., Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = made("one", "a.bin", 1000), made("two", "b.bin", 1000)
+    monkeypatch.chdir(one.parent)
+    lacking = "is not in this session; recorded near it:"
+    for pair, file, said in (
+        (("one", "two"), "a.bin", f"two: a.bin {lacking} b.bin."),
+        (("two", "one"), "a.bin", f"two: a.bin {lacking} b.bin."),
+        ((str(one), str(two)), "b.bin", f"{one}: b.bin {lacking} a.bin."),
+        (("one:parser", "two"), "b.bin", f"one:parser: b.bin {lacking} a.bin."),
+    ):
+        assert main(["diff", *pair, "--file", file]) == 1
+        assert capsys.readouterr() == ("", f"fmrw: {said}\n")
+        with pytest.raises(UnknownPath, match=f"^{re.escape(said)}$"):
+            verbs.compare(*pair, file)
+        with pytest.raises(UnknownPath, match=f"^{re.escape(said)}$"):
+            verbs.compare_chart(*pair, file)
 
 
 def test_content_at_hand_decides(made: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
