@@ -8,6 +8,7 @@ and a recording may be a stranger's.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
@@ -19,6 +20,10 @@ _ACTS = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb\ufffe\uffff]"
 )
 """C0, C1, line separators, bidirectional marks, annotations, non-characters; joiners stay, words of many languages need them."""
+
+
+NO_FOLDER = (errno.EEXIST, errno.ENOTDIR)
+"""Errors of who takes for a folder what is none."""
 
 
 def path_text(path: bytes) -> str:
@@ -77,6 +82,17 @@ def _shown(character: str) -> str:
 def typed(name: str | os.PathLike[str]) -> str:
     """Write a file name as a word of a command that can be copied: visible, and quoted where a shell would take it apart."""
     return visible(shlex.quote(os.fspath(name)))
+
+
+def unwritten(place: str | bytes | os.PathLike[str], error: OSError) -> str:
+    """Say why nothing could be written at a place: what stands where a folder must be, or what the system said."""
+    shown = path = os.fsdecode(place)
+    if error.errno in NO_FOLDER:
+        while path and not os.path.lexists(path):
+            path = os.path.dirname(path)  # noqa: PTH120 - "" of a name alone ends it
+        if path and not os.path.isdir(path):  # noqa: PTH112 - raises nothing
+            return f"{visible(path)} is not a folder"
+    return f"{visible(shown)}: {error.strerror}"
 
 
 def brief(text: str, most: int = 60) -> str:

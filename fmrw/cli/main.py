@@ -17,7 +17,7 @@ from fmrw.commands.families import grammar
 from fmrw.commands.grammar import wants_json
 from fmrw.commands.outcome import line
 from fmrw.errors import FmrwError
-from fmrw.text import name_text
+from fmrw.text import NO_FOLDER, unwritten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,8 +68,10 @@ def _told(error: FmrwError | OSError) -> str:
         return str(error)
     if error.filename is None:
         raise error
-    what = name_text(error.filename)
-    return f"{what}: {error.strerror}; see that it is there, and that you may use it."
+    cure = (
+        "name another place" if error.errno in NO_FOLDER else "see that it is there, and that you may use it"
+    )
+    return f"{unwritten(error.filename, error)}; {cure}."
 
 
 def ancestor() -> int:

@@ -15,7 +15,7 @@ from fmrw.analysis.index.filter import Filter
 from fmrw.errors import FigureError
 from fmrw.explorer.levels import levels
 from fmrw.offsets import range_text
-from fmrw.text import visible
+from fmrw.text import unwritten
 
 if TYPE_CHECKING:
     import altair as alt
@@ -58,9 +58,7 @@ def write(content: bytes, target: Path, *, overwrite: bool = False) -> Path:
         except FileExistsError:
             number += 1
         except OSError as error:
-            raise FigureError(
-                f"{visible(str(place))}: {error.strerror}; choose a folder you may write"
-            ) from error
+            raise FigureError(f"{unwritten(place, error)}; choose a folder you may write") from error
         else:
             return place
 

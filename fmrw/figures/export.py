@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fmrw.errors import BadChoice, FigureError
 from fmrw.figures import render
-from fmrw.text import visible
+from fmrw.text import unwritten, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,9 +70,7 @@ def save(chart: Chart, path: str | PathLike[str], *, scale: float = 2) -> Path:
     try:
         target.write_bytes(content)
     except OSError as error:
-        raise FigureError(
-            f"{visible(str(target))}: {error.strerror}; choose a folder you may write"
-        ) from error
+        raise FigureError(f"{unwritten(target, error)}; choose a folder you may write") from error
     return target
 
 

@@ -27,7 +27,7 @@ from fmrw.formats.csv.log import write_csv
 from fmrw.formats.perfetto import export_perfetto
 from fmrw.session import charts as drawing
 from fmrw.session import sites
-from fmrw.text import path_bytes, visible
+from fmrw.text import path_bytes, unwritten, visible
 from fmrw.trace import folder as session_folder
 
 if TYPE_CHECKING:
@@ -319,7 +319,7 @@ def _write(folder: Path, job: _Job, notes: list[str]) -> Path | None:
 
 def unwritable(target: Path, error: OSError) -> FigureError:
     """Say which report could not be written."""
-    return FigureError(f"{visible(str(target))}: {error.strerror}; choose a folder you may write.")
+    return FigureError(f"{unwritten(target, error)}; choose a folder you may write.")
 
 
 def report_name(path: str, suffix: str) -> Path:

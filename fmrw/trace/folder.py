@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fmrw.errors import SessionError, SessionExists
-from fmrw.text import visible
+from fmrw.text import unwritten, visible
 from fmrw.trace.facts import FACTS, now, read_facts, write_facts
 from fmrw.trace.version import SCHEMA
 
@@ -53,7 +53,7 @@ def create(folder: Path, facts: Mapping[str, Any]) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         occupied = any(folder.iterdir())
     except OSError as error:
-        raise SessionError(f"{_shown(folder)}: {error.strerror}; choose a folder you may write.") from error
+        raise SessionError(f"{unwritten(folder, error)}; choose a folder you may write.") from error
     if occupied:
         raise SessionExists(
             f"{_shown(folder)} is not empty, and a session is never overwritten; choose another folder, such as {_shown(_free_name(folder))}."

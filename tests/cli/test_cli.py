@@ -522,8 +522,8 @@ def test_outputs_that_cannot_be(say: Say, directory: Path, tmp_path: Path) -> No
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").touch()
     for output, cure in (
-        (tmp_path / "file", "choose a folder you may write."),
-        (tmp_path / "file" / "below", "choose a folder you may write."),
+        (tmp_path / "file", f"{tmp_path / 'file'} is not a folder; choose a folder you may write."),
+        (tmp_path / "file" / "below", f"{tmp_path / 'file'} is not a folder; choose a folder you may write."),
         (tmp_path / "full", f"choose another folder, such as {tmp_path / 'full-2'}."),
         ("/proc/out", "choose a folder you may write."),
     ):
@@ -557,6 +557,19 @@ def test_sessions_that_cannot_be_read(say: Say, session: Path, tmp_path: Path) -
         status=2,
     )
     refused(say, "report", session, "-o", "/proc/figures", cure="choose a folder you may write.")
+    taken = tmp_path / "taken"
+    taken.write_bytes(b"mine")
+    for output in (taken, taken / "below", taken / "below" / "it"):
+        refused(
+            say,
+            "report",
+            session,
+            "-o",
+            output,
+            cure=f"fmrw: {taken} is not a folder; choose a folder you may write.",
+        )
+    refused(say, "demo", "-o", taken, cure=f"fmrw: {taken} is not a folder; name another place.")
+    assert taken.read_bytes() == b"mine"
     (session / "events.parquet").write_bytes((session / "events.parquet").read_bytes()[:-100])
     refused(say, "coverage", session, FILE, cure="restore it from a copy.")
 
