@@ -27,6 +27,11 @@ _7Z = b"7z\xbc\xaf\x27\x1c"
 _7Z_HEADER = 32
 
 
+def begins_gzip(source: Source) -> bool:
+    """Say whether the file begins with the magic of gzip with deflate data."""
+    return source.at(0, 3) == b"\x1f\x8b\x08"
+
+
 def is_gzip(source: Source, at: int = 0) -> bool:
     """Say whether a gzip member with deflate data begins at an offset."""
     head = source.at(at, 4)
@@ -36,6 +41,8 @@ def is_gzip(source: Source, at: int = 0) -> bool:
 def gzip_parts(source: Source) -> Iterator[Part]:
     """Yield of each member the fields of the header, the deflate data and the trailer; then padding."""
     at, room = 0, MOST
+    if not is_gzip(source):
+        raise Damaged("the header at 0x0 is cut off, or has flags that no gzip has")
     while is_gzip(source, at):
         data = yield from _gzip_header(source, at)
         end, room, problem = _inflated(source, data, room)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _FIRST = (b"ftyp", b"styp", b"moov", b"mdat", b"moof", b"sidx", b"wide", b"free", b"skip", b"pnot")
+_IN_MOOV = (b"mvhd", b"trak", b"cmov", b"iods", b"mvex", b"udta", b"meta", b"rmra")
 _HOLDERS = frozenset(
     b"moov trak mdia minf stbl dinf edts udta mvex moof traf mfra meco strk strd sinf schi rinf iprp ipco ilst "
     b"tref gmhd tapt clip matt hnti hinf paen strk".split()
@@ -23,15 +24,15 @@ _DEEPEST = 32
 
 
 def is_mp4(source: Source) -> bool:
-    """Say whether the file begins with a box as such files do; without `ftyp`, another box must follow it."""
+    """Say whether the file begins with a box as such files do, whatever size it has; without `ftyp`, another box must follow it, or lie in it."""
     kind = source.at(4, 4)
     if kind not in _FIRST:
         return False
+    if kind in (b"ftyp", b"styp") or (kind == b"moov" and source.at(12, 4) in _IN_MOOV):
+        return True
     size = int.from_bytes(source.at(0, 4), "big")
-    if kind in (b"ftyp", b"styp"):
-        return size >= 8  # noqa: PLR2004 - the head of a box
     following = source.at(size + 4, 4)
-    return size in (0, 1) or (size >= 8 and (size == source.size or following.isalnum()))  # noqa: PLR2004 - as above
+    return size in (0, 1) or (size >= 8 and (size == source.size or following.isalnum()))  # noqa: PLR2004 - the head of a box
 
 
 def mp4_parts(source: Source) -> Iterator[Part]:

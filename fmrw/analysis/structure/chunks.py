@@ -67,6 +67,8 @@ def riff_parts(source: Source) -> Iterator[Part]:
             length = sizes[kind].pop(0) if sizes.get(kind) else levels[-1] - at - 8
         depth, end = len(levels), at + 8 + length
         yield from _chunk(source, at, end, kind, depth)
+        if kind in _RIFFS and length < 4:  # noqa: PLR2004 - what form it is
+            raise Damaged(f"the form at {at:#x} is said to have {length} bytes")
         if kind in _LISTS and depth < _DEEPEST:
             levels.append(min(end, levels[-1]))
             at += 12

@@ -40,7 +40,7 @@ FORMATS = {
     "PNG": (chunks.is_png, chunks.png_parts),
     "PDF": (pdf.is_pdf, pdf.pdf_parts),
     "tar": (tar.is_tar, tar.tar_parts),
-    "gzip": (archives.is_gzip, archives.gzip_parts),
+    "gzip": (archives.begins_gzip, archives.gzip_parts),
     "7z": (archives.is_7z, archives.seven_zip_parts),
     "ISO 9660": (iso.is_iso, iso.iso_parts),
     "ELF": (elf.is_elf, elf.elf_parts),
@@ -58,6 +58,12 @@ FORMATS = {
     "pcapng": (pcap.is_pcapng, pcap.pcapng_parts),
 }
 """Name → is the file one, and what are its parts."""
+
+_SIGNATURES = {
+    "PNG": (0, 8), "tar": (257, 263), "gzip": (0, 3), "7z": (0, 6), "ELF": (0, 4), "RIFF": (0, 4), "Mach-O": (0, 4), "WebAssembly": (0, 4), "MP4": (4, 8),
+    "JPEG": (0, 3), "GIF": (0, 6), "SQLite": (0, 16), "OLE2": (0, 8), "pcap": (0, 4), "pcapng": (0, 4),
+}  # fmt: skip
+"""Where the bytes lie by which a file is certainly one, whatever its first record says."""
 
 
 def structure(path: str | PathLike[str], formats: Collection[str] = tuple(FORMATS)) -> pl.DataFrame:
@@ -96,5 +102,5 @@ def structure_of(source: Source, formats: Collection[str] = tuple(FORMATS)) -> p
     found = [name for name, (is_one, _) in FORMATS.items() if name in formats and is_one(source)]
     if not found and "PDF" in formats and not any(is_one(source) for is_one, _ in FORMATS.values()):
         found = ["PDF"] if pdf.is_buried(source) else []
-    frames = [collect(name, FORMATS[name][1], source) for name in found]
+    frames = [collect(name, FORMATS[name][1], source, _SIGNATURES.get(name)) for name in found]
     return pl.concat(frames) if frames else pl.DataFrame(schema=SCHEMA)

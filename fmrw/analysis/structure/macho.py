@@ -43,22 +43,18 @@ _REQUIRED = 0x80000000
 
 
 def is_macho(source: Source) -> bool:
-    """Say whether a program of Apple's systems begins at 0, or a universal file whose programs lie in it."""
+    """Say whether a program of Apple's systems begins at 0, or a universal file: of few programs, since classes of Java have the same magic."""
     magic = source.at(0, 4)
-    if magic in _MAGICS:
-        return True
-    programs = list(_programs(source)) if magic in _FAT_ENTRY else []
-    return bool(programs) and all(
-        source.at(start, 4) in _MAGICS or start + size <= source.size for start, size in programs
-    )
+    return magic in _MAGICS or (magic in _FAT_ENTRY and 0 < _count(source) < _MOST_PROGRAMS)
+
+
+def _count(source: Source) -> int:
+    return int.from_bytes(source.at(4, 4), "big")
 
 
 def _programs(source: Source) -> Iterator[tuple[int, int]]:
     head = source.at(0, 8)
-    count = int.from_bytes(head[4:], "big")
-    if len(head) < 8 or not 0 < count < _MOST_PROGRAMS:  # noqa: PLR2004 - magic and count
-        return
-    for number in range(count):
+    for number in range(_count(source)):
         if head[:4] == b"\xca\xfe\xba\xbe":
             start, size = source.fields(">8x2I4x", 8 + 20 * number, "the table of programs")
         else:
@@ -75,10 +71,13 @@ def macho_parts(source: Source) -> Iterator[Part]:
     yield Part(0, 8, "universal header")
     programs = list(_programs(source))
     yield Part(8, 8 + _FAT_ENTRY[magic] * len(programs), "table of programs")
+    outside = [number for number, (start, size) in enumerate(programs) if start >= source.size]
     for number, (start, size) in enumerate(programs):
         yield Part(start, start + size, f"program {number}")
         if source.at(start, 4) in _MAGICS:
             yield from _program(source, start, 2)
+    if outside:
+        raise Damaged(f"program {outside[0]} lies outside the file")
 
 
 def _program(source: Source, base: int, depth: int) -> Iterator[Part]:

@@ -119,8 +119,16 @@ class Source:
         return -1
 
 
-def collect(name: str, parse: Callable[[Source], Iterator[Part]], source: Source) -> pl.DataFrame:
-    """Gather the parts of one format by start, the row that brackets them first; no rows if there are none."""
+def collect(
+    name: str,
+    parse: Callable[[Source], Iterator[Part]],
+    source: Source,
+    signature: tuple[int, int] | None = None,
+) -> pl.DataFrame:
+    """Gather the parts of one format by start, the row that brackets them first; no rows if there are none.
+
+    Where the file makes sense nowhere, but has a signature that leaves no doubt, that is the part there is.
+    """
     starts, ends, depths, names = array("q"), array("q"), array("q"), list[str]()
     source.work = WORK
     room, reason, cut, nowhere = _MOST_TEXT, "", 0, 0
@@ -149,6 +157,8 @@ def collect(name: str, parse: Callable[[Source], Iterator[Part]], source: Source
         source.work = float("inf")
     if cut and not reason:
         reason = f" (damaged: {cut:,} parts run past the end of the file)"
+    if reason and signature is not None and not names:
+        starts, ends, names, depths = array("q", signature[:1]), array("q", signature[1:]), ["signature"], array("q", [1])  # fmt: skip
     return _bracketed(f"{name}{reason}", (starts, ends, names, depths))
 
 

@@ -43,8 +43,9 @@ class Header(NamedTuple):
 
 
 def is_tar(source: Source) -> bool:
-    """Say whether the first block is a header whose checksum is right."""
-    return _header(source.at(0, _BLOCK)) is not None
+    """Say whether the first block is a header whose checksum is right, or one with the magic of newer tars."""
+    block = source.at(0, _BLOCK)
+    return _header(block) is not None or block[_MAGIC_AT : _MAGIC_AT + 6] in (b"ustar\0", b"ustar ")
 
 
 def tar_parts(source: Source) -> Iterator[Part]:

@@ -11,18 +11,21 @@ if TYPE_CHECKING:
 
 _NAMES = ("custom", "type", "import", "function", "table", "memory", "global", "export", "start", "element", "code", "data", "data count", "tag")  # fmt: skip
 _CODE = 10
+_MOST_VERSIONS = 255
 _LONGEST_NAME = 256
 
 
 def is_wasm(source: Source) -> bool:
-    """Say whether the file begins with the magic of a module, of a version or layer below 256."""
-    head = source.at(0, 8)
-    return head[:4] == b"\0asm" and len(head) == 8 and head[5] == 0  # noqa: PLR2004 - magic and version
+    """Say whether the file begins with the magic of a module."""
+    return source.at(0, 4) == b"\0asm"
 
 
 def wasm_parts(source: Source) -> Iterator[Part]:
     """Yield magic, version, and the sections."""
     yield Part(0, 8, "magic and version")
+    (version,) = source.fields("<H", 4, "the version")
+    if version > _MOST_VERSIONS:
+        raise Damaged(f"version {version:,} of the format")
     at = 8
     while at < source.size:
         kind = source.at(at, 1)[0]
