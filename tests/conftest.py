@@ -16,7 +16,6 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -88,11 +87,15 @@ def _descriptors() -> list[str]:
 
 def _descendants(marker: Path) -> Iterator[str]:
     """Find the processes that carry the run's folder in their environment, whoever is their parent now."""
-    for process in psutil.process_iter():
+    carried = b"TMPDIR=" + os.fsencode(marker)
+    for entry in os.scandir("/proc"):  # a quarter of what psutil takes for it, after every test that mounts
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
         try:
-            if process.pid != os.getpid() and process.environ().get("TMPDIR") == str(marker):
-                yield f"process {process.pid} {' '.join(process.cmdline())}"
-        except psutil.Error:
+            if carried in Path(entry.path, "environ").read_bytes().split(b"\0"):
+                words = Path(entry.path, "cmdline").read_bytes().split(b"\0")
+                yield f"process {entry.name} {os.fsdecode(b' '.join(words)).strip()}"
+        except OSError:
             continue  # gone, or not ours to look at
 
 
@@ -114,12 +117,15 @@ class Watch:
 
     def leftovers(self, *, deep: bool) -> list[str]:
         """Give what is left, after those that are ending have had time to."""
-        if self.new(deep=deep):
+        left = self.new(deep=deep)
+        if left:
             gc.collect()
+            left = self.new(deep=deep)
         pause, waited = threading.Event(), 0.0
-        while (left := self.new(deep=deep)) and waited < _GRACE_S:
+        while left and waited < _GRACE_S:
             pause.wait(0.05)
             waited += 0.05
+            left = self.new(deep=deep)
         return left
 
 
