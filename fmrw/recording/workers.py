@@ -12,7 +12,7 @@ from fmrw.capture.mounts import unmount as unmounting
 from fmrw.capture.reports import helper
 from fmrw.capture.system import libc
 from fmrw.capture.system.patience import STEP_S, Patience
-from fmrw.capture.system.spawn import start_without_vfork
+from fmrw.capture.system.spawn import start_without_the_lock
 from fmrw.capture.worker import start as starting
 from fmrw.capture.worker.own_code import code_below
 from fmrw.capture.worker.serve import FINISHED, Worker
@@ -88,7 +88,8 @@ class InThread:
     What can freeze: while a thread of this process waits for the mount in a page fault (`mmap`, `ctypes.CDLL`,
     `numpy.memmap`), it holds the interpreter's lock, the handler needs that lock, and both wait for ever, beyond SIGKILL, until
     the connection is aborted (`fmrw unmount --abort` from another process). Use it only where nothing maps files; a directory
-    that holds this Python itself is refused. Programs may be started inside: see `start_without_vfork`.
+    that holds this Python itself is refused. Programs may be started inside by `subprocess`
+    (see `start_without_the_lock`), not by `os.posix_spawn`.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -96,7 +97,7 @@ class InThread:
             raise MountError(
                 f'{visible(settings.root)} holds the Python that runs fmrw, which would wait for itself; leave out worker="thread".'
             )
-        start_without_vfork()
+        start_without_the_lock()
         self.pid = os.getpid()
         self._root = Path(settings.root)
         self.bell, self._say_fd = os.pipe2(os.O_CLOEXEC)

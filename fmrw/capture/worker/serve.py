@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, Any
 from fmrw.capture.mounts.registry import NAME
 from fmrw.capture.recorder.journal import Journal
 from fmrw.capture.system.proc import call_itself
-from fmrw.capture.system.spawn import start_without_vfork
+from fmrw.capture.system.spawn import start_without_the_lock
 from fmrw.capture.worker import auto_unmount
 from fmrw.capture.worker.own_code import code_below, look_beneath
 from fmrw.capture.worker.settings import Settings, hold, open_session, options_of
@@ -90,7 +90,7 @@ class Worker:
         code = code_below(self.settings.root)
         if self._own:
             look_beneath(self.settings.root, self._root)
-            start_without_vfork()  # the helper's Python may lie below the mount
+            start_without_the_lock()  # the helper's Python may lie below the mount
         journal = Journal(self._open_journal(), ring=lambda: self._say(b"\n"))
         operations = ReportFiles(
             self._root, journal,
