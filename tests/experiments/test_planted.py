@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import random
 import subprocess
@@ -14,6 +15,8 @@ from fmrw.experiments.bench import Budget
 from fmrw.experiments.probe import probe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fmrw.experiments.probe import Probe
 
 pytestmark = [pytest.mark.mount, pytest.mark.root("mounts in a namespace of its own")]
@@ -78,12 +81,23 @@ def classes(found: Probe) -> list[str | None]:
     return [each.kind for each in found.map for _ in range(each.start, each.end)]
 
 
+@pytest.fixture(scope="module")
+def probed(parser: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], tuple[Path, Probe]]:
+    """Probe a file with so many bytes of data, once; give both."""
+
+    @functools.cache
+    def complete(payload: int) -> tuple[Path, Probe]:
+        file = tmp_path_factory.mktemp("probed") / "planted.bin"
+        file.write_bytes(made(payload)[0])
+        return file, probe(file, [str(parser), "{}"], exact=payload < 100)
+
+    return complete
+
+
 @pytest.mark.parametrize("payload", [16, 120, 500])
-def test_every_planted_byte_is_found(parser: Path, tmp_path: Path, payload: int) -> None:
+def test_every_planted_byte_is_found(probed: Callable[[int], tuple[Path, Probe]], payload: int) -> None:
     content, truth = made(payload)
-    file = tmp_path / "planted.bin"
-    file.write_bytes(content)
-    found = probe(file, [str(parser), "{}"], exact=payload < 100)
+    file, found = probed(payload)
     wrong = {
         at: (said, meant)
         for at, (said, meant) in enumerate(zip(classes(found), truth, strict=True))
@@ -112,16 +126,14 @@ def covering(found: Probe) -> list[tuple[int, int]]:
     return list(itertools.pairwise(borders))
 
 
-@pytest.fixture(scope="module")
-def whole(parser: Path, tmp_path_factory: pytest.TempPathFactory) -> Probe:
-    """A complete probe of a file with 40 bytes of data."""
-    file = tmp_path_factory.mktemp("whole") / "planted.bin"
-    file.write_bytes(made(40)[0])
-    return probe(file, [str(parser), "{}"])
+@pytest.fixture
+def whole(probed: Callable[[int], tuple[Path, Probe]]) -> Probe:
+    """A complete probe of a file with 120 bytes of data."""
+    return probed(120)[1]
 
 
 def test_two_passes_agree(parser: Path, whole: Probe, tmp_path: Path) -> None:
-    content, _truth = made(40)
+    content, _truth = made(120)
     file = tmp_path / "planted.bin"
     file.write_bytes(content)
     again = probe(file, [str(parser), "{}"])
@@ -165,7 +177,7 @@ def test_what_a_stopped_map_does_not_mark_is_so_in_the_complete_one(
 
 
 def test_it_goes_on_where_it_was_stopped(parser: Path, whole: Probe, tmp_path: Path) -> None:
-    content, _truth = made(40)
+    content, _truth = made(120)
     file = tmp_path / "planted.bin"
     file.write_bytes(content)
     command, output = [str(parser), "{}"], tmp_path / "out"
