@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from fmrw.commands.grammar import (
 )
 from fmrw.commands.outcome import Outcome, door, line
 from fmrw.session.reporter import Reporter
-from fmrw.text import name_text, visible
+from fmrw.text import name_text, typed, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,10 +70,29 @@ def run(
 
     Write COMMAND after `--`. The exit status is the command's. What it prints comes first, also before the JSON of --json.
     """
-    with _reporter(directory, output, wanted=not no_reports) as (reporter, ignored):
-        done = door().run(command, directory, output=output, ignored=ignored, **options)
-        with door().summing_up():
-            return _told(command, done, reporter)
+    try:
+        with _reporter(directory, output, wanted=not no_reports) as (reporter, ignored):
+            done = door().run(command, directory, output=output, ignored=ignored, **options)
+            with door().summing_up():
+                return _told(command, done, reporter)
+    except (KeyboardInterrupt, SystemExit):  # Ctrl-C, or a signal that ends us
+        click.echo(f"fmrw: interrupted; {_kept(output)}", err=True)
+        raise
+
+
+def _kept(output: Path | None) -> str:
+    """Say what is left of a run that was interrupted."""
+    if output is None:
+        return "nothing is kept; -o FOLDER keeps the session of such a run."
+    from fmrw.errors import SessionError  # noqa: PLC0415 - only on this path
+    from fmrw.trace.facts import read_facts  # noqa: PLC0415 - the same
+
+    ours = False
+    with contextlib.suppress(SessionError):  # there is none yet
+        ours = read_facts(output).get("parent") == os.getpid()
+    if not ours:
+        return "nothing was recorded."
+    return f"session kept in {visible(str(output))}; `fmrw report {typed(output)} -o {typed(output)}` writes reports."
 
 
 @contextlib.contextmanager
