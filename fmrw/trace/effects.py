@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from fmrw.errors import BadInput, SessionError
+from fmrw.errors import SessionError
 from fmrw.text import visible
 from fmrw.trace import folder as names
 from fmrw.trace.facts import replacing
-from fmrw.trace.foreign import opened
+from fmrw.trace.parquet import tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -51,6 +51,9 @@ OF_FIELD = {
 """Column → name in JSON, of a number that steers."""
 
 
+_MISSING = frozenset({"class", *OF_FIELD})  # values that need not be there
+
+
 def frame(path: str, command: str, ranges: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     """Make a frame of `EFFECTS` of ranges as JSON has them."""
     rows = []
@@ -80,13 +83,13 @@ def write(found: pl.DataFrame, folder: Path) -> None:
 
 
 def read(folder: Path | None) -> pl.DataFrame:
-    """Read the effects of a session; none where nothing was probed."""
+    """Read the effects of a session; none where nothing was probed.
+
+    Raises
+    ------
+    SessionError
+        They are damaged, claim what cannot be, or were not written by fmrw.
+    """
     if folder is None or not (folder / FILE).exists():
         return pl.DataFrame(schema=EFFECTS)
-    try:
-        with opened(folder / FILE, "the map that a probe wrote") as file:
-            return pl.read_parquet(file)
-    except (BadInput, pl.exceptions.PolarsError) as error:
-        raise SessionError(
-            f"{visible(str(folder / FILE))} cannot be read: {visible(str(error))}; probe again."
-        ) from error
+    return tables.scan(folder / FILE, EFFECTS, _MISSING).collect()

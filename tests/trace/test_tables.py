@@ -371,6 +371,10 @@ def text_for_numbers(events: pl.DataFrame) -> pl.DataFrame:
     return events.with_columns(size=pl.lit("much"))
 
 
+def text_for_a_site(events: pl.DataFrame) -> pl.DataFrame:
+    return events.with_columns(site=pl.lit("here"))
+
+
 def too_large(events: pl.DataFrame) -> pl.DataFrame:
     return events.with_columns(pid=pl.lit(1 << 40))
 
@@ -378,7 +382,7 @@ def too_large(events: pl.DataFrame) -> pl.DataFrame:
 UNBEARABLE = {
     missing: "values of process are missing", backwards: "a range cannot be", before_it_began: "a range cannot be",
     after_the_calendar: "a time is out of range", without_end: "a path is too long", unknown_operation: "damaged",
-    text_for_numbers: "damaged", too_large: "damaged",
+    text_for_numbers: "damaged", text_for_a_site: "damaged", too_large: "damaged",
 }  # fmt: skip
 
 

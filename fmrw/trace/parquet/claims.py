@@ -6,7 +6,7 @@ microseconds each: all places lie inside the file, pages fill their column, rows
 more than `UNFOLDS` bytes for each byte there is. Pages of columns and row groups that nobody reads are left alone: a session of a hundred
 million events has twenty thousand. Data in the pages is not looked at; `fmrw.trace.parquet.tables` does that.
 
-Source: parquet.thrift of apache/parquet-format. Only flat schemas are let in; ours has no others.
+Source: parquet.thrift of apache/parquet-format, and its LogicalTypes.md. Only flat columns are let in, and lists of numbers or texts where a table of ours has one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from fmrw.trace.parquet.thrift import Reader, Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
 MAGIC = b"PAR1"
 MOST_FOOTER = 16 << 20
@@ -28,9 +28,11 @@ MOST_PAGE = 128 << 20
 MOST_ROWS = 1 << 22  # in a row group: what is decoded at once
 MOST_GROUP = 1 << 30  # bytes a row group unfolds into
 UNFOLDS, _ALWAYS = 1000, 16 << 20  # bytes a file unfolds into: for each byte it has, and however small it is
+MOST_VALUES, VALUES_PER_BYTE = 1 << 24, 64  # in lists: however small a file is, and for each byte it has
 ROWS_PER_BYTE = 4  # more than any recording reaches: each row has a number of its own
 _USUAL, _HEADER = 1 << 8, 1 << 16  # a page header with its statistics, nearly always and at most
 _DATA, _INDEX, _DICTIONARY, _DATA_V2 = range(4)  # PageType
+_REPEATED = 2  # FieldRepetitionType
 _COUNTS = {_DATA: 5, _DATA_V2: 8}  # the field of PageHeader with the page's number of values
 
 
@@ -43,6 +45,8 @@ class Claims:
     ----------
     fd : int
         Descriptor of the file.
+    lists : collection of bytes
+        Names of the columns that may hold lists.
 
     Attributes
     ----------
@@ -57,10 +61,10 @@ class Claims:
         It cannot be read.
     """
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, lists: Collection[bytes] = ()) -> None:
         self._size = os.fstat(fd).st_size
         metadata, end = _footer(fd, self._size)
-        self._columns = _columns(metadata)
+        self._columns, repeated = _columns(metadata, lists)
         groups = _structs(metadata.get(4))
         self.rows = _number(metadata.get(3))
         _require(self.rows == sum(_number(group.get(3)) for group in groups), "its numbers of rows differ")
@@ -69,9 +73,17 @@ class Claims:
         )
         self._heights = array("q", (_number(group.get(3)) for group in groups))
         self._places = array("q")  # of each column of each group: where its pages begin, and end
+        self._listed = dict[int, int]()  # of each column of lists of each group: its values
         for group in groups:
-            for place in _group(group, len(self._columns), end):
+            for place, values in _group(group, repeated, end):
+                if values is not None:
+                    self._listed[len(self._places) // 2] = values
                 self._places.extend(place)
+        listed = sum(self._listed.values())
+        _require(
+            listed <= max(MOST_VALUES, VALUES_PER_BYTE * self._size),
+            f"it claims {listed:,} values of lists in {self._size:,} bytes",
+        )
         self._checked = bytearray(len(self._places) // 2)
         self._unfolded, self._all = array("q", bytes(8 * len(groups))), 0
         self._lock = threading.Lock()
@@ -102,7 +114,7 @@ class Claims:
         if self._checked[chunk]:
             return
         begin, stop = self._places[2 * chunk : 2 * chunk + 2]
-        unfolds = _chunk(fd, begin, stop, self._heights[group])
+        unfolds = _chunk(fd, begin, stop, self._listed.get(chunk, self._heights[group]))
         self._unfolded[group] += unfolds
         self._all += unfolds
         _require(
@@ -166,28 +178,39 @@ def _footer(fd: int, size: int) -> tuple[Struct, int]:
     return Reader(os.pread(fd, length, begin)).struct(), begin
 
 
-def _columns(metadata: Struct) -> list[bytes]:
-    root, *leaves = _structs(metadata.get(2)) or [{}]
-    flat = _number(root.get(5)) == len(leaves) and not any(leaf.get(5) for leaf in leaves)
-    _require(flat and len(leaves) > 0, "its columns are nested, or none")
-    names = [leaf.get(4) for leaf in leaves]
+def _columns(metadata: Struct, lists: Collection[bytes]) -> tuple[list[bytes], list[bool]]:
+    """Give the names of the columns, and which of them hold lists: a group of a repeated group of one element."""
+    root, *elements = _structs(metadata.get(2)) or [{}]
+    names, repeated = list[bytes](), list[bool]()
+    while elements:
+        name, nested = elements[0].get(4), bool(elements[0].get(5))
+        shape = [each.get(5) or 0 for each in elements[:3]]
+        is_list = shape == [1, 1, 0] and elements[1].get(3) == _REPEATED and name in lists
+        _require(is_list or not nested, "its columns are nested, or none")
+        names.append(name if isinstance(name, bytes) else b"")
+        repeated.append(nested)
+        del elements[: len(shape) if nested else 1]
+    _require(_number(root.get(5)) == len(names) > 0, "its columns are nested, or none")
     _require(len({*names}) == len(names), "two of its columns have one name")
-    return [name if isinstance(name, bytes) else b"" for name in names]
+    return names, repeated
 
 
-def _group(group: Struct, columns: int, end: int) -> Iterator[tuple[int, int]]:
-    """Give the place of each column of a row group."""
+def _group(group: Struct, repeated: Sequence[bool], end: int) -> Iterator[tuple[tuple[int, int], int | None]]:
+    """Give the place of each column of a row group, and of one with lists its number of values."""
     rows, chunks = _number(group.get(3)), _structs(group.get(1))
     _require(rows <= MOST_ROWS, f"it claims {rows:,} rows in one group")
-    _require(len(chunks) == columns, "a group lacks columns")
-    for chunk in chunks:
+    _require(len(chunks) == len(repeated), "a group lacks columns")
+    for chunk, lists in zip(chunks, repeated, strict=True):
         column = _struct(chunk.get(3))
-        _require(_number(column.get(5)) == rows, "a column has another number of values than rows")
+        values = _number(column.get(5))
+        _require(
+            values == rows or (lists and rows < values), "a column has another number of values than rows"
+        )
         starts = [_number(column[field]) for field in (9, 11) if column.get(field) is not None]
         begin = min(starts, default=0)
         stop = begin + _number(column.get(7))
         _require(begin >= len(MAGIC) and stop <= end, "a column lies outside of the file")
-        yield begin, stop
+        yield (begin, stop), values if lists else None
 
 
 def _chunk(fd: int, place: int, stop: int, rows: int) -> int:

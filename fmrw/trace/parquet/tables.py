@@ -40,8 +40,13 @@ _claimed: dict[tuple[int, ...], Claims] = {}
 _silence = threading.RLock()
 
 
-def scan(path: Path, columns: pl.Schema) -> pl.LazyFrame:
+def scan(path: Path, columns: pl.Schema, missing: frozenset[str] | None = None) -> pl.LazyFrame:
     """Scan a Parquet file that holds these columns, whoever wrote it.
+
+    Parameters
+    ----------
+    missing
+        Those in which values may be missing, and which the file may lack; of a table of events `schema.NULLABLE`.
 
     Raises
     ------
@@ -49,12 +54,12 @@ def scan(path: Path, columns: pl.Schema) -> pl.LazyFrame:
         It is damaged, claims what cannot be, or was not written by fmrw.
     """
     with _told(path), _opened(path) as file:
-        _claims_of(file.fileno()).check(file.fileno())  # whoever gets the scan may read anything
-        lazy = _sound(file, columns)
+        _claims_of(file.fileno(), columns).check(file.fileno())  # whoever gets the scan may read anything
+        lazy = _sound(file, columns, missing=missing)
         known = (*_identity(file.fileno()), len(columns))
         if known not in _tried:
             with _silenced():
-                _examine(lazy, columns)
+                _examine(lazy, columns, missing)
             _remember(_tried, known, None)
     return lazy
 
@@ -137,30 +142,37 @@ def _told(path: Path) -> Iterator[None]:
         raise SessionError(f"{_shown(path)} {error}; it was not written by fmrw. Record again.") from error
 
 
-def _sound(file: IO[bytes], columns: pl.Schema, groups: Iterable[int] | None = None) -> pl.LazyFrame:
+def _sound(
+    file: IO[bytes],
+    columns: pl.Schema,
+    groups: Iterable[int] | None = None,
+    missing: frozenset[str] | None = None,
+) -> pl.LazyFrame:
     """Give a file's columns once what it claims of them, in all row groups or some, has been held against it."""
-    claims = _claims_of(file.fileno())
+    claims = _claims_of(file.fileno(), columns)
+    later = _later(columns, missing)
     lazy = pl.scan_parquet(file, use_statistics=False)  # keeps a descriptor of its own
     with _silenced():
         found = lazy.collect_schema()
-    missing = [
+    lacking = [
         name
         for name in columns
-        if name not in found and _stand_in(name, columns) == name and name not in _later(columns)
+        if name not in found and _stand_in(name, columns) == name and name not in later
     ]
-    if missing:
-        raise _OfAnotherMake(f"lacks the columns {', '.join(missing)}")
+    if lacking:
+        raise _OfAnotherMake(f"lacks the columns {', '.join(lacking)}")
     claims.check(
         file.fileno(), [name if name in found else _stand_in(name, columns) for name in columns], groups
     )
-    return _typed(lazy, columns)
+    return _typed(lazy, columns, later)
 
 
-def _claims_of(fd: int) -> Claims:
-    known = _identity(fd)
+def _claims_of(fd: int, columns: pl.Schema | None = None) -> Claims:
+    lists = [name.encode() for name, kind in (columns or {}).items() if isinstance(kind, pl.List)]
+    known = (*_identity(fd), len(lists))
     claims = _claimed.get(known)
     if claims is None:
-        claims = Claims(fd)
+        claims = Claims(fd, lists)
         _remember(_claimed, known, claims)
     return claims
 
@@ -169,12 +181,12 @@ class _OfAnotherMake(Exception):
     """A file that may well be sound, but is no table of ours."""
 
 
-def _typed(lazy: pl.LazyFrame, columns: pl.Schema) -> pl.LazyFrame:
+def _typed(lazy: pl.LazyFrame, columns: pl.Schema, later: frozenset[str]) -> pl.LazyFrame:
     found = lazy.collect_schema()
     return lazy.select(
         (
             pl.lit(None)
-            if name not in found and name in _later(columns)
+            if name not in found and name in later
             else pl.col(name if name in found else _stand_in(name, columns))
         )
         .cast(kind)
@@ -183,8 +195,10 @@ def _typed(lazy: pl.LazyFrame, columns: pl.Schema) -> pl.LazyFrame:
     )
 
 
-def _later(columns: pl.Schema) -> frozenset[str]:
+def _later(columns: pl.Schema, missing: frozenset[str] | None) -> frozenset[str]:
     """Give the columns in which values may be missing, and that older sessions lack; a table of sites is none without their numbers."""
+    if missing is not None:
+        return missing
     return schema.NULLABLE if "depth" not in columns else frozenset()
 
 
@@ -217,19 +231,24 @@ def _remember(among: dict[tuple[int, ...], Any], known: tuple[int, ...], what: A
     among[known] = what
 
 
-def _examine(lazy: pl.LazyFrame, columns: pl.Schema) -> None:
+def _examine(lazy: pl.LazyFrame, columns: pl.Schema, missing: frozenset[str] | None = None) -> None:
     """Decode everything once; raise ValueError for values that our own code could not bear."""
-    answers = lazy.select(_doubts(columns)).collect(engine="streaming")
+    answers = lazy.select(_doubts(columns, _later(columns, missing))).collect(engine="streaming")
     broken = [what for what, holds in answers.row(0, named=True).items() if holds]
     if broken:
         raise ValueError(broken[0])
 
 
-def _doubts(columns: pl.Schema) -> Iterator[pl.Expr]:
+def _doubts(columns: pl.Schema, later: frozenset[str]) -> Iterator[pl.Expr]:
     for name, kind in columns.items():
         column = pl.col(name)
-        if name not in _later(columns):
+        if name not in later:
             yield column.is_null().any().alias(f"values of {name} are missing")
+        else:  # decoded all the same: what nobody looks at here would fail where it is used
+            yield (column.max() < column.min()).alias(f"values of {name} cannot be compared")
+        if isinstance(kind, pl.List):
+            sound = column.list.drop_nulls().list.len() == column.list.len()
+            yield (~sound).any().alias(f"values in {name} are missing")
         if kind == pl.String():
             yield (column.str.len_bytes().max() > _LONGEST).alias(f"a {name} is too long")
         if kind == pl.Datetime("us", "UTC"):
