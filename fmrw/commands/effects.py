@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -60,20 +61,22 @@ def probe_tables(found: Probe) -> list[RenderableType]:
             range_text(each.start, each.end), f"{each.end - each.start:,}", Text(kind, STYLES.get(kind, "dim")), values,
             Text(visible(each.effect)),
         )  # fmt: skip
-    left = len(found.map) - _ROWS
-    if left > 0:
-        table.add_row(f"… and {left:,} more ranges; --json lists them all")
     sentences: list[RenderableType] = [Text(sentence) for sentence in steering(found)]
     command = visible(shlex.join(found.command))
     head = Text(
         f"{visible(found.path)}, {human_size(found.size)}: {command}; {found.runs:,} runs in {found.seconds:.1f} s: {counts_text(found)}"
     )
-    told = [head, "", table, *(["", *sentences] if sentences else [])]
+    told = [head, "", table, *_further(len(found.map) - _ROWS), *(["", *sentences] if sentences else [])]
     parts = found.by_part()
     return [*told, "", parts_table(parts)] if parts.height > 1 else told
 
 
-def parts_table(parts: pl.DataFrame) -> Table:
+def _further(left: int, what: str = "ranges; --json lists them all") -> list[Text]:
+    """Say below a table that there is more: in a row it would widen the first column."""
+    return [Text(f"… and {left:,} more {what}")] if left > 0 else []
+
+
+def parts_table(parts: pl.DataFrame) -> Group:
     """Show how many bytes of each class the parts of a format have."""
     classes = parts.columns[3:]
     table = _table("part", "range", *(f"{name}>" for name in classes))
@@ -82,9 +85,7 @@ def parts_table(parts: pl.DataFrame) -> Table:
         table.add_row(
             Text(visible(name)), range_text(start, end), *(f"{count:,}" if count else "" for count in counts)
         )
-    if parts.height > _PARTS:
-        table.add_row(f"… and {parts.height - _PARTS:,} more parts")
-    return table
+    return Group(table, *_further(parts.height - _PARTS, "parts"))
 
 
 def steering(found: Probe) -> list[str]:
@@ -113,13 +114,11 @@ def versus_tables(found: Versus) -> list[RenderableType]:
         table.add_row(
             range_text(start, end), f"{end - start:,}", *cells, "differs" if a and b and a != b else ""
         )
-    if rows.height > _ROWS:
-        table.add_row(f"… and {rows.height - _ROWS:,} more ranges; --json lists them all")
     head = [
         Text(f"{letter}: {name}: {counts_text(each)}")
         for letter, name, each in zip("AB", names, (found.a, found.b), strict=True)
     ]
-    return [*head, Text(_difference(found)), "", table]
+    return [*head, Text(_difference(found)), "", table, *_further(rows.height - _ROWS)]
 
 
 def _difference(found: Versus) -> str:
@@ -137,8 +136,6 @@ def reduction_tables(found: Reduction) -> list[RenderableType]:
     table = _table("kept", "bytes>")
     for start, end in found.kept[:_ROWS]:
         table.add_row(range_text(start, end), f"{end - start:,}")
-    if len(found.kept) > _ROWS:
-        table.add_row(f"… and {len(found.kept) - _ROWS:,} more ranges; --json lists them all")
     same = {
         "accesses": "status, output, files and accesses",
         "output": "status, output and files",
@@ -157,4 +154,5 @@ def reduction_tables(found: Reduction) -> list[RenderableType]:
         ),
         "",
         table,
+        *_further(len(found.kept) - _ROWS),
     ]

@@ -137,7 +137,7 @@ def _named(classes: pl.DataFrame) -> Table:
         places = zip(row["starts"][:_FEW], row["ends"][:_FEW], row["names"][:_FEW], strict=True)
         shown += [[row["class"], hex_offset(start), hex_offset(end), name] for start, end, name in places]
         if row["ranges"] > _FEW:
-            shown.append([row["class"], f"… and {row['ranges'] - _FEW:,} more", "", "--json lists them all"])
+            shown.append([f"… and {row['ranges'] - _FEW:,} more {row['class']}; --json lists them all"])
     return Table([Column("class"), Column("from"), Column("to"), Column("what")], shown)
 
 

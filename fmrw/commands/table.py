@@ -254,7 +254,11 @@ class _Lines:
 
     def _wanted(self, at: int) -> int:
         head = self._head(self._table.columns[at]).cell_len
-        return max([head, *(row[at].cell_len for row in self._cells if at < len(row))])
+        return max([head, *(row[at].cell_len for row in self._cells if not self._is_remark(row))])
+
+    def _is_remark(self, row: Sequence[Text]) -> bool:
+        """Tell whether a row is a remark in the place of one: it goes over all columns, and widens none."""
+        return len(row) < len(self._table.columns)
 
     def _share_out(self) -> None:
         """Take from the widest columns of text what the others need."""
@@ -294,10 +298,10 @@ class _Lines:
             yield Text(f"left out for want of room: {', '.join(left_out)}", "dim", overflow="fold")
 
     def _row(self, cells: Sequence[Text]) -> Iterator[Text]:
-        shown = {at: _wrapped(cells[at], self._widths[at]) for at in self._shown if at < len(cells)}
-        if len(cells) < len(self._table.columns):  # a remark in the place of a row
-            yield cells[0]
+        if self._is_remark(cells):
+            yield from _wrapped(cells[0], max(self._width, 1))
             return
+        shown = {at: _wrapped(cells[at], self._widths[at]) for at in self._shown}
         for number in range(max(map(len, shown.values()), default=0)):
             line = Text(no_wrap=True, overflow="ignore")
             for at, parts in shown.items():

@@ -5,13 +5,18 @@ from __future__ import annotations
 import io
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
 from typing import Any
 
 import golden
+import polars as pl
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from fmrw.analysis.structure.crosstab import SAID
+from fmrw.commands.effects import reduction_tables
+from fmrw.commands.file_tables import crosstab_tables
 from fmrw.commands.table import Coloured, Column, Share, Table
 
 PARTS = golden.parts()
@@ -48,6 +53,46 @@ def test_ten_files_and_four_programs_take_few_lines() -> None:
     assert len(lines) <= 10 + 4
     row = next(line for line in lines if "number-03" in line)
     assert row.split()[1:] == ["45,565", "100.0", "%", "8.8", "%", "8.8", "%", "8.8", "%"]
+
+
+@pytest.mark.parametrize("width", [20, 80])
+def test_a_remark_in_the_place_of_a_row_widens_no_column(width: int) -> None:
+    columns = [Column("from"), Column("bytes", right=True)]
+    rows = [["0x0", "12"], ["0x10", "7"]]
+    remark = "… and 1,234,567 more; --json lists them all, and nothing is cut"
+    *lines, last = Table(columns, rows).text(width).splitlines()
+    said = Table(columns, [*rows, [remark]], notes=["below"]).text(width).splitlines()
+    assert said[: len(lines) + 1] == [*lines, last]
+    assert " ".join(said[len(lines) + 1 : -1]) == remark
+    assert all(cell_len(line) <= width for line in said)
+    assert said[-1] == "below"
+
+
+def test_ranges_that_are_left_out_of_a_crosstab_widen_no_column() -> None:
+    spans = [(0x10 * number, 0x10 * number + 8) for number in range(300)]
+    classes = pl.DataFrame(
+        {"class": [*SAID], "bytes": [2400] * 4, "share": [0.25] * 4, "ranges": [300] * 4, "starts": [[start for start, _ in spans]] * 4,
+         "ends": [[end for _, end in spans]] * 4, "names": [["part"] * 300] * 4, "format": ["ZIP"] * 4}
+    )  # fmt: skip
+    table = crosstab_tables(classes, golden.found())[-1]
+    assert isinstance(table, Table)
+    head, first, *_, last = table.text(80).splitlines()
+    assert (head.index("to "), first.index("0x8")) == (head.index("from") + 6,) * 2
+    assert re.fullmatch(rf"… and \d+ more {[*SAID.values()][-1]}; --json lists them all", last)
+
+
+def test_ranges_that_are_left_out_of_a_map_widen_no_column() -> None:
+    def shown(count: int) -> list[str]:
+        found = SimpleNamespace(kept=[(at, at + 1) for at in range(count)], keep="status", unstable=[], reduced_size=9, size=9, output="o", nonzero=9, proof=1, command=["c"], runs=1, seconds=1.0)  # fmt: skip
+        told = io.StringIO()
+        console = Console(file=told, width=80, color_system=None)
+        for part in reduction_tables(found):  # type: ignore[arg-type] # what it looks at
+            console.print(part)
+        return [line.rstrip() for line in told.getvalue().splitlines()]
+
+    few, many = shown(60), shown(1060)
+    assert many[:-1] == few
+    assert many[-1] == "… and 1,000 more ranges; --json lists them all"
 
 
 def test_a_greedy_program_hides_nobody() -> None:
