@@ -92,7 +92,7 @@ class Numbered:
 
     def __init__(self, native: Stacks | None) -> None:
         self.modules: dict[int, bytes] = {}
-        self.frames: dict[int, list[object]] = {}
+        self.frames: dict[int, list[tuple[object, ...]]] = {}
         self.sites = Sites(Notes(self._module, self._site, lambda *_why: None), 100, native=native)
 
     def _module(self, module: Module) -> None:
@@ -113,3 +113,14 @@ def test_sites_are_those_of_python_and_known_in_the_next_process(name: str, stac
         assert walked == [not interprets, not interprets]
     ours.sites.close()
     theirs.sites.close()
+
+
+def test_the_tables_of_the_c_library_are_read_before_anybody_asks(stacks: Stacks) -> None:
+    known = Numbered(stacks)
+    known.sites.prepare()
+    (library,) = known.modules.values()
+    with started("cat") as (program, *_place):
+        assert known.sites.of(program) == 1
+    assert known.frames[1][0][0] == library
+    assert sorted(known.modules.values()).count(library) == 1
+    known.sites.close()

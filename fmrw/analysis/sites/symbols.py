@@ -60,7 +60,7 @@ class Symbols:
     def __init__(self, fd: int, debug: int = -1) -> None:
         self.elf = elf.read(fd)
         self.tables = Tables(Pieces(fd), self.elf)
-        self._go = Functions(Pieces(fd), self.elf)
+        self._go = Functions(Pieces(fd), elf.go_functions(fd))
         best: dict[int, tuple[tuple[bool, int, int, str], int]] = {}
         for each in (fd, debug) if debug >= 0 else (fd,):
             for rank, begin, size in _functions(each):

@@ -4,7 +4,7 @@
  * has looked at (fmrw/capture/sites); code on it that may be unloaded must be mapped where it was (PROCMAP_QUERY, Linux 6.11,
  * include/uapi/linux/fs.h). Whatever is not known is left to `sites.c`.
  */
-enum { THREADS = 256, STACKS = 512, WORDS = 160, EXTENT = 1 << 16, CODES = 8, OFTEN = 1024 };
+enum { THREADS = 256, STACKS = 512, WORDS = 160, EXTENT = 1 << 16, CODES = 8, OFTEN = 256 };
 enum { SEEN_NOTHING = -1, SEEN_NEW = -2, SEEN_CODE = -3, SEEN_OFTEN = -4 }; /* `sites.c` tells */
 
 struct mapping_query { /* struct procmap_query */

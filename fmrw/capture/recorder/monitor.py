@@ -86,6 +86,7 @@ class Monitor(Passthrough):
     def tell_sites(self, root: str) -> None:
         """Record which code asks, from before the first request on; `root` is the directory's path."""
         self.sites = sites = call_sites(self.journal, self.native, self.root, root)
+        sites.prepare()
         native = self.native
 
         def forgotten(tid: int) -> None:

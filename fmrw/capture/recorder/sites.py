@@ -62,7 +62,7 @@ def call_sites(journal: Journal, native: Native | None, directory: int, root: st
             functools.partial(_note_without, journal),
         ),
         MOST_SITES,
-        own_device=functools.cache(lambda: device_of_mount(root)),
+        own_device=lambda: device_of_mount(root),
         open_beneath=open_beneath,
         is_narrow=is_narrow,
         native=None if native is None else native.know_stacks(),

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
 from struct import Struct
 from struct import error as struct_error
+from typing import NamedTuple
 
 _SECTION = Struct("<IIQQQQIIQQ")
 _HEADER = Struct("<16sHHIQQQIHHHHHH")
@@ -19,6 +19,8 @@ _SEGMENT = Struct("<IIQQQQQQ")
 _NOTE = Struct("<III")
 _ENTRY = Struct("<qQ")
 _SYMBOL = Struct("<IBBHQQ")
+_FIRST = 4096
+"""Bytes from the beginning that are read at once: nearly everywhere they hold the headers and notes."""
 _MAGIC = b"\x7fELF\x02\x01"  # 64 bits, little-endian
 X86_64 = 62
 _LOAD, _DYNAMIC, _NOTES, _UNWINDING = 1, 2, 4, 0x6474E550
@@ -37,8 +39,7 @@ class Damaged(ValueError):
     """A file that says what cannot be."""
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(NamedTuple):
     """A part of a file that is loaded into memory."""
 
     offset: int
@@ -47,8 +48,7 @@ class Segment:
     executable: bool
 
 
-@dataclass(frozen=True)
-class Elf:
+class Elf(NamedTuple):
     """What is used of a file.
 
     Attributes
@@ -66,8 +66,6 @@ class Elf:
         The address that the file's beginning has when it is linked: 0 in nearly all but programs at fixed addresses.
     entry : int
         The address where a program begins.
-    go : tuple of int
-        Offset, address and size of the table of functions of a Go program; zeros where it is none.
     """
 
     segments: tuple[Segment, ...]
@@ -77,7 +75,6 @@ class Elf:
     frames: tuple[int, int, int]
     base: int
     entry: int
-    go: tuple[int, int, int] = (0, 0, 0)
 
     def address_of(self, offset: int) -> int | None:
         """Give the address that a place in the file has when it is linked."""
@@ -111,13 +108,13 @@ def read(fd: int) -> Elf:
 
 
 def _read(fd: int) -> Elf:
-    head = os.pread(fd, _HEADER.size, 0)
+    head = os.pread(fd, _FIRST, 0)
     ident, _kind, machine, _version, entry, at, _sections, _flags, _size, width, count, *_rest = (
-        _HEADER.unpack(head)
+        _HEADER.unpack_from(head)
     )
     if not ident.startswith(_MAGIC) or machine != X86_64 or width != _SEGMENT.size or count > _MOST_SEGMENTS:
         raise Damaged("no ELF file for x86-64")
-    headers = list(_SEGMENT.iter_unpack(_exactly(fd, at, width * count)))
+    headers = list(_SEGMENT.iter_unpack(_exactly(fd, at, width * count, head)))
     segments = tuple(
         Segment(offset, address, size, bool(flags & _EXECUTABLE))
         for type_, flags, offset, address, _physical, size, _memory, _align in headers
@@ -125,7 +122,7 @@ def _read(fd: int) -> Elf:
     )
     parts = {type_: (offset, address, size) for type_, _flags, offset, address, _p, size, *_ in headers}
     notes = ((offset, size) for type_, _flags, offset, _address, _p, size, *_ in headers if type_ == _NOTES)
-    build_id = next((found for place in notes if (found := _build_id(fd, *place))), "")
+    build_id = next((found for place in notes if (found := _build_id(fd, *place, head))), "")
     unwinding = parts.get(_UNWINDING, (0, 0, 0))
     table = (0, 0, 0) if unwinding[2] else _section(fd, b".eh_frame", head)
     first = min(segments, key=lambda segment: segment.address, default=None)
@@ -138,13 +135,26 @@ def _read(fd: int) -> Elf:
         table,
         base,
         entry,
-        _section(fd, b".gopclntab", head),
     )
+
+
+def go_functions(fd: int) -> tuple[int, int, int]:
+    """Find the table of functions of a Go program; give its offset, address and size, or zeros where it is none.
+
+    Raises
+    ------
+    Damaged, OSError
+        The file cannot be read.
+    """
+    try:
+        return _section(fd, b".gopclntab", os.pread(fd, _HEADER.size, 0))
+    except (struct_error, OverflowError) as error:
+        raise Damaged(str(error)) from error
 
 
 def _section(fd: int, name: bytes, head: bytes) -> tuple[int, int, int]:
     """Find a section by its name; give its offset, address and size, or zeros."""
-    *_rest, at, _flags, _size, _width, _count, width, count, names_at = _HEADER.unpack(head)
+    *_rest, at, _flags, _size, _width, _count, width, count, names_at = _HEADER.unpack_from(head)
     if width != _SECTION.size or count > _MOST_SECTIONS or names_at >= count:
         return 0, 0, 0
     names_at, wanted = at + width * names_at, name + b"\0"
@@ -182,15 +192,17 @@ def symbols(fd: int, names: tuple[bytes, ...]) -> dict[bytes, tuple[int, int]]:
     return found
 
 
-def _exactly(fd: int, offset: int, size: int) -> bytes:
-    data = os.pread(fd, size, offset)
+def _exactly(fd: int, offset: int, size: int, head: bytes = b"") -> bytes:
+    """Give bytes of a file, of which the first were read already."""
+    data = head[offset : offset + size] if offset + size <= len(head) else os.pread(fd, size, offset)
     if len(data) != size:
         raise Damaged("it is cut short")
     return data
 
 
-def _build_id(fd: int, offset: int, size: int) -> str:
-    data = os.pread(fd, min(size, _MOST_BYTES), offset)
+def _build_id(fd: int, offset: int, size: int, head: bytes) -> str:
+    size = min(size, _MOST_BYTES)
+    data = head[offset : offset + size] if offset + size <= len(head) else os.pread(fd, size, offset)
     place = 0
     while place + _NOTE.size <= len(data):
         named, described, kind = _NOTE.unpack_from(data, place)

@@ -31,6 +31,14 @@ class Frame(NamedTuple):
     quality: str
     exact: bool
 
+    @property
+    def entry(self) -> tuple[int, int, str]:
+        """What a site is made of: the module's number, the distance from its beginning, how the frame was found."""
+        if self.code is None:
+            return -1, self.place, self.quality
+        module = self.code.module
+        return module.number, self.place - (module.elf.base if module.elf else 0), self.quality
+
 
 class Met(NamedTuple):
     """A place in the code that was met before: its frame, and how to go on from it."""

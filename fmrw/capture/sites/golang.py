@@ -18,7 +18,6 @@ from fmrw.capture.sites.rules import OFFSET, RETURN, RSP, UNDEFINED, KeptRules, 
 
 if TYPE_CHECKING:
     from fmrw.capture.sites.cfi import Pieces
-    from fmrw.capture.sites.elf import Elf
 
 GO = "gopclntab"
 _HEADER = Struct("<IHBBQQQQQQQQ")
@@ -46,15 +45,15 @@ class Functions(KeptRules):
     ----------
     pieces : Pieces
         The file.
-    elf : Elf
-        Its headers.
+    section : tuple of int
+        Offset, address and size of the table (`fmrw.capture.sites.elf.go_functions`).
     """
 
-    def __init__(self, pieces: Pieces, elf: Elf) -> None:
+    def __init__(self, pieces: Pieces, section: tuple[int, int, int]) -> None:
         super().__init__()
         self._file = pieces
         self._count = 0
-        offset, _address, size = elf.go
+        offset, _address, size = section
         if size < _HEADER.size:
             return
         try:

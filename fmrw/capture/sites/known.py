@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from fmrw.capture.native.stacks import MOST_CODES, Walked
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fmrw.capture.native.stacks import Stacks
+    from fmrw.capture.sites.frames import Frame
     from fmrw.capture.sites.space import Code, Space
 
 _KEPT_STACKS = 4096
@@ -97,6 +100,12 @@ class KnownStacks:
         if not native.knows_stack(number, walked.place, walked.top):
             native.learn_stack(number, walked, [code.mapping.numbers for code in codes])
         native.learn_thread(thread.tid, thread.line, (thread.space.memory, thread.space.list), number)
+
+
+def passing(space: Space, frames: Sequence[Frame]) -> tuple[Code, ...]:
+    """Give the code on a stack that may be unloaded while its program runs."""
+    codes = {frame.code.mapping.begin: frame.code for frame in frames if frame.code is not None}
+    return tuple(code for code in codes.values() if not space.stays(code))
 
 
 def _pieces(words: dict[int, int]) -> tuple[tuple[int, int, tuple[tuple[int, int], ...]], ...]:

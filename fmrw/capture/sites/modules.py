@@ -57,8 +57,6 @@ class Module:
         Its headers; None where it cannot be read, or is no program.
     tables : Tables or None
     file : Pieces or None
-    go : Functions or None
-        The functions of a Go program.
     interpreter : Interpreter or None
         That of Python, where the module holds one.
     """
@@ -70,7 +68,6 @@ class Module:
         self.tables: Tables | None = None
         self.file: Pieces | None = None
         self.identity: tuple[int, ...] = ()
-        self.go: Functions | None = None
         self.interpreter: Interpreter | None = None
         if fd == _NOT_THERE:
             return
@@ -79,7 +76,6 @@ class Module:
             self.elf = elf.read(fd)
             self.file = Pieces(fd)
             self.tables = Tables(self.file, self.elf, native)
-            self.go = Functions(self.file, self.elf) if self.elf.go[2] else None
             self.interpreter = interpreter(fd, self.elf, path)
 
     @functools.cached_property
@@ -90,6 +86,16 @@ class Module:
         with contextlib.suppress(*_ODD):
             return elf.libraries(self.fd, self.elf)
         return frozenset()
+
+    @functools.cached_property
+    def go(self) -> Functions | None:
+        """The functions of a Go program; None where it is none."""
+        if self.file is None or self.fd == _NOT_THERE:
+            return None
+        with contextlib.suppress(*_ODD):
+            table = elf.go_functions(self.fd)
+            return Functions(self.file, table) if table[2] else None
+        return None
 
     @property
     def build_id(self) -> str:
@@ -121,7 +127,7 @@ class Modules:
     note : callable
         Called with each new `Module`.
     own_device : callable
-        Gives the device of the mount that is served, as lists of mappings write it.
+        Gives the device of the mount that is served, as lists of mappings write it; nothing before there is one.
     open_beneath : callable
         Opens a file below the served directory by the path that processes have, beneath the mount.
     native : Unwinding or None
@@ -141,6 +147,7 @@ class Modules:
         self._note = note
         self._in_use = in_use
         self._own_device = own_device
+        self._own = b""
         self._open_beneath = open_beneath
         self._native = native
         self._known: dict[Place, Module] = {}
@@ -148,6 +155,15 @@ class Modules:
         self._next = 0
         self._local: dict[bytes, bool] = {}
         self._opener: _Opener | None = None
+
+    def prepare(self) -> None:
+        """Learn which devices are disks of this machine, before anybody asks."""
+        self._local.update(dict.fromkeys(local_devices(), True))
+
+    def mounted(self) -> bytes:
+        """Learn which device the mount is, which is asked for as long as there is none; give it."""
+        self._own = self._own_device()
+        return self._own
 
     def of(self, place: Place, tid: int, begin: int, end: int) -> Module:
         """Give the module that is mapped from a place, by a thread's process, to [begin, end)."""
@@ -184,8 +200,7 @@ class Modules:
 
     def _opened(self, place: Place, tid: int, begin: int, end: int) -> int | None:
         """Open a file; give the descriptor, -1 where it cannot be opened, None where that takes too long now."""
-        own = self._own_device()
-        if own and place.device == own:
+        if place.device == (self._own or self.mounted()):
             return self._beneath(place)
         if self.is_local(place.device):
             return _open(place, tid, begin, end)

@@ -12,6 +12,7 @@ Threads: any; `_lock` is held while a stack is walked.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import threading
@@ -23,21 +24,19 @@ from fmrw.capture.sites.compiled import Compiled, walked
 from fmrw.capture.sites.faults import Faults
 from fmrw.capture.sites.frames import CFI
 from fmrw.capture.sites.golang import GO
-from fmrw.capture.sites.known import KnownStacks
+from fmrw.capture.sites.known import KnownStacks, passing
 from fmrw.capture.sites.modules import Modules
 from fmrw.capture.sites.python import PYTHON, functions
 from fmrw.capture.sites.space import Space
 from fmrw.capture.sites.unwind import unwind
-from fmrw.capture.system.libc import share_memory
+from fmrw.capture.system.libc import address_of_read, share_memory
 from fmrw.capture.system.proc import family_of, open_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fmrw.capture.native.stacks import Stacks
-    from fmrw.capture.sites.frames import Frame
     from fmrw.capture.sites.modules import Module
-    from fmrw.capture.sites.space import Code
     from fmrw.capture.sites.unwind import Walk
 
 CALLS = frozenset((b"0", b"17", b"19", b"295", b"327", b"1", b"18", b"20", b"296", b"328"))
@@ -115,6 +114,16 @@ class Sites:
         self._faults = Faults(
             self._next, lambda number, frame: notes.site(number, [frame]), self._modules, self._lock
         )
+
+    def prepare(self) -> None:
+        """Read what nearly every program will need, before there is a mount: the tables of the C library, whose functions read."""
+        self._modules.prepare()
+        with contextlib.suppress(OSError), contextlib.closing(Space(os.getpid(), self._modules)) as own:
+            own.code(address_of_read())
+
+    def mounted(self) -> None:
+        """Learn, once there is a mount, which one it is."""
+        self._modules.mounted()
 
     def of(self, tid: int) -> int:
         """Give the number of the site that a thread waits at; 0 where there is none.
@@ -219,13 +228,13 @@ class Sites:
             space.refresh()
         version = space.version
         walk = self._walk(space, place, top, buffer)
-        codes = _passing(space, walk.frames)
+        codes = passing(space, walk.frames)
         sure = walk.whole and all(frame.quality in (CFI, GO) for frame in walk.frames)
         if not (sure and all(space.holds(code) for code in codes)):
             space.refresh()
         if space.version != version:
             walk = unwind(space, top, place, buffer)
-            codes = _passing(space, walk.frames)
+            codes = passing(space, walk.frames)
             if self._native is not None:
                 self._native.forget_codes(space.number)
         site = self._number(self._entries(walk, thread.tid), space)
@@ -248,7 +257,7 @@ class Sites:
             for file, name, line in inside.get(number, ()):
                 module = self._modules.of_source(os.fsencode(file.encode("utf-8", "surrogateescape")))
                 entries.append((module.number, line, PYTHON, name, f"{file.rpartition('/')[2]}:{line}"))
-            entries.append(_entry(frame))
+            entries.append(frame.entry)
         return tuple(entries)
 
     # Numbers
@@ -330,17 +339,3 @@ def _settled(line: int) -> list[bytes]:
         os.sched_yield()
         words = os.pread(line, 256, 0).split()
     return words
-
-
-def _passing(space: Space, frames: Sequence[Frame]) -> tuple[Code, ...]:
-    """Give the code on a stack that may be unloaded while its program runs."""
-    codes = {frame.code.mapping.begin: frame.code for frame in frames if frame.code is not None}
-    return tuple(code for code in codes.values() if not space.stays(code))
-
-
-def _entry(frame: Frame) -> tuple[int, int, str]:
-    """Give what a site is made of: a module's number, the distance from its beginning, how the frame was found."""
-    code = frame.code
-    if code is None:
-        return -1, frame.place, frame.quality
-    return code.module.number, frame.place - (code.module.elf.base if code.module.elf else 0), frame.quality

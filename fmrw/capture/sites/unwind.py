@@ -154,7 +154,7 @@ def _is_go(frame: Frame) -> bool:
     """Tell whether only a table of Go tells of a frame."""
     module = frame.code.module if frame.code is not None else None
     place = frame.place if frame.exact else frame.place - 1
-    return bool(module and module.go and module.tables and module.tables.rule(place) is None)
+    return bool(module and module.tables and module.tables.rule(place) is None and module.go)
 
 
 def _frame(space: Space, pc: int, quality: str, *, exact: bool) -> Frame:

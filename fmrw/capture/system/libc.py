@@ -236,6 +236,11 @@ def set_fs_ids(uid: int, gid: int) -> None:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
 
+def address_of_read() -> int:
+    """Give where the C library's read(2) lies in this process."""
+    return ctypes.cast(_libc.read, c_void_p).value or 0
+
+
 def share_memory(pid: int, other: int) -> bool:
     """Tell whether two processes share one address space, as between vfork(2) and execve(2); True where that cannot be told."""
     if _SYS_KCMP is None:

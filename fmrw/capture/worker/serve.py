@@ -107,6 +107,8 @@ class Worker:
             self._guard = None if self._own else auto_unmount.only_new(before, auto_unmount.sockets())
             self._mounted.set()
             started()
+            if operations.sites is not None:
+                operations.sites.mounted()
             self._say(json.dumps({"ready": os.getpid()}).encode() + b"\n")
 
         direct = self.settings.capture == "exact"
