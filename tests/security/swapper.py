@@ -1,6 +1,8 @@
 """An attacker: swaps pairs of names in a directory it holds a descriptor of, as fast as it can, until its input ends.
 
-swapper.py DESCRIPTOR NAME NAME [NAME NAME …]
+swapper.py USER DESCRIPTOR NAME NAME [NAME NAME …]
+
+It says a line when it begins, one when it has swapped so often that there was a race, and its number of swaps at the end.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import select
 import sys
 
 RENAME_EXCHANGE = 2
+ENOUGH = 1000
 
 
 def become(user: int) -> None:
@@ -24,12 +27,15 @@ def main(user: int, directory: int, names: list[bytes]) -> None:
         become(user)
     rename = ctypes.CDLL(None).renameat2
     pairs = list(zip(names[::2], names[1::2], strict=True))
-    swaps = 0
+    swaps, told = 0, False
     print("begun", flush=True)
     while not select.select([0], [], [], 0)[0]:
         for _ in range(50):
             for one, other in pairs:
                 swaps += rename(directory, one, directory, other, RENAME_EXCHANGE) == 0
+        if swaps > ENOUGH and not told:
+            print("enough", flush=True)
+            told = True
     print(swaps)
 
 

@@ -10,6 +10,7 @@ whatever reaches the outside was led there by the worker.
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.mount
 
 OTHER = 54321
 SECRET = b"SECRET"
-_MOST_S = 120  # until something was raced, on a machine that has other things to do
+_MOST_S = 600  # until something was raced, on a machine that has other things to do
 SWAPPER = Path(__file__).with_name("swapper.py")
 ROOT = os.geteuid() == 0
 NOFOLLOW = os.O_NOFOLLOW | os.O_CLOEXEC
@@ -72,19 +73,19 @@ class Arena:
         return found
 
     @contextmanager
-    def attacked(self, *names: str) -> Iterator[None]:
-        """Let the attacker swap these names; as somebody without rights where we can choose."""
+    def attacked(self, *names: str) -> Iterator[int]:
+        """Let the attacker swap these names, as somebody without rights where we can choose; give what can be read once it has swapped often."""
         user = OTHER if ROOT else os.getuid()
         with subprocess.Popen(
             [sys.executable, SWAPPER, str(user), str(self.beneath), *names], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            pass_fds=[self.beneath], cwd="/",
+            pass_fds=[self.beneath], cwd="/", bufsize=0,
         ) as attacker:  # fmt: skip
             try:
-                attacker.stdout.readline()  # it has begun
-                yield
+                assert attacker.stdout.readline() == b"begun\n"
+                yield attacker.stdout.fileno()
             finally:
-                said = attacker.communicate()[0]
-        assert int(said) > 1000, "the attacker did not get to swap anything"
+                said = attacker.communicate()[0].split()
+        assert said[0] == b"enough", "the attacker did not get to swap anything"
 
 
 @pytest.fixture
@@ -153,11 +154,15 @@ OPERATIONS: dict[str, tuple[Callable[[int], Any], ...]] = {
 }
 
 
-def _hammer(root: Path, operations: tuple[Callable[[int], Any], ...], seconds: float) -> tuple[int, int]:
-    """Do them all, again and again, until some got through and some failed; give how many did."""
+def _hammer(
+    root: Path, operations: tuple[Callable[[int], Any], ...], seconds: float, enough: int
+) -> tuple[int, int]:
+    """Do them all, again and again, until names were swapped often, and some got through and some failed; give how many did."""
     succeeded = failed = 0
     begun = time.monotonic()
-    while (passed := time.monotonic() - begun) < seconds or (passed < _MOST_S and not (succeeded and failed)):
+    while (passed := time.monotonic() - begun) < seconds or (
+        passed < _MOST_S and not (succeeded and failed and select.select([enough], [], [], 0)[0])
+    ):
         for operation in operations:
             try:
                 folder = os.open(root / "dir", os.O_RDONLY | os.O_DIRECTORY | NOFOLLOW)
@@ -178,8 +183,8 @@ def _race(arena: Arena, group: str, seconds: float) -> tuple[int, int]:
     (arena.outside / "outside-only").touch()
     arena.before = arena.state()
     with fmrw.mount(arena.inside, reports="hidden", allow_other=ROOT) as mount:
-        with arena.attacked("dir", "link"):
-            succeeded, failed = _hammer(arena.inside, OPERATIONS[group], seconds)
+        with arena.attacked("dir", "link") as enough:
+            succeeded, failed = _hammer(arena.inside, OPERATIONS[group], seconds, enough)
         assert mount.facts()["faults"] == 0
     assert arena.state() == arena.before, "something outside was changed"
     assert succeeded, "nothing got through: the race proves nothing"
@@ -203,14 +208,16 @@ def test_nothing_leaves_the_directory_for_long(
 
 
 READER = """
-import os, sys, time
+import os, select, sys, time
 sys.path.insert(0, sys.argv[4])
 from swapper import become
 become(int(sys.argv[3]))
 seconds, most = map(float, sys.argv[2].split(","))
 opened = denied = 0
 begun = time.monotonic()
-while (passed := time.monotonic() - begun) < seconds or (passed < most and not (opened and denied)):
+while (passed := time.monotonic() - begun) < seconds or (
+    passed < most and not (opened and denied and select.select([0], [], [], 0)[0])
+):
     try:
         fd = os.open(sys.argv[1], os.O_RDWR | os.O_NOFOLLOW)
     except OSError:
@@ -236,10 +243,13 @@ def _forbidden(arena: Arena, seconds: float) -> None:
     os.chown(mine, OTHER, OTHER)
     roots.chmod(0o600)
     secret = roots.stat()
-    with fmrw.mount(arena.inside, reports="hidden", allow_other=True), arena.attacked("mine", "roots"):
+    with (
+        fmrw.mount(arena.inside, reports="hidden", allow_other=True),
+        arena.attacked("mine", "roots") as enough,
+    ):
         done = subprocess.run(
             [sys.executable, "-c", READER, mine, f"{seconds},{_MOST_S}", str(OTHER), SWAPPER.parent],
-            capture_output=True, text=True, check=False, cwd="/",
+            stdin=enough, capture_output=True, text=True, check=False, cwd="/",
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
     opened, denied = map(int, done.stdout.split())
