@@ -26,6 +26,7 @@ aligned for it).
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import os
@@ -210,6 +211,15 @@ class Passthrough(Names):
 
     def fsyncdir(self, fh: int, datasync: int) -> None:
         (os.fdatasync if datasync else os.fsync)(self._directories[fh])
+
+    def close(self) -> None:
+        """Let go of files and directories of which the unmount overtook the kernel's last notice."""
+        for release, numbers in ((self.release, self.handles), (self.releasedir, self._directories)):
+            for number in list(numbers):
+                with contextlib.suppress(OSError):
+                    release(number)
+        while self._parked:
+            os.close(self._parked.popitem()[1])
 
 
 def _unchanged(inode: int) -> int:

@@ -84,7 +84,10 @@ class ReportFiles(ReportNames):
         self._in_c = None if self.metadata is None else self.metadata.reports
 
     def close(self) -> None:
-        """Close what compiled code keeps open."""
+        """Let go of reports, too, and of what compiled code keeps open."""
+        super().close()
+        for number in list(self._made):
+            self.release(number)
         if self._in_c is not None:
             self._in_c.close()
 

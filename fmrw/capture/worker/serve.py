@@ -47,7 +47,6 @@ from fmrw.errors import MountError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from fmrw.capture.mirror.passthrough import Passthrough
 
 UNFINISHED = ".report-"
 """How names of reports begin that are being made in a session's folder."""
@@ -117,17 +116,10 @@ class Worker:
         try:
             return adapter.serve()
         finally:
-            self._let_go(operations)
+            operations.close()
             if operations.sites is not None:
                 operations.sites.close()
-            operations.close()
             journal.close()
-
-    def _let_go(self, operations: Passthrough) -> None:
-        """Close, and record as closed, the files of which the unmount overtook the kernel's last notice."""
-        for number in list(operations.handles):
-            with contextlib.suppress(OSError):
-                operations.release(number)
 
     def _open_journal(self) -> int:
         os.mkdir("journal", 0o700, dir_fd=self._session)
