@@ -76,6 +76,11 @@ class Faulty(Operations):  # type: ignore[misc]  # fusepy ships no types
         self._change()
         Path(self._at(path)).unlink()
 
+    def rename(self, old: str, new: str) -> None:
+        """Rename; so does libfuse with what is to be unlinked while it is open."""
+        self._change()
+        Path(self._at(old)).rename(self._at(new))
+
     def mkdir(self, path: str, mode: int) -> None:
         self._change()
         Path(self._at(path)).mkdir(mode)
