@@ -31,7 +31,9 @@ DATA = Path(__file__).parents[2] / "data"
 
 
 @pytest.fixture
-def shell() -> Iterator[InteractiveShell]:
+def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
+    """A shell that breaks no line, however long the names of folders are."""
+    monkeypatch.setenv("COLUMNS", "1000")
     config = Config()
     config.HistoryManager.enabled = False
     shell = InteractiveShell(config=config)
