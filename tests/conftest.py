@@ -48,7 +48,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a job in a shell's back
 os.umask(0o022)  # tests say which modes files have, whoever runs them
 
 DATA = Path(__file__).parents[1] / "data"
-_GRACE_S = 60
+_GRACE_S = 120
 
 
 pytest_plugins = ("verdict",)

@@ -34,7 +34,7 @@ README = (ROOT / "README.md").read_text()
 LOOKED_FOR = [".git", ".venv*", "rendered", ".artifacts", "__pycache__", ".*_cache", ".hypothesis"]
 SHOWN = {"coverage", "view"}  # what their magics show is no value of the cell
 _ADDRESS = re.compile(r"http://\S+/lab\?token=\w+")
-_LAST_S = 60
+_LAST_S = 600
 
 
 def section(title: str) -> str:

@@ -32,7 +32,7 @@ def test_a_child_that_execs_waits_for_nobody(tmp_path: Path) -> None:
     with fmrw.mount(tmp_path) as mount:
         program = subprocess.Popen([sys.executable, "-c", FORKS, tmp_path / "file"])
         try:
-            assert program.wait(120) == 0
+            assert program.wait(600) == 0
         except subprocess.TimeoutExpired:
             mount.unmount(abort=True)
             raise

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.mount
 
 CONTENT = bytes(range(256)) * 400 + b"the end"
-_LIMIT_S = 120
+_LIMIT_S = 600
 PROGRAM = """
     import contextlib, hashlib, json, os, sys
     from fmrw.capture.system.ring import CURRENT, SQPOLL, Ring

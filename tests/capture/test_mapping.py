@@ -28,7 +28,7 @@ from fmrw.session.overview import Overview
 pytestmark = pytest.mark.mount
 
 FILE = "data.bin"
-_LIMIT_S = 120
+_LIMIT_S = 600
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PACKAGE = Path(fmrw.__file__).parent
-LONGEST_S = 120  # a regression would last for ever
+LONGEST_S = 900  # a regression would last for ever
 
 
 def copied(source: Path, target: Path, *left_out: str) -> None:
@@ -96,7 +96,7 @@ from fmrw.capture.mounts import unmount as unmounting
 from fmrw.errors import MountError
 
 def output(*command):
-    return subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=100).stdout.decode("latin-1")
+    return subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=800).stdout.decode("latin-1")
 
 def through(pid, device):
     with open(f"/proc/{pid}/maps") as maps:
@@ -121,7 +121,7 @@ told["helper"] = through(helper.pid, device)
 told["worker"] = through(mount.worker_pid, device)
 told["read"] = mount.unmount().coverage("data/x").rows()
 told["mounted"] = mount.active
-told["ended"] = unmounting.await_end(mount.worker_pid, 100)  # a helper takes a moment to end
+told["ended"] = unmounting.await_end(mount.worker_pid, 800)  # a helper takes a moment to end
 print(json.dumps(told))
 """
 

@@ -36,7 +36,7 @@ def test_it_is_another_process_and_stays(helper: reports.Helper) -> None:
 def test_it_is_replaced_when_it_was_killed(helper: reports.Helper) -> None:
     first = helper.run("os", "getpid")
     os.kill(first, signal.SIGKILL)
-    psutil.wait_procs([psutil.Process(first)] if psutil.pid_exists(first) else [], timeout=60)
+    psutil.wait_procs([psutil.Process(first)] if psutil.pid_exists(first) else [], timeout=600)
     assert helper.run("os", "getpid") != first
 
 
@@ -94,7 +94,7 @@ def test_what_was_not_begun_or_died_is_done_when_it_is_finished(helper: reports.
     assert helper.finish("os", "getppid") == os.getpid(), "never begun"
     process = helper.begin("os", "getpid")
     os.kill(process, signal.SIGKILL)
-    psutil.wait_procs([psutil.Process(process)], timeout=60)
+    psutil.wait_procs([psutil.Process(process)], timeout=600)
     with contextlib.suppress(BrokenPipeError):
         helper.begin("os", "getppid")
     assert helper.finish("os", "getppid") == os.getpid(), "not the answer to what was begun before"
@@ -127,7 +127,7 @@ def test_it_ends_with_its_parent_in_the_middle_of_an_answer() -> None:
         assert parent.stdout is not None
         helper = psutil.Process(int(parent.stdout.readline()))
         parent.kill()
-    gone, _alive = psutil.wait_procs([helper], timeout=60)
+    gone, _alive = psutil.wait_procs([helper], timeout=600)
     assert gone
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 FAULTY = HERE.parent / "faults" / "faulty.py"
-_LIMIT_S = 120
+_LIMIT_S = 600
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.mount
 FILE = "polyglot.pdf"
 FMRW = [sys.executable, "-m", "fmrw"]
 ANCESTOR = str(Path(sys.executable).with_name("fuse-monitor-read-write"))
-_LIMIT_S = 120
+_LIMIT_S = 600
 
 
 def head(count: int, *where: object) -> list[str]:

@@ -492,7 +492,7 @@ def test_nothing_is_left_when_the_driver_is_killed(file: Path, how: signal.Signa
     assert sum(each.name() == "tail" for each in family) == 4
     driver.send_signal(how)
     driver.wait()
-    _gone, alive = psutil.wait_procs(family, timeout=60)
+    _gone, alive = psutil.wait_procs(family, timeout=600)
     assert alive == []
 
 

@@ -193,7 +193,7 @@ def test_after_a_kill_what_is_done_is_not_done_again(corpus: Path) -> None:
     family = psutil.Process(driver.pid).children(recursive=True)
     driver.send_signal(signal.SIGKILL)
     driver.wait()
-    psutil.wait_procs(family, timeout=60)
+    psutil.wait_procs(family, timeout=600)
     done |= _spooled(out, 1)
     torn = next(iter(out.glob("spool/*.jsonl")), None)
     if torn is not None:

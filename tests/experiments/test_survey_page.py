@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.mount, pytest.mark.root("mounts in a namespace of its own")]
 
-_WAIT_MS = 120_000
+_WAIT_MS = 600_000
 HOSTILE = "<img src=x onerror=alert(1)>\x1b[31m\N{RIGHT-TO-LEFT OVERRIDE}"
 PARSERS = {
     "ends": 'sh -c \'echo "<b>$0</b>" >&2; dd if="$0" bs=10 count=1 status=none; case $0 in *img*) exit 3;; esac\' {}',

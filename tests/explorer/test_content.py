@@ -70,7 +70,7 @@ def test_the_format_names_what_is_seen(trace: Callable[..., LiveTrace], tmp_path
         made.writestr("a.txt", b"a" * 400)
     size = (tmp_path / "sample.zip").stat().st_size
     view = explore(trace(events(("read", 0, 30), size=size, path="sample.zip")), "sample.zip")
-    assert view.settle(120)
+    assert view.settle(600)
     assert any("a.txt" in text["t"] for text in view.scene.canvas.texts)
     view.window = (0, 64)
     assert any("a.txt" in name for _, _, name in block(view, 0, 64).parts)

@@ -205,7 +205,7 @@ def test_the_thread_plays_to_the_end(trace: Callable[..., LiveTrace]) -> None:
     made = Played(trace, [0, 1e-3])
     player = Playback(made.view, iter(range(0, 10_000, 4)).__next__)  # four seconds at every look
     player.play()
-    player._poller.thread.join(120)
+    player._poller.thread.join(600)
     assert not player.playing
     assert made.view.time_window is None
     assert made.view.problem == ""

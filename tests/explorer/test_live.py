@@ -80,7 +80,7 @@ def background(directory: Path, tmp_path: Path) -> Iterator[int]:
 
 def leave(directory: Path, worker: int) -> None:
     unmounting.unmount(directory)
-    unmounting.await_end(worker, 120)
+    unmounting.await_end(worker, 600)
 
 
 def test_a_view_of_somebody_elses_mount(directory: Path, tmp_path: Path, background: int) -> None:
@@ -111,7 +111,7 @@ def test_a_session_whose_worker_was_killed_is_not_live(
     read(directory, 50)
     view = still(explore(trace, FILE))
     os.kill(background, signal.SIGKILL)
-    unmounting.await_end(background, 120)
+    unmounting.await_end(background, 600)
     assert not view.follow()
     assert not trace.live
     assert shown(view) > 0
@@ -147,7 +147,7 @@ def test_an_old_recording_of_a_directory_that_is_monitored_again(directory: Path
         view = explore(
             fmrw.load(tmp_path / "session"), FILE, window=(0, 64), overlays=("structure", "entropy")
         )
-        assert view.settle(120)
+        assert view.settle(600)
         assert re.fullmatch("([0-9a-f]{2} ?){64}", seen(view))
         assert again.trace.events.is_empty()
 

@@ -192,7 +192,7 @@ def test_no_text_is_written_over_another(
         (250, 260, "small"),
     ]
     view = explore(trace(*many), "sample.zip", annotations=marks, colour=colour)
-    assert view.settle(120)
+    assert view.settle(600)
     view.width = width
     for window in (view.window, (50, 700)):
         view.window = window

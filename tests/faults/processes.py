@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
 BLOCK = 512
-DEADLINE_S = 120  # for what takes no time to speak of, where the machine gives any
+DEADLINE_S = 600  # for what takes no time to speak of, where the machine gives any
 FMRW = (sys.executable, "-m", "fmrw")
 
 
@@ -198,7 +198,7 @@ def mounted(directory: Path) -> bool:
     return registry.mounted_at(directory) is not None
 
 
-def fmrw(*arguments: object, status: int = 0, within_s: float = 60) -> str:
+def fmrw(*arguments: object, status: int = 0, within_s: float = DEADLINE_S) -> str:
     """Run a command of ours; give its standard output."""
     done = subprocess.run(
         [*FMRW, *map(str, arguments)], capture_output=True, text=True, timeout=within_s, check=False

@@ -116,7 +116,7 @@ class Round:
         """See that who is left goes on, end them; give how many writes were acknowledged to each program."""
         served, owned = "worker" not in self.dead, "owner" not in self.dead
         if not served or not owned:
-            eventually(lambda: not mounted(self.folder), "plain again", within_s=2)
+            eventually(lambda: not mounted(self.folder), "plain again", within_s=60)
         acknowledged = {name: self._ended(name, program, served) for name, program in self.writers.items()}
         self.reader.end()
         if owned:

@@ -113,7 +113,7 @@ def test_an_owner_heals_what_its_worker_left(cast: Cast, folder: Path) -> None:
     owner = cast.owner(folder)
     kill(helper_of(folder))
     kill(owner.worker)
-    eventually(lambda: not mounted(folder), "plain again", within_s=5)
+    eventually(lambda: not mounted(folder), "plain again", within_s=60)
     owner.leave()
 
 

@@ -41,7 +41,7 @@ def test_a_polite_signal_detaches_and_open_files_go_on(
     program = cast.writer(folder / "data")
     writes_on(program)
     kill({"owner": owner.pid, "worker": owner.worker}[victim], number)
-    eventually(lambda: not mounted(folder), "plain again", within_s=2)
+    eventually(lambda: not mounted(folder), "plain again", within_s=60)
     program.lines_so_far()
     writes_on(program)  # through a mount that nobody sees any more
     kill(program.pid)
@@ -86,7 +86,7 @@ print(mount.worker_pid, mount.session, flush=True)
     program = cast.program(code, folder)
     worker, session = program.line().split()
     program.finish()
-    eventually(lambda: not mounted(folder), "plain again", within_s=2)
+    eventually(lambda: not mounted(folder), "plain again", within_s=60)
     eventually(lambda: gone(int(worker)), "the worker has ended")
     from pathlib import Path  # noqa: PLC0415 - a type elsewhere
 

@@ -117,7 +117,7 @@ def test_a_full_disk_under_the_session_is_counted_told_and_got_over(
             assert row["events"] == 0
             assert "1,001 events were lost" in " ".join(row["notes"])
             ballast.unlink()
-            eventually(lambda: _one_read(program, mount), "events are recorded again", within_s=5)
+            eventually(lambda: _one_read(program, mount), "events are recorded again", within_s=60)
             lost = int(status_of(folder)["lost"])
             program.tell("500")
             assert program.line() == "done"
@@ -143,7 +143,7 @@ def test_a_disk_that_fills_up_later_loses_only_what_comes_then(
             program = cast.program(READS, folder / "file")
             more = log.SEGMENT + 300
             program.tell(str(more))
-            assert program.line(60) == "done"
+            assert program.line() == "done"
             assert program.finish()[0] == 0
             ballast.unlink()
         trace = mount.trace
@@ -157,7 +157,7 @@ def test_sealing_without_room_says_so_and_keeps_the_journal(folder: Path, tmp_pa
         (folder / "file").read_bytes()
         with stuffed(disk, 0):
             kill(mount.worker_pid)  # or it would give back what its last segment does not need
-            eventually(lambda: not mounted(folder), "plain again", within_s=2)
+            eventually(lambda: not mounted(folder), "plain again", within_s=60)
             with pytest.raises(SessionError, match="the journal is kept and loads"):
                 mount.unmount()
             assert not mounted(folder)
@@ -193,7 +193,7 @@ def failing(tmp_path: Path, cast: Cast) -> Iterator[tuple[Path, Path]]:
     finally:
         del cast
         subprocess.run(["fusermount3", "-uz", point], check=True)
-        server.wait(60)
+        server.wait()
 
 
 @contextmanager

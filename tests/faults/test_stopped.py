@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.mount
-WITHIN_S = 120  # seconds on a machine with nothing else to do; a hang would be for ever
+WITHIN_S = 600  # seconds on a machine with nothing else to do; a hang would be for ever
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Make = Callable[..., pl.DataFrame]
 
 SIZE = 65_536
-_WAIT_MS = 120_000
+_WAIT_MS = 600_000
 ABOUT = About("sample.bin", SIZE)
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 DATA = Path(__file__).parents[2] / "data"
 GONE_S = 2  # promised for a kernel that was killed, on a machine that is not busy
-_WAIT_S = 120
+_WAIT_S = 600
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 pytestmark = [

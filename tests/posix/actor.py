@@ -24,7 +24,7 @@ import cases_users
 from probe import CASES, NeedsRoot, Probe
 
 MODULES = (cases_data, cases_links, cases_maps, cases_meta, cases_names, cases_open, cases_users)
-PATIENCE_S = 300
+PATIENCE_S = 1800
 
 
 def perform(name: str, root: bytes) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import fmrw
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PATIENCE = 1000  # hundredths of a second
+PATIENCE = 30_000  # hundredths of a second; a descriptor that leaks is held for ever
 
 
 @pytest.fixture(scope="module")

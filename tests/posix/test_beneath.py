@@ -274,7 +274,7 @@ def test_a_fifo_put_beneath_stops_nobody(mirrored: tuple[Path, int]) -> None:
         os.unlink("victim", dir_fd=beneath)
         os.mkfifo("victim", dir_fd=beneath)
         try:
-            said, _error = opener.communicate("\n", timeout=120)
+            said, _error = opener.communicate("\n", timeout=600)
         finally:
             os.close(os.open("victim", os.O_RDWR | os.O_NONBLOCK, dir_fd=beneath))  # lets whoever waits go
     assert said == "went on\n"

@@ -38,7 +38,7 @@ def perform(script: Path, root: Path) -> list[str]:
     probe.begun -= 10**9  # programs that know whole seconds only
     done = subprocess.run(
         ["bash", "-c", f'source "{script.parent}/lay"; set -u; source "{script}"'],
-        cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False,
+        cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=1800, check=False,
         env={"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC", "PYTHON": sys.executable, "TMPDIR": os.environ["TMPDIR"]},
     )  # fmt: skip
     found = [f"status {done.returncode}", *probe.show(done.stdout).splitlines()]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.mount
 
 FILE = "polyglot.pdf"
-_LIMIT_S = 120
+_LIMIT_S = 600
 
 
 def read(directory: Path, count: int = 100) -> None:

@@ -78,7 +78,7 @@ def test_it_ends_with_its_parent(tmp_path: Path) -> None:
         assert parent.stdout is not None
         process = psutil.Process(int(parent.stdout.readline()))
         parent.kill()
-    gone, _alive = psutil.wait_procs([process], timeout=60)
+    gone, _alive = psutil.wait_procs([process], timeout=600)
     assert gone
 
 

@@ -70,5 +70,5 @@ def test_the_explorer_knows_its_size(mounted: Path) -> None:
         assert f"{SIZE:,} bytes" in said
         assert "nothing was requested yet" in said
         assert "byte-exact" not in said
-    assert view.settle()
+    assert view.settle(600)
     view.close()

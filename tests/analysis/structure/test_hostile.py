@@ -124,7 +124,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     for name, commands in TOOLS.items():
         folder = tmp_path_factory.mktemp("made")
         for command in commands:
-            subprocess.run(["sh", "-c", command], cwd=folder, check=True, capture_output=True, timeout=60)
+            subprocess.run(["sh", "-c", command], cwd=folder, check=True, capture_output=True, timeout=600)
         found[name] = (folder / "made").read_bytes()
     return found
 
