@@ -189,10 +189,10 @@ READ = {"x86_64": 0, "aarch64": 63}.get(platform.machine())
 
 @pytest.fixture
 def waiting() -> Iterator[subprocess.Popen[bytes]]:
-    """Give a program that waits in read(2)."""
+    """Give a program that waits in read(2), for its standard input: while it starts, it may wait for a disk there."""
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as child:
         line = Path(f"/proc/{child.pid}/syscall")
-        while not line.read_bytes().startswith(b"%d " % (READ or 0)):
+        while not line.read_bytes().startswith(b"%d 0x0 " % (READ or 0)):
             os.sched_yield()
         yield child
         child.kill()
