@@ -11,12 +11,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from fmrw.capture.system.patience import MOST_STEPS, STEP_S
 from fmrw.errors import FuseMissing, MountError, NotMounted
 from fmrw.experiments.serve import STAGE, Settings
 from fmrw.text import visible
 
-START_S = 20
-"""Seconds that processes have to come up."""
+START_S = STEP_S * MOST_STEPS
+"""Seconds that processes have to come up, as many as a worker of a mount: what needs one needs a minute beside thirty others."""
 
 
 def stage() -> tuple[str, bool]:
