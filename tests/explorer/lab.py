@@ -45,7 +45,7 @@ _QUIET = {
         "doNotDisturbMode": True,
     }
 }
-_WAIT_MS = 120_000
+_WAIT_MS = 600_000
 
 
 def free_port() -> int:
@@ -165,15 +165,16 @@ class Notebook:
 
     def begin(self) -> None:
         """Run the next cell, without waiting for it."""
+        self._at += 1
         self.page.evaluate(
-            "at => { jupyterapp.shell.currentWidget.content.activeCellIndex = at;"
-            " void jupyterapp.commands.execute('notebook:run-cell'); }",
+            "count => { jupyterapp.shell.currentWidget.content.activeCellIndex = count - 1;"
+            " void jupyterapp.commands.execute('notebook:run-cell').then(() => { window.cellsRun = count; }); }",
             self._at,
         )
-        self._at += 1
 
     def ended(self) -> None:
-        """Wait until the cell that was begun last has run."""
+        """Wait until the cell that was begun last has run, and its last message has been seen: the number comes with the reply, which may overtake them."""
+        self.page.wait_for_function("count => window.cellsRun === count", arg=self._at)
         self.page.wait_for_function(
             "n => /\\[\\d+\\]/.test(document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')[n - 1]?.innerText ?? '')",
             arg=self._at,
