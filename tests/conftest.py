@@ -164,6 +164,12 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert left == []
 
 
+def pytest_collection_finish() -> None:
+    """Keep modules and tests, which stay until the end, out of later garbage collections: a look for leftovers may need one."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
     """Let fixtures of a wider scope hold a mount while tests come and go."""
