@@ -4,7 +4,7 @@
     click                                                   zoom in there, four times
     double click                                            zoom out, four times
     Ctrl and wheel                                          zoom around the pointer; the wheel alone scrolls the page
-    hover                                                   say what lies there
+    hover                                                   say what lies there, once the picture is on its way
 
 The browser sends one value with all gestures in it, each with the time it was made, so that none is lost when two happen between
 messages, and none is obeyed twice.
@@ -13,6 +13,8 @@ messages, and none is obeyed twice.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
+
+from fmrw.explorer.later import Later
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,6 +50,7 @@ class Gestures:
         self._view = view
         self._last = {"drag": 0.0, "click": 0.0, "out": 0.0}
         self._wheels: dict[float, float] = {}
+        self._later = Later()
 
     def take(self, message: object) -> None:
         """Obey a message."""
@@ -99,7 +102,14 @@ class Gestures:
 
     def _hover(self, made: object) -> None:
         spot = self._view.scene.layout.spot(*_point(made)) if made else None
-        self._view.hover = self._view.tell(spot) if spot is not None else ""
+        if spot is None:
+            self._later.drop()
+            self._view.hover = ""
+        else:
+            self._later.do(lambda: self._told(spot))
+
+    def _told(self, spot: Spot) -> None:
+        self._view.hover = self._view.tell(spot)
 
 
 def _number(value: object) -> float:

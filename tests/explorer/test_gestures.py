@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from fmrw.explorer.explorer import Explorer
+    from fmrw.explorer.layout import Spot
 
 
 def at(view: Explorer, panel: str, across: float, down: float = 0.5) -> list[float]:
@@ -131,3 +133,28 @@ def test_keys(view: Explorer) -> None:
     ):
         view.press(key)
         assert view.window == window
+
+
+def test_a_picture_does_not_wait_for_what_is_said_of_a_place(
+    view: Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Spot] = []
+    tell = view.tell
+    monkeypatch.setattr(view, "tell", lambda spot: (told.append(spot), tell(spot))[1])
+
+    async def gestures() -> None:
+        said = asyncio.Event()
+        view.observe(lambda _: said.set(), "hover")
+        drag = {"at": 1, "from": at(view, "overview", 0.2), "to": at(view, "overview", 0.4)}
+        view.gestures.take({"drag": drag, "hover": at(view, "overview", 0.4)})
+        assert view.window != (0, 1000)
+        view.gestures.take({"hover": at(view, "overview", 0.25)})
+        assert (view.hover, told) == ("", [])
+        await said.wait()
+        view.gestures.take({"hover": at(view, "overview", 0.9)})
+        view.gestures.take({"hover": [-5, -5]})  # beside every panel: nothing is said of what was left
+
+    asyncio.run(gestures())
+    (spot,) = told
+    assert spot.start == pytest.approx(250, abs=3)
+    assert view.hover == ""
