@@ -68,12 +68,13 @@ class Waiting(NamedTuple):
     def begin(cls, line: str) -> Self | None:
         """Say in a notebook what takes its time; None where no notebook is.
 
-        It is said on the chart that the widget will have, in a box like those of the widget, so that the browser loads what draws
-        and what makes buttons while the kernel counts.
+        It is said in text at once, and then on the chart that the widget will have, in a box like those of the widget, so that the browser
+        loads what draws and what makes buttons while the kernel counts.
         """
         if not in_notebook():
             return None
-        chart, box, shown = None, None, {"text/plain": line}
+        chart, box = None, None
+        place = publish(({"text/plain": line}, {}))
         with contextlib.suppress(ImportError):  # told when the widget is to be shown
             import ipywidgets  # noqa: PLC0415 - the extra `notebook` may be missing
 
@@ -81,8 +82,8 @@ class Waiting(NamedTuple):
 
             chart = LiveChart(canvas.note(line))
             box = ipywidgets.Box([chart])
-            shown = {**box._repr_mimebundle_(), **shown}
-        return cls(publish((shown, {})), cell(), chart, box)
+            publish(({**box._repr_mimebundle_(), "text/plain": line}, {}), place)
+        return cls(place, cell(), chart, box)
 
     def end(self, line: str) -> None:
         """Say what came of it; "": nothing."""

@@ -94,7 +94,8 @@ def test_while_a_kernel_counts_the_chart_is_there_already(
     view = explorer.explore(trace(events(("read", 0, 100), ("read", 200, 300))), "sample.bin")
     waiting = view.waiting
     view._ipython_display_()
-    (early, _), (line, _), (shown, place) = put_out[:3]
+    first, (early, _), (line, _), (shown, place) = put_out[:4]
+    assert first == ({"text/plain": "counting 2 events…"}, "")  # before the widgets are loaded
     assert early["text/plain"] == "counting 2 events…"
     assert waiting is not None
     assert early[WIDGET]["model_id"] in closed
@@ -112,4 +113,4 @@ def test_a_chart_that_is_never_filled_goes(
     with pytest.raises(FmrwError):
         explorer.explore(recorded, "sample.bin", window=(5000, 6000))
     assert put_out[-1] == ({"text/plain": ""}, "place 1")
-    assert closed == [put_out[0][0][WIDGET]["model_id"], "chart"]
+    assert closed == [put_out[1][0][WIDGET]["model_id"], "chart"]
