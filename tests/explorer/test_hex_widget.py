@@ -145,3 +145,12 @@ def test_letters_can_be_read_on_every_colour() -> None:
         "#ffffff",
         "#000000",
     )
+
+
+def test_a_step_is_one_message(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page asks for rows once for each."""
+    sent: list[set[str]] = []
+    assert asked.view.settle()  # the format is found in a thread, which shows it
+    monkeypatch.setattr(asked.hex, "send_state", lambda key=None: sent.append(set(key or ())))
+    asked.view.window = (0x40, 0x80)
+    assert [each & {"version", "at"} for each in sent] == [{"version", "at"}]

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MOST_COPIED = 1 << 20
 _MOST_PARTS = 300  # offered at once
 _HERE = Path(__file__).parent
+_SCRIPTS = ("hex_rows.js", "hex_sight.js", "hex.js")  # one module
 _COPIES: Mapping[str, Callable[[bytes], str]] = {
     "hex": lambda content: content.hex(" "),
     "text": lambda content: content.decode("utf-8", "replace"),
@@ -55,7 +56,7 @@ class HexView(anywidget.AnyWidget):
         What was found, copied, or is wrong.
     """
 
-    _esm = _HERE / "hex.js"
+    _esm = "\n".join((_HERE / name).read_text() for name in _SCRIPTS)
     _css = _HERE / "hex.css"
     size = traitlets.Unicode("0").tag(sync=True)
     at = traitlets.Unicode("0").tag(sync=True)
@@ -88,9 +89,11 @@ class HexView(anywidget.AnyWidget):
         if now == self._state:
             return
         self._state = now
-        self.size = str(self._view.recorded.size)
-        self.look = look(self._view, PALETTES[self._view.theme])
-        self.version += 1
+        with self.hold_sync():  # one message, and one question of the page
+            self.size = str(self._view.recorded.size)
+            self.look = look(self._view, PALETTES[self._view.theme])
+            self.version += 1
+            self._go()
 
     def _go(self) -> None:
         self.at = str(self._view.window[0])
