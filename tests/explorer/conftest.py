@@ -55,3 +55,22 @@ def work(tmp_path: Path) -> Path:
     for name in ("cavity.zip", HOSTILE):
         shutil.copy(DATA / "cavity.zip", folder / "samples" / name)
     return folder
+
+
+@pytest.fixture
+def notebook(
+    work: Path, new_page: lab.NewPage, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., lab.Notebook]]:
+    import lab  # noqa: PLC0415 - playwright is needed by few
+
+    opened: list[lab.Notebook] = []
+
+    def book(*cells: str, **options: str) -> lab.Notebook:
+        opened.append(lab.Notebook(new_page(), url, work / "book.ipynb", cells, **options))
+        return opened[-1]
+
+    with lab.server(work, work.parent / "home") as url:
+        yield book
+        for each in opened:
+            each.picture(f"last-{request.node.name}")
+            each.page.close()

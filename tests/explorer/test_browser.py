@@ -1,126 +1,23 @@
-"""The explorer in a real JupyterLab in a real browser, without network; pictures are kept in `.artifacts`."""
+"""The explorer in a real JupyterLab in a real browser, without network, from mounting to the export; pictures are kept in `.artifacts`."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import lab
 import pytest
-from playwright.sync_api import TimeoutError  # noqa: A004 - its own
+from explored import BEGIN, SEEN, SIZE, Explored
 from recordings import HOSTILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
-    from playwright.sync_api import Locator
-
-SIZE = 41_260
+    import lab
 
 pytestmark = [pytest.mark.browser, pytest.mark.mount]
 
-BEGIN = """
-import subprocess, sys, fmrw, ipywidgets
-from fmrw.explorer.browse import browse
-from fmrw.explorer.explorer import explore
-mounted = fmrw.mount("samples")
-
-def listed(name):
-    code = "import sys, zipfile; zipfile.ZipFile(sys.argv[1]).testzip()"
-    subprocess.run([sys.executable, "-c", code, name], cwd=mounted.root, check=True)
-"""
-SEEN = """
-def state(view):
-    seen = ipywidgets.Label()
-    seen.add_class("seen")
-    ipywidgets.dlink((view, "window"), (seen, "value"), lambda window: "{} {}".format(*window))
-    followed = ipywidgets.Label()
-    followed.add_class("followed")
-    ipywidgets.dlink((view, "seen"), (followed, "value"), lambda processes: f"{len(processes)} processes")
-    return ipywidgets.HBox([seen, followed])
-"""
+STARTED = "() => document.querySelector('.fmrw-hex-rows').dataset.start"
 TOLD = "print(view.window, view.processes, view.events().height, view.problem, sep='|')"
-
-
-class Explored:
-    """An explorer on a page, with the gestures of a person."""
-
-    def __init__(self, notebook: lab.Notebook) -> None:
-        self.page = notebook.page
-        self.box: Locator = self.page.locator(".fmrw-explorer").last
-        self.canvas = self.box.locator("canvas")
-        self.canvas.wait_for()
-        self.page.wait_for_function(
-            "() => { const box = [...document.querySelectorAll('.fmrw-explorer')].at(-1);"
-            " return Math.abs(box.querySelector('canvas').clientWidth - box.clientWidth) < 30; }"
-        )
-        self.canvas.scroll_into_view_if_needed()
-
-    def point(self, x: float, y: float) -> tuple[float, float]:
-        """Give the place in the page of a point of the chart, the width being 1."""
-        self.canvas.scroll_into_view_if_needed()
-        box = self.canvas.bounding_box()
-        assert box is not None
-        return box["x"] + x * box["width"], box["y"] + y
-
-    def hover(self, x: float, y: float, text: str) -> None:
-        """Move the mouse there until the text shows: what is drawn may come after the mouse."""
-        wanted = self.box.get_by_text(text).first
-        for step in range(120):
-            self.page.mouse.move(*self.point(x, y + step % 2))
-            with contextlib.suppress(TimeoutError):
-                wanted.wait_for(timeout=1000)
-                return
-        pytest.fail(f"{text!r} never showed")
-
-    def drag(self, x: float, x2: float, y: float) -> None:
-        mouse = self.page.mouse
-        mouse.move(*self.point(x, y))
-        mouse.down()
-        mouse.move(*self.point(x2, y + 4), steps=6)
-        mouse.up()
-
-    def window(self, different: tuple[int, int]) -> tuple[int, int]:
-        """Wait until another window is shown; give it."""
-        self.page.wait_for_function(
-            "old => { const text = document.querySelector('.seen').innerText; return text && text !== old; }",
-            arg=" ".join(map(str, different)),
-        )
-        return self.now()
-
-    def becomes(self, window: tuple[int, int]) -> None:
-        """Wait until this window is shown, whatever is on the way to it."""
-        self.page.wait_for_function(
-            "wanted => document.querySelector('.seen').innerText === wanted", arg=" ".join(map(str, window))
-        )
-
-    def now(self) -> tuple[int, int]:
-        """Give the window that is shown."""
-        start, end = self.page.inner_text(".seen").split()
-        return int(start), int(end)
-
-    def press(self, label: str) -> None:
-        self.box.locator("button", has_text=re.compile(rf"^\s*{label}\s*$")).click()
-
-
-@pytest.fixture
-def notebook(
-    work: Path, new_page: lab.NewPage, request: pytest.FixtureRequest
-) -> Iterator[Callable[..., lab.Notebook]]:
-    opened = []
-
-    def book(*cells: str, **options: str) -> lab.Notebook:
-        opened.append(lab.Notebook(new_page(), url, work / "book.ipynb", cells, **options))
-        return opened[-1]
-
-    with lab.server(work, work.parent / "home") as url:
-        yield book
-        for each in opened:
-            each.picture(f"last-{request.node.name}")
-            each.page.close()
 
 
 def test_from_mount_to_unmount(notebook: Callable[..., lab.Notebook], work: Path) -> None:
@@ -142,6 +39,7 @@ def test_from_mount_to_unmount(notebook: Callable[..., lab.Notebook], work: Path
     gaps_and_keys(view, book)
     down_to_the_bytes(view, book)
     search_select_and_scroll(view, book)
+    page_by_page(view, work)
     filter_and_export(view, book, work)
     book.run(1)
     assert (book.foreign, book.errors) == ([], [])
@@ -220,11 +118,10 @@ def search_select_and_scroll(view: Explored, book: lab.Notebook) -> None:
     rows.press("Control+End")
     last = f"{(SIZE - 1) // 16 * 16:08x}"
     view.box.locator(".fmrw-hex-offset", has_text=last).wait_for()
-    started = "() => document.querySelector('.fmrw-hex-rows').dataset.start"
-    before = view.page.evaluate(started)
+    before = view.page.evaluate(STARTED)
     rows.hover()
     view.page.mouse.wheel(0, -400)
-    view.page.wait_for_function(f"before => ({started})() !== before", arg=before)
+    view.page.wait_for_function(f"before => ({STARTED})() !== before", arg=before)
     part = view.box.get_by_label("jump to part")
     part.focus()
     offered = view.box.locator("datalist option").first
@@ -234,6 +131,26 @@ def search_select_and_scroll(view: Explored, book: lab.Notebook) -> None:
     rows.press("Home")
     rows.press("p")  # other keys are the explorer's
     view.box.get_by_text("no previous gap: 1 in all").wait_for()
+
+
+def page_by_page(view: Explored, work: Path) -> None:
+    """Every row that is shown holds the file's bytes, also of pages that were brought before they were asked for."""
+    content, rows = (work / "samples" / "cavity.zip").read_bytes(), view.box.locator(".fmrw-hex-scroll")
+    shown = """() => [...document.querySelectorAll('.fmrw-hex-row')].map(row =>
+        ['offset', 'bytes'].map(part => row.querySelector(`.fmrw-hex-${part}`).textContent))"""
+    seen: list[int] = []
+    rows.press("Control+Home")
+    for key in ("PageDown", "PageDown", "PageDown", "PageUp", "PageDown"):
+        before = view.page.evaluate(STARTED)
+        rows.press(key)
+        view.page.wait_for_function(f"before => ({STARTED})() !== before", arg=before)
+        found = [(int(offset, 16), bytes.fromhex(text)) for offset, text in view.page.evaluate(shown)]
+        seen.append(found[0][0])
+        assert found == [
+            (at, content[at : at + 16]) for at in range(seen[-1], seen[-1] + 16 * len(found), 16)
+        ]
+    assert seen[0] < seen[1] < seen[2] > seen[3]
+    assert view.box.locator(".fmrw-hex-row .s").count() == 2  # the cursor: as a number, and as text
 
 
 def filter_and_export(view: Explored, book: lab.Notebook, work: Path) -> None:
@@ -279,144 +196,4 @@ def test_hostile_names_are_text_wherever_they_stand(notebook: Callable[..., lab.
     book.run(1)
     assert book.page.locator(".jp-OutputArea img[src=x]").count() == 0
     assert book.page.evaluate("window.hacked === undefined")
-    assert (book.foreign, book.errors) == ([], [])
-
-
-def test_the_widget_loads_in_notebook_7(work: Path, new_page: lab.NewPage) -> None:
-    with lab.server(work, work.parent / "home", ("notebook",)) as url:
-        cells = (BEGIN, "listed('cavity.zip')", "explore(mounted.trace, 'cavity.zip')", "mounted.unmount()")
-        book = lab.Notebook(new_page(), url, work / "book.ipynb", cells, frontend="notebooks")
-        book.run(3)
-        Explored(book)
-        book.picture("notebook-7")
-        book.run(1)
-        assert book.foreign == []
-
-
-def test_the_widget_loads_in_voila(work: Path, new_page: lab.NewPage) -> None:
-    path = work / "book.ipynb"
-    path.write_text(
-        json.dumps(
-            lab.notebook(
-                [
-                    BEGIN
-                    + "listed('cavity.zip')\nview = explore(mounted.trace, 'cavity.zip')\nmounted.unmount()\nview"
-                ]
-            )
-        )
-    )
-    with lab.server(work, work.parent / "home", ("voila", path.name), ready="voila/static/voila.js") as url:
-        shown = new_page()
-        shown.goto(url)
-        shown.locator(".fmrw-explorer canvas").wait_for()
-        shown.locator(".fmrw-explorer").screenshot(path=lab.ARTIFACTS / "voila.png")
-        shown.close()
-
-
-def test_in_a_narrow_page_everything_is_there_and_nothing_moves_under_the_pointer(
-    notebook: Callable[..., lab.Notebook],
-) -> None:
-    book = notebook(
-        BEGIN, "listed('cavity.zip')", "explore(mounted.trace, 'cavity.zip')", "mounted.unmount()"
-    )
-    book.page.set_viewport_size({"width": 1024, "height": 1100})
-    book.run(3)
-    view = Explored(book)
-    room = view.page.evaluate("document.querySelector('.fmrw-explorer').parentElement.clientWidth")
-    assert room <= 592
-    for part in (view.canvas, view.box.locator(".fmrw-toolbar"), view.box.locator(".fmrw-hex")):
-        box = part.bounding_box()
-        assert box is not None
-        assert box["width"] <= room
-    for button in view.box.locator(".fmrw-toolbar button").all():
-        assert "(" in (button.get_attribute("title") or "")  # names its key
-    before = view.box.bounding_box()
-    view.hover(0.8, 160, "bytes · ")
-    assert view.box.bounding_box() == before
-    view.canvas.click(position={"x": 5, "y": 5})  # beside every panel
-    view.page.keyboard.press("?")
-    view.box.get_by_text("next gap: a range that nothing read").wait_for()
-    book.picture("explorer-narrow")
-    book.run(1)
-    assert (book.foreign, book.errors) == ([], [])
-
-
-def test_the_wheel_scrolls_the_page_and_zooms_with_control(notebook: Callable[..., lab.Notebook]) -> None:
-    cells = [
-        BEGIN + SEEN,
-        "listed('cavity.zip')",
-        "view = explore(mounted.trace, 'cavity.zip')\nstate(view)",
-        "view",
-        "mounted.unmount()",
-    ]
-    book = notebook(*cells)
-    book.page.set_viewport_size({"width": 1280, "height": 500})
-    book.run(4)
-    view = Explored(book)
-    view.page.wait_for_function("document.querySelector('.seen').innerText !== ''")
-    view.canvas.scroll_into_view_if_needed()
-    top = "document.querySelector('.fmrw-explorer canvas').getBoundingClientRect().top"
-    before = view.page.evaluate(top)
-    view.page.mouse.move(*view.point(0.8, 200))
-    view.page.mouse.wheel(0, 40 if before > 60 else -40)
-    view.page.wait_for_function(f"before => {top} !== before", arg=before)
-    assert view.now() == (0, SIZE)
-    view.page.mouse.move(*view.point(0.8, 300))
-    view.page.keyboard.down("Control")
-    view.page.mouse.wheel(0, -100)
-    view.page.keyboard.up("Control")
-    window = view.window((0, SIZE))
-    assert window[1] - window[0] == round(SIZE / 1.25)
-    book.run(1)
-
-
-SITES = """
-import sys
-sys.path.insert(0, {tests!r})
-import ipywidgets, polars as pl
-from recordings import events
-from fmrw.explorer.explorer import explore
-from fmrw.session.sources import FrameSource
-from fmrw.session.trace import Trace
-from fmrw.trace import schema
-calls = [(site, depth, name) for site, asked in ((1, "scan"), (2, "unpack")) for depth, name in enumerate((asked, "main"))]
-known = [{{"site": site, "depth": depth, "module": "/bin/parser", "build_id": "", "offset": 0, "function": name, "quality": "cfi", "line": ""}} for site, depth, name in calls]
-Trace.sites = property(lambda _: pl.DataFrame(known, schema=schema.SITES))
-frame = pl.concat([events(("read", 0, 600), size=1000, site=1), events(("read", 500, 1000), size=1000, first=1, site=2)])
-view = explore(Trace(FrameSource(frame, pl.DataFrame(schema=schema.PROCESSES), {{"options": {{"sites": True}}}})), "sample.bin")
-chosen = ipywidgets.Label()
-chosen.add_class("chosen")
-for trait in ("functions", "colour"):
-    ipywidgets.dlink((view, trait), (chosen, "value"), lambda _: f"{{view.functions}} {{view.colour}}")
-chosen
-"""
-
-
-def test_functions_are_filtered_by_coloured_by_and_told(notebook: Callable[..., lab.Notebook]) -> None:
-    book = notebook(
-        SITES.format(tests=str(Path(__file__).parents[1])),
-        "view",
-        "print(view.events().height, view.problem)",
-    )
-    book.run(2)
-    view = Explored(book)
-    chosen = "wanted => document.querySelector('.chosen').innerText === wanted"
-    view.hover(0.6, 60, "1 read")
-    view.press("filter")
-    view.box.locator(".fmrw-checks label", has_text="unpack").click()
-    view.page.wait_for_function(chosen, arg="('parser!unpack',) count")
-    view.press("filter")
-    view.hover(0.52, 60, "asked by parser!unpack ← parser!main")
-    view.press("look")
-    view.box.locator(".fmrw-menu select").first.select_option("function")
-    view.page.wait_for_function(chosen, arg="('parser!unpack',) function")
-    view.box.locator(".fmrw-hex-legend", has_text="parser!unpack").wait_for()
-    view.press("filter")
-    view.press("show everything")
-    view.page.wait_for_function(chosen, arg="None function")
-    view.press("filter")
-    view.hover(0.52, 60, "and by parser!unpack")
-    book.picture("explorer-functions")
-    book.run(1)
-    assert book.output(3).strip() == "2"
     assert (book.foreign, book.errors) == ([], [])
