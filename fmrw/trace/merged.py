@@ -51,7 +51,8 @@ NOBODY = {"process": pl.lit("", pl.String()), "pid": pl.lit(NOBODY_PID, pl.Int32
 _COUNTS = ("events", "transfers", "seq", "size", "fidelity", "smallest")
 _GROUPS = pl.Schema({name: MERGED[name] for name in (*KEYS, *_COUNTS)})
 _RANGES = pl.Schema({name: MERGED[name] for name in (*KEYS, "start", "end")})
-_MOVED = pl.col("op").is_in(["read", "write"]) & (pl.col("end") > pl.col("start"))
+_MOVING = ("read", "write")
+_MOVED = pl.col("op").is_in(_MOVING) & (pl.col("end") > pl.col("start"))
 _PILE = 1 << 19
 _FEW = 1 << 12  # rows
 _LONG = 8  # events of one group in a row, on the average, from which on they are looked at as runs
@@ -132,26 +133,13 @@ def _batches(events: pl.LazyFrame | pl.DataFrame) -> Iterable[pl.DataFrame]:
 def _taken(events: pl.DataFrame, *, apart: bool) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give the groups and the ranges of one batch."""
     if events.height > _FEW and events["seq"].is_sorted():
-        begins = events.select(_other()).to_series()
-        if begins.sum() * _LONG <= events.height:
-            return _by_runs(events, begins, apart=apart)
+        from fmrw.trace import runs  # noqa: PLC0415 - numpy, see above
+
+        begun = runs.begins(events, KEYS)
+        if begun.sum() * _LONG <= events.height:
+            groups, ranges = runs.summed(events, KEYS, begun, _MOVING)
+            return _typed(groups.lazy(), _GROUPS), _owned(ranges, apart=apart)
     return _counted(events), _joined(events.filter(_MOVED), apart=apart)
-
-
-def _other() -> pl.Expr:
-    """Say which events are of another group than the one before."""
-    other = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift(1)) for name in KEYS)
-    return other | (pl.int_range(pl.len()) == 0)
-
-
-def _by_runs(events: pl.DataFrame, begins: pl.Series, *, apart: bool) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Give the groups and the ranges of a batch in which many events of a group follow each other, in order of `seq`."""
-    from fmrw.trace import runs  # noqa: PLC0415 - numpy, see above
-
-    moved = events.select(_MOVED.fill_null(value=False)).to_series()
-    groups, ranges = runs.summed(events, KEYS, begins, moved)
-    ranges = ranges if apart else ranges.with_columns(**NOBODY)
-    return _typed(groups.lazy(), _GROUPS), _typed(ranges.lazy(), _RANGES)
 
 
 def _counted(events: pl.DataFrame) -> pl.DataFrame:
@@ -196,8 +184,12 @@ def _summed(groups: pl.DataFrame) -> pl.DataFrame:
 def _joined(ranges: pl.DataFrame, *, apart: bool) -> pl.DataFrame:
     """Merge ranges, those of each process or of all processes together."""
     whose = KEYS if apart else ("path", "op")
-    rows = (_joined_few if ranges.height <= _FEW else _joined_many)(ranges, whose)
-    return _typed(rows.lazy() if apart else rows.lazy().with_columns(**NOBODY), _RANGES)
+    return _owned((_joined_few if ranges.height <= _FEW else _joined_many)(ranges, whose), apart=apart)
+
+
+def _owned(ranges: pl.DataFrame, *, apart: bool) -> pl.DataFrame:
+    """Say whose ranges they are, if not of each process."""
+    return _typed(ranges.lazy() if apart else ranges.lazy().with_columns(**NOBODY), _RANGES)
 
 
 def _joined_many(ranges: pl.DataFrame, whose: Sequence[str]) -> pl.DataFrame:

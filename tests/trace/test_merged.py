@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmrw.trace import merged, schema
+from fmrw.trace import merged, runs, schema
 
 if TYPE_CHECKING:
     import random
@@ -92,18 +92,70 @@ def test_batches_in_any_order_equal_brute_force(
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(event, st.integers(8, 12)), min_size=1, max_size=6), st.sampled_from([0, 1000]))
-def test_runs_of_one_group_equal_brute_force(runs: list[tuple[Any, int]], by_process: int) -> None:
+def test_runs_of_one_group_equal_brute_force(many: list[tuple[Any, int]], by_process: int) -> None:
     """Each event, and others of its group behind it, some of them in order and touching."""
     rows = frame(
-        [(*one[:4], one[4] + n * (one[5] + n % 3), *one[5:]) for one, count in runs for n in range(count)]
+        [(*one[:4], one[4] + n * (one[5] + n % 3), *one[5:]) for one, count in many for n in range(count)]
     )
-    assert rows.select(merged._other()).to_series().sum() * merged._LONG <= rows.height
+    assert runs.begins(rows, merged.KEYS).sum() * merged._LONG <= rows.height
     merging = merged.Merging(by_process=by_process)
     merging.add(rows)
     check(rows, merging.frame())
     unsorted = merged.Merging(by_process=by_process)
     unsorted.add(rows.reverse())
     assert unsorted.frame().equals(merging.frame())
+
+
+odd = st.tuples(
+    st.sampled_from(["a", "b", None]), st.sampled_from(["p", None]), st.sampled_from([1, 2, None]),
+    st.sampled_from(["read", "read", "write", "close", None]), st.sampled_from([-3, 0, 1, 2, 3, None]),
+    st.sampled_from([-2, 0, 1, 2, 3, None]), st.sampled_from([0, 1, 4096, None]),
+    st.sampled_from(["byte", "byte", "page", None]),
+)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(odd, min_size=1, max_size=20), st.sampled_from([0, 2**53, 2**62]), st.sampled_from([0, 1000]))
+def test_events_with_values_missing_or_wrong_merge_alike_by_numpy_and_by_polars(
+    events: list[tuple[Any, ...]], base: int, by_process: int
+) -> None:
+    """As logs of others may have them, at any offset: ranges that end before they start, and what is not known."""
+    names = ("path", "process", "pid", "op", "start", "length", "requested", "fidelity")
+    made = pl.DataFrame(events, schema=names, orient="row").with_columns(
+        pl.int_range(pl.len()).alias("seq"), pl.col("start") + base, size=pl.lit(7)
+    )
+    ranged = made.with_columns(end=pl.col("start") + pl.col("length"))
+    rows = ranged.select(pl.col(name).cast(schema.EVENTS[name]) for name in merged.NEEDED)
+    found = []
+    for few, long in ((0, 0), (1000, merged._LONG)):
+        merging = merged.Merging(by_process=by_process)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(merged, "_FEW", few)
+            patch.setattr(merged, "_LONG", long)
+            merging.add(rows)
+            found.append(merging.frame())
+    assert found[0].equals(found[1])
+
+
+@pytest.mark.parametrize(
+    ("ranges", "found"),
+    [
+        ([(0, 4), (4, 8), (8, 9)], [(0, 9)]),
+        ([(0, 4), (5, 8), (8, 8), (8, 9)], [(0, 4), (5, 9)]),
+        ([(5, 9), (9, 3), (3, 4)], [(3, 4), (5, 9)]),
+        ([(0, 4), (2, 3), (3, 8), (20, 20)], [(0, 8)]),
+        ([(2**62, 2**62 + 1), (2**62 + 1, 2**63 - 1), (0, 1)], [(0, 1), (2**62, 2**63 - 1)]),
+    ],
+)
+def test_what_goes_on_where_the_one_before_ended_is_one_range(
+    ranges: list[tuple[int, int]], found: list[tuple[int, int]]
+) -> None:
+    rows = frame([("a", "p", 1, "read", 0, 1, "byte")] * len(ranges))
+    rows = rows.with_columns(pl.DataFrame(ranges, schema=["start", "end"], orient="row"))
+    begun = runs.begins(rows, merged.KEYS)
+    assert begun.tolist() == [True] + [False] * (len(ranges) - 1)
+    _, joined = runs.summed(rows, merged.KEYS, begun, ("read", "write"))
+    assert joined.select("start", "end").rows() == found
 
 
 def test_a_lazy_frame_and_a_frame_merge_alike() -> None:
