@@ -93,10 +93,15 @@ def _asked(sites: Sequence[int], events: pl.DataFrame) -> pl.Expr:
     return pl.col("site").is_in(sites) if "site" in events.columns else pl.lit(value=False)
 
 
+def _is(pid: int, name: str) -> pl.Expr:
+    return (pl.col("pid") == pid) & (pl.col("process") == name)
+
+
 def _among(processes: Sequence[tuple[int, str]], events: pl.DataFrame) -> pl.Expr:
     if len(processes) <= _FEW:
-        each = [(pl.col("pid") == pid) & (pl.col("process") == name) for pid, name in processes]
-        return pl.any_horizontal(each or [pl.col("pid").is_in([])])
+        each = {f"{n}": _is(*pair) for n, pair in enumerate(processes)} or {"none": pl.col("pid").is_in([])}
+        apart = events.select(**each)  # at once; as parts of one expression they come one after the other
+        return pl.lit(apart.select(pl.any_horizontal(pl.all())).to_series())
     schema = {name: EVENTS[name] for name in ("pid", "process")}
     wanted = pl.DataFrame(processes, schema=schema, orient="row").unique().with_columns(kept=True)
     found = (

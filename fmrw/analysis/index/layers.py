@@ -134,6 +134,27 @@ class Slices(NamedTuple):
     slot: Offsets
 
 
+class Sums:
+    """Bytes and accesses of any window, from extents sorted both ways."""
+
+    def __init__(self, extents: Extents) -> None:
+        self.starts, self.ends = Sorted(extents.starts), Sorted(extents.ends)
+        self.total = _total(*extents)
+        self._number = np.dtype(np.int64) if self.total <= LARGEST else np.dtype(object)
+        self._starts_sums, self._ends_sums = (BlockSums.of(each, self._number) for each in extents)
+
+    def __len__(self) -> int:
+        """Count the extents."""
+        return len(self.starts.values)
+
+    def bins(self, edges: Offsets) -> tuple[Offsets, Offsets]:
+        """Count bytes and accesses of each bin between consecutive edges, which must not decrease."""
+        begun, over = self.starts.below(edges), self.ends.until(edges)
+        wide = edges.astype(self._number, copy=False)
+        below = begun * wide - self._starts_sums.first(begun) - (over * wide - self._ends_sums.first(over))
+        return np.diff(below), np.where(edges[1:] > edges[:-1], begun[1:] - over[:-1], 0)
+
+
 class Layer:
     """The extents of `run` that are `chosen` (None: all), ready for questions.
 
@@ -143,17 +164,16 @@ class Layer:
     def __init__(self, run: Run, chosen: Selection | None, older: Sequence[Answering]) -> None:
         self.run = run
         starts, self.by_start, reach, ends, self.by_end = _kept(run, chosen)
-        self._starts, self._ends = Sorted(starts), Sorted(ends)
-        self.total = _total(starts, ends)
-        self._number = np.dtype(np.int64) if self.total <= LARGEST else np.dtype(object)
-        self._starts_sums, self._ends_sums = (BlockSums.of(each, self._number) for each in (starts, ends))
+        self.sums = Sums(Extents(starts, ends))
+        self.total = self.sums.total
+        self._starts, self._ends = self.sums.starts, self.sums.ends
         self.cover = without(Cover.of(starts, ends), older)
         self._slots = _slots(reach, self.by_start)
         self._first_by_start, self._first_by_end = RangeMinimum(self.by_start), RangeMinimum(self.by_end)
 
     def __len__(self) -> int:
         """Count the extents."""
-        return len(self._starts.values)
+        return len(self.sums)
 
     @property
     def extents(self) -> Extents:
@@ -162,16 +182,9 @@ class Layer:
 
     def figures(self, edges: Offsets) -> Figures:
         """Answer for the bins between consecutive edges, which must not decrease."""
-        touched, accesses = self.sums(edges)
+        touched, accesses = self.sums.bins(edges)
         seq, time = events_of(self.run, self.first(edges))
         return Figures(touched, accesses, np.diff(self.cover.below(edges)), seq, time)
-
-    def sums(self, edges: Offsets) -> tuple[Offsets, Offsets]:
-        """Count bytes and accesses of each bin."""
-        begun, over = self._starts.below(edges), self._ends.until(edges)
-        wide = edges.astype(self._number, copy=False)
-        below = begun * wide - self._starts_sums.first(begun) - (over * wide - self._ends_sums.first(over))
-        return np.diff(below), np.where(edges[1:] > edges[:-1], begun[1:] - over[:-1], 0)
 
     def first(self, edges: Offsets) -> Labels:
         """Give the rank of the first event in each bin, or `NOBODY`."""

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fmrw.analysis.index.cover import Extents
-from fmrw.analysis.index.layers import Figures, Layer, events_of, without
-from fmrw.analysis.index.selection import Chosen
+from fmrw.analysis.index.layers import Figures, Layer, Sums, events_of, without
+from fmrw.analysis.index.selection import Chosen, both
 from fmrw.analysis.minima import NOBODY, RangeMinimum
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Remainder:
         self.total = everybody.total
         self._everybody, self._mask = everybody, mask
         self._left_out = Chosen.of(self.run, ~mask)
-        self._few = Layer(self.run, self._left_out, ())
+        self._few = Sums(Extents(*self._left_out.offsets(self.run)))
         self.cover = without(self._left_out.others.cover(self.run), older)
 
     def __len__(self) -> int:
@@ -67,7 +67,7 @@ class Remainder:
     def figures(self, edges: Offsets) -> Figures:
         """Answer for the bins between consecutive edges, which must not decrease."""
         (all_bytes, all_accesses), (few_bytes, few_accesses) = (
-            layer.sums(edges) for layer in (self._everybody, self._few)
+            sums.bins(edges) for sums in (self._everybody.sums, self._few)
         )
         seq, time = events_of(self.run, self._first(edges))
         distinct = np.diff(self.cover.below(edges))
@@ -101,7 +101,7 @@ class Remainder:
     def _smallest(self) -> tuple[RangeMinimum, RangeMinimum]:
         """The smallest rank of those kept in any slice of either order."""
         few, run = self._left_out, self.run
-        return RangeMinimum(run.by_start, few.by_start), RangeMinimum(run.by_end, few.by_end)
+        return both(_minimum, (run.by_start, few.by_start), (run.by_end, few.by_end))
 
     @cached_property
     def _span(self) -> int:
@@ -113,6 +113,10 @@ class Remainder:
     @cached_property
     def _apart(self) -> Layer:
         return Layer(self.run, Chosen.of(self.run, self._mask), ())
+
+
+def _minimum(pair: tuple[Labels, NDArray[np.bool_]]) -> RangeMinimum:
+    return RangeMinimum(*pair)
 
 
 def _covering(run: Run, low: Offsets, high: Offsets) -> tuple[Offsets, Labels] | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fmrw.analysis.index.layers import Run
     from fmrw.analysis.minima import Labels
 
-_CHUNK = 1 << 17
+_CHUNK = 1 << 16
 _NEVER = int(np.iinfo(np.int64).min)  # before all offsets
 
 
@@ -33,7 +33,7 @@ class Chosen(NamedTuple):
     @classmethod
     def of(cls, run: Run, mask: NDArray[np.bool_]) -> Chosen:
         """Choose those that `mask` keeps, by rank."""
-        return cls(*_both(partial(_look_up, mask), run.by_start, run.by_end))
+        return cls(*both(partial(_look_up, np.packbits(mask, bitorder="little")), run.by_start, run.by_end))
 
     @property
     def others(self) -> Chosen:
@@ -42,7 +42,7 @@ class Chosen(NamedTuple):
 
     def offsets(self, run: Run) -> tuple[Offsets, Offsets]:
         """Give their starts and their ends, each sorted."""
-        return _both(_filtered, (run.starts, self.by_start), (run.ends, self.by_end))
+        return both(_filtered, (run.starts, self.by_start), (run.ends, self.by_end))
 
     def cover(self, run: Run) -> Cover:
         """Merge them as `Cover.of` does, in pieces that stay in the cache: first use of memory costs more than merging."""
@@ -52,15 +52,16 @@ class Chosen(NamedTuple):
         ends_before = chain([np.array([_NEVER])], _pieces(run.ends, self.by_end))
         found = 0
         for starts, ends in _paired(_pieces(run.starts, self.by_start), ends_before):
-            apart = starts > ends
-            place = slice(found, found := found + int(np.count_nonzero(apart)))
-            begins[place], stops[place] = starts[apart], ends[apart]
+            apart = np.flatnonzero(starts > ends)
+            place = slice(found, found := found + len(apart))
+            starts.take(apart, out=begins[place], mode="clip")
+            ends.take(apart, out=stops[place], mode="clip")
         if count:
             stops[found] = run.ends[len(run) - 1 - int(self.by_end[::-1].argmax())]
         return Cover(begins[:found], stops[1 : found + 1])
 
 
-def _both(function: Callable[[Any], Any], one: object, two: object) -> tuple[Any, Any]:
+def both(function: Callable[[Any], Any], one: object, two: object) -> tuple[Any, Any]:
     """Do two things at once; numpy leaves the interpreter's lock to others meanwhile."""
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(function, (one, two))
@@ -69,12 +70,14 @@ def _both(function: Callable[[Any], Any], one: object, two: object) -> tuple[Any
 
 def _filtered(pair: tuple[Offsets, NDArray[np.bool_]]) -> Offsets:
     values, kept = pair
-    return values[kept]
+    return values.compress(kept)
 
 
 def _pieces(values: Offsets, kept: NDArray[np.bool_]) -> Iterator[Offsets]:
     for at in range(0, len(values), _CHUNK):
-        yield values[at : at + _CHUNK][kept[at : at + _CHUNK]]
+        yield values[at : at + _CHUNK].compress(
+            kept[at : at + _CHUNK]
+        )  # in a third of the time that [] takes
 
 
 def _paired(one: Iterator[Offsets], two: Iterator[Offsets]) -> Iterator[tuple[Offsets, Offsets]]:
@@ -87,9 +90,12 @@ def _paired(one: Iterator[Offsets], two: Iterator[Offsets]) -> Iterator[tuple[Of
         second = second[length:] if length < len(second) else next(two, None)
 
 
-def _look_up(mask: NDArray[np.bool_], ranks: Labels) -> NDArray[np.bool_]:
-    """Give `mask[ranks]`, in pieces that stay in the cache: twice as fast as at once."""
-    found = np.empty(len(ranks), np.bool_)
+def _look_up(bits: NDArray[np.uint8], ranks: Labels) -> NDArray[np.bool_]:
+    """Give flags by rank, in pieces that stay in the cache; eight flags are a byte, so that all of them stay there too."""
+    found = np.empty(len(ranks), np.uint8)
     for at in range(0, len(ranks), _CHUNK):
-        found[at : at + _CHUNK] = mask.take(ranks[at : at + _CHUNK])
-    return found
+        piece, into = ranks[at : at + _CHUNK], found[at : at + _CHUNK]
+        bits.take(piece >> 3, out=into, mode="clip")  # another mode than "raise" writes to where it goes
+        into >>= (piece & 7).astype(np.uint8)
+        into &= 1
+    return found.view(np.bool_)
