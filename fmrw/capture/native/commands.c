@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { AREAS = 16, GRACE_CPU_S = 2, PIDFD_OPEN = 434, PIDFD_SEND_SIGNAL = 424 };
+enum { AREAS = 16, GRACE_CPU_S = 2, PIDFD_SEND_SIGNAL = 424 };
 enum { RUN = 'r', PATIENCE_MS = 20, MOST_UNSAID = PLACES / 2 };
 enum { ENDED, OVER_CPU, OVER_TIME };
 enum { GONE = -1, SETTLE = -2 }; /* else: a byte that is Python's */

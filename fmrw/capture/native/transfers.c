@@ -28,6 +28,7 @@ extern void PyEval_RestoreThread(void *);
 #include "sites.c"
 #include "metadata.c"
 #include "rings.c"
+#include "callers.c"
 
 enum { DECLINED, ANSWERED, RING, UNRECORDED };
 enum { NO_WRITES, WRITES, WRITES_FOR_OTHERS };

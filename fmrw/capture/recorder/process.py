@@ -19,6 +19,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, NamedTuple
 
+from fmrw.capture.recorder.sight import endings, sights
 from fmrw.capture.system.proc import command_of, family_of, open_entry, program_of
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Processes:
         self, note: Callable[[int, Identity], None], ignored: Iterable[int] = (), own: int = 0
     ) -> None:
         self._note = note
+        self._see, self._gone = sights(), endings()
         self._own = own
         self._ignored = {own, *ignored}
         self._known: dict[int, _Known] = {}
@@ -145,17 +147,14 @@ class Processes:
         return helps
 
     def _look(self, tid: int, *, whole: bool) -> int:
-        file, comm = _named(tid)
+        file, comm, pid, ppid, leader, leading, exe, command = self._see(tid, whole, self._own)
         if file < 0:
             return self._number(Identity(tid, tid, 0, "[gone]", "", "", "[gone]"))
-        pid, ppid = family_of(tid)
-        leader, leading = (-1, comm) if pid == tid else _named(pid)
-        if leader < 0:
-            leading = comm
         number = IGNORED
         if pid not in self._ignored and not (self._own and ppid == self._own):
-            exe, command = (program_of(tid), command_of(tid)) if whole else ("", "")
-            who = Identity(tid, pid, ppid, _text(leading), exe, command, _text(comm))
+            who = Identity(
+                tid, pid, ppid, _text(leading), os.fsdecode(exe), os.fsdecode(command), _text(comm)
+            )
             number = self._number(who)
             if not whole:
                 self._complete_later(number, who)
@@ -197,32 +196,20 @@ class Processes:
             _close(known)
 
     def _make_room(self) -> None:
-        """Drop the next thread that is gone, going round; where a few in a row live, the one known longest."""
-        for _look in range(_LOOKS):
-            tid = next(self._round, 0)
-            if not tid:
-                self._round = iter(list(self._known))
-                continue
-            known = self._known.get(tid)
-            try:
-                if known is not None:
-                    os.pread(known.file, 1, 0)
-            except OSError:
-                self._forget(tid)
-                return
-        self._forget(next(iter(self._known)))
+        """Drop those of the next few threads that are gone, going round; where all of them live, the one known longest.
 
-
-def _named(tid: int) -> tuple[int, bytes]:
-    """Open a thread's name: give the descriptor, -1 where the thread is gone, and the name."""
-    try:
-        file = open_entry(tid, "comm")
-    except OSError:
-        return -1, b"[gone]\n"
-    try:
-        return file, os.pread(file, 32, 0)
-    except OSError:
-        return file, b"[gone]\n"
+        Where programs are short, they are gone: to drop several at once is a third of the work.
+        """
+        tids = list(itertools.islice(self._round, _LOOKS))
+        if len(tids) < _LOOKS:
+            self._round = iter(list(self._known))
+            tids += itertools.islice(self._round, _LOOKS - len(tids))
+        kept = [tid for tid in dict.fromkeys(tids) if tid in self._known]
+        gone = self._gone([self._known[tid].file for tid in kept])
+        for tid in itertools.compress(kept, gone):
+            self._forget(tid)
+        if not any(gone):
+            self._forget(next(iter(self._known)))
 
 
 def _text(comm: bytes) -> str:
