@@ -365,6 +365,17 @@ def test_rm_removes_everything(reports: str, directory: Path) -> None:
         assert not (directory / "copy").exists()
 
 
+@pytest.mark.usefixtures("mounted")
+def test_rm_removes_what_is_still_open(directory: Path) -> None:
+    """So is what was read or written a moment before: the kernel waits for no answer to a release."""
+    (directory / "a").mkdir()
+    (directory / "a" / "file").write_bytes(b"x")
+    with (directory / "a" / "file").open("rb") as file:
+        subprocess.run(["rm", "-r", "a"], cwd=directory, check=True)
+        assert not (directory / "a").exists()
+        assert file.read() == b"x"
+
+
 def test_removing_a_report_hides_it_for_this_mount(directory: Path) -> None:
     with fmrw.mount(directory):
         (directory / CSV).unlink()

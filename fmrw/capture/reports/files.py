@@ -28,6 +28,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
+from fmrw.capture.fuse import loop
 from fmrw.capture.fuse.adapter import Stat
 from fmrw.capture.mirror.dirfds import identity
 from fmrw.capture.native.metadata import Metadata
@@ -216,6 +217,12 @@ class ReportFiles(ReportNames):
         else:
             super().unlink(path)
             self._orphan(path)
+
+    def _park(self, old: bytes, hidden: bytes) -> None:
+        """Take a file's name away that is open: whoever has listed its reports may remove them next, as those of any other."""
+        super()._park(old, hidden)
+        if loop.opcode() != loop.RENAME:
+            self._orphan(old)
 
     def _leave(self, path: bytes) -> None:
         """Say ourselves what a report is that differs from others."""
