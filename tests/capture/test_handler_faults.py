@@ -77,9 +77,8 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     (root / "link").symlink_to("file")
     below = os.open(root, os.O_PATH)
     bench = Bench(root, Path(f"/proc/self/fd/{below}"))
-    monkeypatch.setattr(
-        logging.root.manager, "disable", logging.CRITICAL
-    )  # pytest keeps records, and frames with them
+    logged = logging.root.manager.disable
+    logging.disable()  # pytest keeps records, and frames with them; every logger is told, also one that has logged before
     monkeypatch.setattr(Metadata, "load", lambda *_, **_options: None)  # what is plain passes Python by
     for name in (*_PROTOTYPES, *TRANSFERS):
         monkeypatch.setattr(ReportFiles, name, bench.wrap(name, getattr(ReportFiles, name)))
@@ -94,6 +93,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
             bench.armed.clear()
         assert mount.trace.facts["faults"] >= bench.unforeseen
     finally:
+        logging.disable(logged)
         os.close(below)
 
 
