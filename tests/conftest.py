@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,7 +24,7 @@ import fmrw
 from fmrw.capture.mounts import registry, unmount
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
 # How long an example takes says how busy the machine is, and files of earlier examples are written anew. The same examples every
 # time where a failure must be somebody's change; new ones every time everywhere else.
@@ -215,3 +216,20 @@ def mounted(directory: Path) -> Iterator[fmrw.Mount]:
     """The same directory, monitored."""
     with fmrw.mount(directory) as mount:
         yield mount
+
+
+@pytest.fixture
+def fusermount_u() -> Callable[[Path], None]:
+    """Unmount as somebody else does, by fusermount alone.
+
+    Who looks at a mount in passing makes it busy for a moment, as `fmrw status` of a test does that runs beside this one.
+    """
+
+    def end(root: Path) -> None:
+        until = time.monotonic() + _GRACE_S
+        while (done := unmount._fusermount_u(root)).returncode:
+            assert "busy" in done.stderr, done.stderr
+            assert time.monotonic() < until, done.stderr
+            os.sched_yield()
+
+    return end

@@ -18,6 +18,7 @@ from fmrw.session.loading import load
 from fmrw.trace import store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.mount
@@ -93,10 +94,12 @@ print(mount.worker_pid, mount.session, flush=True)
     eventually(lambda: not Path(session).exists(), "its temporary session is gone")
 
 
-def test_unmounting_from_outside_ends_the_recording(cast: Cast, folder: Path, tmp_path: Path) -> None:
+def test_unmounting_from_outside_ends_the_recording(
+    cast: Cast, folder: Path, tmp_path: Path, fusermount_u: Callable[[Path], None]
+) -> None:
     owner = cast.owner(folder, output=tmp_path / "session")
     (folder / "file").read_bytes()
-    subprocess.run(["fusermount3", "-u", folder], check=True)
+    fusermount_u(folder)
     eventually(lambda: store.is_sealed(tmp_path / "session"), "sealed by the owner, without being asked")
     seen = owner.leave()
     assert load(tmp_path / "session").events.height == seen > 0

@@ -29,7 +29,7 @@ from fmrw.session import reports
 from fmrw.trace import store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.mount
 
@@ -302,21 +302,25 @@ def test_a_working_directory_holds_the_mount(directory: Path) -> None:
 # Ends from elsewhere
 
 
-def test_somebody_else_unmounts(directory: Path) -> None:
+def test_somebody_else_unmounts(directory: Path, fusermount_u: Callable[[Path], None]) -> None:
     mount = fmrw.mount(directory)
     read(directory)
-    subprocess.run([unmounting.find_fusermount() or "", "-u", directory], check=True)
+    fusermount_u(directory)
     assert not mount.active
     trace = mount.unmount()
     assert trace.events["op"].to_list() == ["open", "read", "close"]
     assert mount.session is None
 
 
-def test_somebody_else_unmounts_at_the_same_moment(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_somebody_else_unmounts_at_the_same_moment(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, fusermount_u: Callable[[Path], None]
+) -> None:
     mount, ours = fmrw.mount(directory), unmounting._fusermount_u
 
     def second(root: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-        assert ours(root).returncode == 0, "theirs"
+        with monkeypatch.context() as patch:
+            patch.setattr(unmounting, "_fusermount_u", ours)
+            fusermount_u(root)  # theirs
         late = ours(root, *flags)
         assert late.returncode != 0, "it is gone"
         return late
@@ -327,10 +331,12 @@ def test_somebody_else_unmounts_at_the_same_moment(directory: Path, monkeypatch:
     assert not mount.active
 
 
-def test_somebody_else_unmounts_a_kept_session(directory: Path, tmp_path: Path) -> None:
+def test_somebody_else_unmounts_a_kept_session(
+    directory: Path, tmp_path: Path, fusermount_u: Callable[[Path], None]
+) -> None:
     mount = fmrw.mount(directory, output=tmp_path / "out")
     read(directory)
-    subprocess.run([unmounting.find_fusermount() or "", "-u", directory], check=True)
+    fusermount_u(directory)
     mount.unmount()
     assert fmrw.load(tmp_path / "out").events.height == 3
     assert (tmp_path / "out" / "events.parquet").exists()
@@ -628,7 +634,7 @@ def test_an_unknown_path_names_the_nearest(mounted: fmrw.Mount, directory: Path)
 
 
 def test_unmount_waits_for_sealing_however_long_it_takes(
-    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fusermount_u: Callable[[Path], None]
 ) -> None:
     seal, begun, may = store.seal, threading.Event(), threading.Event()
 
@@ -640,7 +646,7 @@ def test_unmount_waits_for_sealing_however_long_it_takes(
     monkeypatch.setattr(store, "seal", slow)
     mount = fmrw.mount(directory, output=tmp_path / "session")
     (directory / "polyglot.pdf").read_bytes()
-    subprocess.run([unmounting.find_fusermount() or "", "-u", directory], check=True)
+    fusermount_u(directory)
     assert begun.wait(_LIMIT_S)
     monkeypatch.setattr(mounting, "STEP_S", 0.1)  # not before: the worker has as long as it needs to end
     ends = threading.Thread(target=mount.unmount)
