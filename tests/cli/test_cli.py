@@ -588,7 +588,7 @@ def test_what_the_system_refuses_is_told_in_one_line(say: Say, tmp_path: Path) -
     (tmp_path / "mine" / "notes").write_bytes(b"")
     refused(say, "demo", "-o", tmp_path / "mine", cure="choose a new folder with -o.")
     assert [each.name for each in (tmp_path / "mine").iterdir()] == ["notes"]
-    refused(say, "demo", "-o", tmp_path / "file", cure="see that it is there, and that you may use it.")
+    refused(say, "demo", "-o", tmp_path / "file", cure="name another place.")
 
 
 def _known_formats(say: Say, session: Path, folder: Path) -> str:
