@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fmrw.capture.native.pairs import Native
-from fmrw.capture.sites.compiled import walked
+from fmrw.capture.native.stacks import CODE, SPACE_CODES
+from fmrw.capture.sites import modules
+from fmrw.capture.sites.compiled import Compiled, walked
 from fmrw.capture.sites.modules import Modules
 from fmrw.capture.sites.numbers import Notes, Sites
 from fmrw.capture.sites.space import Space
@@ -124,3 +127,66 @@ def test_the_tables_of_the_c_library_are_read_before_anybody_asks(stacks: Stacks
     assert known.frames[1][0][0] == library
     assert sorted(known.modules.values()).count(library) == 1
     known.sites.close()
+
+
+def test_no_stack_is_walked_by_a_file_that_is_closed(monkeypatch: pytest.MonkeyPatch, stacks: Stacks) -> None:
+    """Where there is no room for more files, the number of a descriptor is soon another file's."""
+    monkeypatch.setattr(modules, "_KEPT", 2)
+    monkeypatch.setattr(modules, "_RETIRED", 1)
+    ours, theirs = Numbered(stacks), Numbered(None)
+    with contextlib.ExitStack() as programs:
+        tids = [programs.enter_context(started(name))[0] for name in ("cat", "sort", "sed", "bsdtar", "perl")]
+        for tid in tids * 2:
+            assert ours.frames[ours.sites.of(tid)] == theirs.frames[theirs.sites.of(tid)]
+            told = [code for space in stacks._memory.spaces if space.number for code in space.codes[: space.count]]  # fmt: skip
+            assert told
+            assert [os.fstat(code.fd).st_ino for code in told] == [code.mapped.inode for code in told]
+    ours.sites.close()
+    theirs.sites.close()
+
+
+class Asking:
+    """Compiled code that asks for one place for ever."""
+
+    def __init__(self, place: int) -> None:
+        self.place, self.told = place, 0
+
+    def see(self, _tid: int) -> int:
+        return CODE
+
+    def learn_space(self, *_what: object, **_how: object) -> None:
+        self.told += 1
+
+
+def test_code_for_which_there_is_no_room_is_not_told_of_again_and_again() -> None:
+    known = Modules(lambda _module: None)
+    with started("cat") as (tid, _top, place), contextlib.closing(Space(tid, known)) as space:
+        code = space.code(place)
+        assert code is not None
+        space.codes.update(dict.fromkeys(range(SPACE_CODES), code))
+        asking = Asking(place)
+        for full in (False, True):
+            space.codes.update({code.mapping.begin: code} if full else {})
+            assert Compiled(asking, lambda *_frames: 0).site(tid, space) is None  # type: ignore[arg-type]
+        assert asking.told == 0
+    known.close()
+
+
+@pytest.mark.parametrize("name", ["li\nne", r"li\012ne", "li\nne\\012"])
+def test_a_file_has_one_name_however_the_kernel_is_asked(name: str, tmp_path: Path) -> None:
+    program = str(shutil.copy("/bin/cat", tmp_path / name))
+    known = Modules(lambda _module: None)
+    with (
+        subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as waiting,
+        contextlib.ExitStack() as spaces,
+    ):
+        assert waiting.stdin is not None
+        assert waiting.stdout is not None
+        os.write(waiting.stdin.fileno(), b"!")
+        assert waiting.stdout.read(1) == b"!", "it is there, a moment after `Popen` has returned"
+        listing, asking = (spaces.enter_context(contextlib.closing(Space(waiting.pid, known))) for _ in "12")
+        listing.read_list()
+        found = [each for each in listing._mappings if each.place.path == os.fsencode(program)]
+        assert found
+        assert [asking.mapping(each.begin) for each in found] == found
+    known.close()

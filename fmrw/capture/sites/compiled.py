@@ -85,19 +85,24 @@ class Compiled:
     def _finds(self, space: Space) -> bool:
         """Look up the code that is asked for; False where there is none, or it is too much."""
         code = space.code(self._native.place)
-        if code is None or (len(space.codes) >= SPACE_CODES and code.mapping.begin not in space.codes):
+        if code is None:
             return False
-        space.codes[code.mapping.begin] = code
+        known, begin = [*space.codes], code.mapping.begin
+        if (known.index(begin) if begin in space.codes else len(known)) >= SPACE_CODES:
+            return False
+        space.codes[begin] = code
         space.table = None
         return True
 
     def _tell(self, space: Space) -> None:
         """Tell of the code of a process that is known already."""
+        version = space.version
         codes = [
             _mapped(code, stays=space.settled and space.stays(code))
             for code in [*space.codes.values()][:SPACE_CODES]
         ]
-        self._native.learn_space(space.number, codes, settled=space.settled)
+        if space.version == version:  # or a file of these may have been closed meanwhile
+            self._native.learn_space(space.number, codes, settled=space.settled)
 
 
 def _table(space: Space) -> Codes:

@@ -134,6 +134,11 @@ class Modules:
         The compiled code, which reads unwind tables.
     in_use : callable
         Tells whether somebody reads files at this moment without the caller's lock.
+
+    Attributes
+    ----------
+    leave : callable
+        Called with each module that is closed before the end: no stack may be walked by it any more.
     """
 
     def __init__(
@@ -146,6 +151,7 @@ class Modules:
     ) -> None:
         self._note = note
         self._in_use = in_use
+        self.leave: Callable[[Module], object] = lambda _module: None
         self._own_device = own_device
         self._own = b""
         self._open_beneath = open_beneath
@@ -186,7 +192,9 @@ class Modules:
         """Close a file later: stacks of programs that run are still walked by its descriptor, whose number would be another file's."""
         self._retired.append(module)
         while len(self._retired) > _RETIRED and not self._in_use():
-            self._retired.popleft().close()
+            left = self._retired.popleft()
+            self.leave(left)
+            left.close()
 
     def of_source(self, path: bytes) -> Module:
         """Give the module that a source file of an interpreter is; it has no code of the machine."""

@@ -100,6 +100,7 @@ class Sites:
         self._modules = Modules(
             notes.module, own_device, open_beneath, unwinding, lambda: native is not None and native.looking
         )
+        self._modules.leave = self._leave
         self._threads: OrderedDict[int, _Thread] = OrderedDict()
         self._spaces: OrderedDict[int, Space] = OrderedDict()
         self._stacks = KnownStacks(native)
@@ -309,6 +310,12 @@ class Sites:
             self._native.forget_space(space.number)
         for fd in space.take():
             self._let_go(fd)
+
+    def _leave(self, module: Module) -> None:
+        """Walk no stack by a file that is closed now: the number of its descriptor will be another one's."""
+        for space in self._spaces.values():
+            if space.leave(module) and self._native is not None:
+                self._native.forget_codes(space.number)
 
     def _let_go(self, fd: int) -> None:
         """Close a descriptor once the compiled code uses none."""

@@ -14,6 +14,7 @@ Source: proc_pid_maps(5), proc_pid_mem(5); `PROCMAP_QUERY` (Linux 6.11), include
 from __future__ import annotations
 
 import bisect
+import contextlib
 import ctypes
 import fcntl
 import itertools
@@ -39,6 +40,7 @@ _QUERY = Struct("=9Q4I2Q")
 _QUERY_CODE = 0xC0686611  # _IOWR('f', 17, 104 bytes)
 _EXECUTABLE = 4  # PROCMAP_QUERY_VMA_EXECUTABLE
 _LONGEST_PATH = 4096
+_LINE_END = rb"\012"
 _numbers = itertools.count(1)
 _MEMORY_FILES = (b"/dev/zero", b"/memfd:", b"/SYSV")
 
@@ -140,6 +142,13 @@ class Space:
         ] = {}  # as the compiled code knows it (`fmrw.capture.sites.compiled`), by where it begins
         self.table: Any = None
 
+    def leave(self, module: Module) -> bool:
+        """Forget what is mapped if a module is part of it; tell so."""
+        known = any(code is not None and code.module is module for code in self._code.values())
+        if known:
+            self._forget()
+        return known
+
     def refresh(self) -> None:
         """Look again at what is mapped."""
         if self.listed:
@@ -157,11 +166,24 @@ class Space:
             Mapping(int(begin, 16), int(end, 16), rights[2:3] == b"x", int(offset, 16), Place(device, int(inode), path))
             for begin, end, rights, offset, device, inode, path in _LINE.findall(bytes(data))[:_MOST_MAPPINGS]
         ]  # fmt: skip
+        if _LINE_END in data:
+            mappings = [self._named_exactly(mapping) for mapping in mappings]
         same = set(mappings).issuperset(mapping for mapping in self._mappings if mapping.place.inode)
         if mappings != self._mappings if self.listed else not same:
             self._forget()
         self._mappings, self.listed = mappings, True
         self._begins = [mapping.begin for mapping in self._mappings]
+
+    def _named_exactly(self, listed: Mapping) -> Mapping:
+        """Undo what the list makes of the end of a line in a name; of a name that has a backslash itself, the kernel tells which it is."""
+        path = listed.place.path
+        if _LINE_END not in path:
+            return listed
+        with contextlib.suppress(OSError):  # an older kernel
+            asked = self._asked(listed.begin)
+            if asked is not None and asked.numbers == listed.numbers:
+                return asked
+        return listed._replace(place=listed.place._replace(path=path.replace(_LINE_END, b"\n")))
 
     def know_all(self) -> None:
         """Read the list of all mappings, unless it was: for who asks for many addresses."""
