@@ -7,6 +7,7 @@ import random
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -178,6 +179,26 @@ def test_exec_from_one_program_at_fixed_addresses_to_another(
     theirs, ours, trace = compared(directory, command, tmp_path / "log")
     assert ours == theirs
     assert {str(one), str(other)} <= set(trace.sites["module"])
+
+
+@pytest.mark.mount
+def test_who_calls_and_from_where_is_known_with_few_descriptors(directory: Path, tmp_path: Path) -> None:
+    children = """
+        import os
+        file = os.open("polyglot.pdf", os.O_RDONLY)
+        for _child in range(150):
+            if not os.fork():
+                os.pread(file, 1, 0)
+                os._exit(0)
+            os.wait()
+    """
+    command = [sys.executable, "-m", "fmrw", "run", "--sites", "-o", tmp_path / "out", directory, "--", sys.executable, "-c", textwrap.dedent(children)]  # fmt: skip
+    limited = ["sh", "-c", 'ulimit -n 256 && exec "$@"', "sh", *command]
+    subprocess.run(limited, cwd=directory, check=True, stdout=subprocess.DEVNULL)
+    reads = fmrw.load(tmp_path / "out").events.filter(op="read", fidelity="byte", start=0, end=1)
+    assert reads["tid"].n_unique() == reads.height == 150
+    assert "[gone]" not in set(reads["process"])
+    assert reads["site"].null_count() == 0
 
 
 @pytest.mark.mount

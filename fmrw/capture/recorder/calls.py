@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from fmrw.capture.recorder import memory, syscalls
 from fmrw.capture.recorder.memory import Wanted
 from fmrw.capture.system.proc import open_entry, read_entry
+from fmrw.capture.system.room import as_room_allows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +38,7 @@ class Calls:
 
     def __init__(self) -> None:
         self._files: dict[int, int] = {}
+        self._most = as_room_allows(_KEPT)
         self._last: dict[int, tuple[bytes, Wanted, int]] = {}
         weakref.finalize(self, _close_all, self._files)
 
@@ -107,7 +109,7 @@ class Calls:
             return b""
 
     def _keep(self, tid: int) -> int:
-        if len(self._files) >= _KEPT:
+        if len(self._files) >= self._most:
             self._forget(next(iter(self._files)))
         kept = self._files[tid] = open_entry(tid, "syscall")
         return kept

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fmrw.capture.recorder.sight import endings, sights
 from fmrw.capture.system.proc import command_of, family_of, open_entry, program_of
+from fmrw.capture.system.room import as_room_allows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -74,6 +75,7 @@ class Processes:
         self._note = note
         self._see, self._gone = sights(), endings()
         self._own = own
+        self._cached, self._asked = as_room_allows(_CACHED), as_room_allows(_ASKED)
         self._ignored = {own, *ignored}
         self._known: dict[int, _Known] = {}
         self._round: Iterator[int] = iter(())
@@ -141,7 +143,7 @@ class Processes:
         except OSError:
             return False
         helps = self._own in family_of(tid)
-        if len(self._helping) >= _ASKED:
+        if len(self._helping) >= self._asked:
             os.close(self._helping.pop(next(iter(self._helping)))[0])
         self._helping[tid] = fd, helps
         return helps
@@ -158,7 +160,7 @@ class Processes:
             number = self._number(who)
             if not whole:
                 self._complete_later(number, who)
-        if len(self._known) >= _CACHED:
+        if len(self._known) >= self._cached:
             self._make_room()
         self._known[tid] = _Known(file, comm, number, leader, leading)
         return number

@@ -21,6 +21,7 @@ from fmrw.capture.sites.cfi import Pieces, Tables
 from fmrw.capture.sites.golang import Functions
 from fmrw.capture.sites.interpreter import interpreter
 from fmrw.capture.system.proc import local_devices, open_mapped, open_within
+from fmrw.capture.system.room import as_room_allows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,6 +152,7 @@ class Modules:
     ) -> None:
         self._note = note
         self._in_use = in_use
+        self._most, self._most_retired = as_room_allows(_KEPT), as_room_allows(_RETIRED)
         self.leave: Callable[[Module], object] = lambda _module: None
         self._own_device = own_device
         self._own = b""
@@ -178,7 +180,7 @@ class Modules:
             if not known.changed:
                 return known
             self._retire(known)
-        elif len(self._known) >= _KEPT:
+        elif len(self._known) >= self._most:
             self._retire(self._known.pop(next(iter(self._known))))
         fd = self._opened(place, tid, begin, end)
         module = Module(self._next, place.path, _NOT_THERE if fd is None else fd, self._native)
@@ -191,7 +193,7 @@ class Modules:
     def _retire(self, module: Module) -> None:
         """Close a file later: stacks of programs that run are still walked by its descriptor, whose number would be another file's."""
         self._retired.append(module)
-        while len(self._retired) > _RETIRED and not self._in_use():
+        while len(self._retired) > self._most_retired and not self._in_use():
             left = self._retired.popleft()
             self.leave(left)
             left.close()

@@ -31,6 +31,7 @@ from fmrw.capture.sites.space import Space
 from fmrw.capture.sites.unwind import unwind
 from fmrw.capture.system.libc import address_of_read, share_memory
 from fmrw.capture.system.proc import family_of, open_entry
+from fmrw.capture.system.room import as_room_allows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,8 +46,7 @@ _BUFFERED = frozenset((b"0", b"17", b"1", b"18"))
 _WORDS = 9
 _LONGEST = len(b"0xffffffff")
 _LOOKING = 64
-_KEPT_THREADS = 512
-_KEPT_SPACES = 64
+_KEPT_THREADS, _KEPT_SPACES = 512, 64
 _TRIES = 4
 Entry = tuple[int, int, str] | tuple[int, int, str, str, str]
 """A frame of a site: a module's number, the distance from its beginning, how it was found; of Python also function and line."""
@@ -112,6 +112,7 @@ class Sites:
         self._forgotten: list[int] = []
         self._unused: list[int] = []
         self._lock = threading.Lock()
+        self._most_threads, self._most_spaces = as_room_allows(_KEPT_THREADS), as_room_allows(_KEPT_SPACES)
         self._faults = Faults(
             self._next, lambda number, frame: notes.site(number, [frame]), self._modules, self._lock
         )
@@ -175,7 +176,7 @@ class Sites:
         return self._waiting(tid, thread, _settled(thread.line))
 
     def _meet(self, tid: int) -> _Thread:
-        while len(self._threads) >= _KEPT_THREADS:
+        while len(self._threads) >= self._most_threads:
             self._forget(next(iter(self._threads)))
         thread = self._threads[tid] = _Thread(tid, open_entry(tid, "syscall"), family_of(tid)[0])
         return thread
@@ -214,7 +215,7 @@ class Sites:
         space = Space(tid, self._modules)
         if share_memory(pid, family_of(tid)[1]):
             return space, False
-        while len(self._spaces) >= _KEPT_SPACES:
+        while len(self._spaces) >= self._most_spaces:
             self._drop_space(next(iter(self._spaces)))
         self._spaces[pid] = space
         return space, True
