@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 from rich.tree import Tree
 
+from fmrw.analysis.sites import stacks
 from fmrw.commands.table import Column, Table
 from fmrw.offsets import human_size, range_text
 from fmrw.text import visible
@@ -50,7 +51,7 @@ def _grow(tree: Tree, node: Node, ranges: Mapping[int, Mapping[str, Any]]) -> No
     """Add a frame; frames with a single one below stand under each other without a branch."""
     text = Text()
     while True:
-        text.append(visible(node.frame.label) if node.frame else "?", "bold" if node.sites else "")
+        text.append(visible(node.frame.label) if node.frame else stacks.CUT, "bold" if node.sites else "")
         if len(node.below) != 1 or node.sites:
             break
         text.append("\n")

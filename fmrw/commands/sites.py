@@ -54,7 +54,7 @@ def sites(session: str, path: str | None, **options: Any) -> Outcome:  # noqa: A
     """Show which code asked for the bytes of PATH, or of all files: stacks as a tree, with their calls, bytes and ranges.
 
     SESSION was recorded with --sites. A name such as fn@0x13a10 is a function of which only the place is known; a question mark follows a frame that
-    is a guess.
+    is a guess. No more than 64 frames are recorded of a stack; one that was deeper is shown as cut.
     """
     from fmrw.commands.site_tables import functions_table, sites_tree  # noqa: PLC0415 - heavy
     from fmrw.session import sites as questions  # noqa: PLC0415 - the same

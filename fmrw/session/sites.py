@@ -109,15 +109,16 @@ def told(trace: Recording, path: str | None = None, function: str | None = None)
 
 
 def _site(row: Mapping[str, Any], known: Mapping[int, stacks.Chain]) -> dict[str, Any]:
+    chain = known.get(row["site"], ())
     frames = [
         {
             "module": frame.module, "offset": frame.offset, "function": frame.function, "quality": frame.quality,
             **({"line": frame.line} if frame.line else {}),
         }
-        for frame in known.get(row["site"], ())
+        for frame in chain
     ]  # fmt: skip
     spans = [list(pair) for pair in zip(row["starts"], row["ends"], strict=True)]
-    return {"site": row["site"], "calls": row["calls"], "bytes": row["bytes"], "ranges": spans, "called": row["function"], "frames": frames}  # fmt: skip
+    return {"site": row["site"], "calls": row["calls"], "bytes": row["bytes"], "ranges": spans, "called": row["function"], "cut": stacks.is_cut(chain), "frames": frames}  # fmt: skip
 
 
 def folded(

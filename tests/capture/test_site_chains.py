@@ -14,6 +14,7 @@ import pytest
 from straced import compared
 
 import fmrw
+from fmrw.session import sites
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,6 +102,9 @@ def test_stacks_deeper_than_anybody_shows_are_cut(
     theirs, ours, trace = compared(directory, program, tmp_path / "log")
     assert ours == theirs
     assert trace.sites["depth"].max() == 63
+    cut = [len(site["frames"]) for site in sites.told(trace)["sites"] if site["cut"]]
+    assert cut
+    assert set(cut) == {64}
 
 
 # Programs without shared libraries, where strace gives no stacks: gdb does

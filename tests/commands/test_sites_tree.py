@@ -55,3 +55,24 @@ def test_in_a_file_nothing_is_folded() -> None:
     assert [line.partition(": ")[2] for line in lines if "site " in line[1:20]] == [
         f"{SHOWN} and 30 more"
     ] * 2
+
+
+@pytest.mark.parametrize(
+    ("frames", "outermost", "cut"),
+    [(64, "f", True), (63, "f", False), (64, "_start", False), (64, "clone3", False), (1, "", False)],
+)
+def test_a_stack_that_was_cut_says_so(frames: int, outermost: str, cut: bool) -> None:  # noqa: FBT001 - a table
+    inner = [stacks.Frame("/bin/parser", number, "f", "cfi", "") for number in range(frames - 1)]
+    python = [stacks.Frame("/a.py", 1, "<module>", "python", "a.py:1")] * 3
+    chain = (*python, *inner, stacks.Frame("/bin/parser", 64, outermost, "cfi", ""))
+    other = (stacks.Frame("/bin/parser", 0, "_start", "cfi", ""),)
+    assert stacks.is_cut(chain) == cut
+    rows = [(site, "parser!f", 1, 10 * site, [0], [10]) for site in (1, 2)]
+    found = pl.DataFrame(rows, schema=stacks.REPORT, orient="row")
+    told = io.StringIO()
+    console = Console(file=told, width=100, color_system=None)
+    console.print(sites_tree(found, stacks.tree(found, {1: chain, 2: other}), "a.zip"))
+    lines = [line.strip(" ├└─│") for line in told.getvalue().splitlines()]
+    assert [line for line in lines if "cut" in line] == ["(cut after 64 frames)"] * cut
+    if cut:
+        assert lines[lines.index("(cut after 64 frames)") + 1] == "parser!f"

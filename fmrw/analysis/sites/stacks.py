@@ -14,6 +14,7 @@ import polars as pl
 
 from fmrw.analysis import ranges
 from fmrw.capture.sites.python import PYTHON
+from fmrw.capture.sites.unwind import MOST_FRAMES
 from fmrw.trace import schema
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ _COMMON = re.compile(
 )
 """Files of the C and C++ libraries, by their names."""
 UNKNOWN = "?"
+CUT = f"(cut after {MOST_FRAMES} frames)"
+_OUTERMOST = frozenset(("_start", "clone", "__clone", "clone3", "__clone3"))
 REPORT = pl.Schema(
     {
         "site": pl.Int32(),
@@ -90,6 +93,12 @@ def chains(sites: pl.DataFrame) -> dict[int, Chain]:
     for site, *frame in columns.iter_rows():
         found.setdefault(site, []).append(Frame(*frame))
     return {site: tuple(frames) for site, frames in found.items()}
+
+
+def is_cut(chain: Chain) -> bool:
+    """Tell whether a stack was deeper than what is recorded of one: it has all frames that can be, and does not end where a thread begins."""
+    compiled = sum(not frame.is_python for frame in chain)
+    return compiled >= MOST_FRAMES and chain[-1].function not in _OUTERMOST
 
 
 def shown(chain: Chain) -> Chain:
@@ -196,7 +205,7 @@ def having(sites: pl.DataFrame, function: str) -> list[int]:
 
 
 class Node:
-    """A frame of the tree of stacks, the outermost at the root, with what was asked for below it."""
+    """A frame of the tree of stacks, the outermost at the root, with what was asked for below it; without a frame what is above stacks that were cut."""
 
     def __init__(self, frame: Frame | None = None) -> None:
         self.frame = frame
@@ -211,7 +220,11 @@ def tree(found: pl.DataFrame, known: Mapping[int, Chain]) -> Node:
     for row in found.iter_rows(named=True):
         node = root
         _count(node, row)
-        for frame in reversed(shown(known.get(row["site"], ()))):
+        chain = known.get(row["site"], ())
+        if is_cut(chain):
+            node = node.below.setdefault(CUT, Node())
+            _count(node, row)
+        for frame in reversed(shown(chain)):
             node = node.below.setdefault(frame.label, Node(frame))
             _count(node, row)
         node.sites.append(row["site"])
