@@ -190,3 +190,38 @@ def test_a_file_has_one_name_however_the_kernel_is_asked(name: str, tmp_path: Pa
         assert found
         assert [asking.mapping(each.begin) for each in found] == found
     known.close()
+
+
+TWICE = """
+import ctypes, os, sys
+copy = ctypes.CDLL(sys.argv[1])
+again = ctypes.CDLL("libc.so.6").dlmopen(ctypes.c_long(-1), b"libutil.so.1", 2)
+os.write(1, b"!")
+os.read(0, 1)
+"""
+
+
+def test_of_two_libraries_with_one_name_none_is_taken_for_the_one_that_stays(tmp_path: Path) -> None:
+    """One that is loaded for a time may be called as one that the program is linked to, or be the same file once more."""
+    with contextlib.closing(Modules(lambda _module: None)) as known:
+        with started("cat") as (tid, *_place), contextlib.closing(Space(tid, known)) as space:
+            space.read_list()
+            (library,) = (path for path in _staying(space) if path.endswith(b"/libc.so.6"))
+        copy = shutil.copy(os.fsdecode(library), tmp_path / "libm.so.6")
+        command = [sys.executable, "-c", TWICE, str(copy)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as waiting:
+            assert waiting.stdout is not None
+            assert waiting.stdout.read(1) == b"!"
+            with contextlib.closing(Space(waiting.pid, known)) as space:
+                space.read_list()
+                listed = [each.place.path for each in space._mappings if each.executable]
+                staying = _staying(space)
+        assert listed.count(library) == 2, "that of the other namespace, too"
+        assert os.fsencode(os.path.realpath(sys.executable)) in staying
+        assert not {path for path in staying if path.endswith((b"/libm.so.6", b"/libc.so.6"))}
+
+
+def _staying(space: Space) -> set[bytes]:
+    """Give the files of which the code cannot be unloaded."""
+    codes = [space.code(each.begin) for each in space._mappings if each.executable and each.place.inode]
+    return {code.mapping.place.path for code in codes if code is not None and space.stays(code)}

@@ -135,7 +135,7 @@ class Space:
         self.listed = False
         self._code: dict[int, Code | None] = {}
         self.places: dict[int, Any] = {}  # of `fmrw.capture.sites.frames.Met`, which knows this class
-        self._permanent: set[Place] | None = None
+        self._permanent: set[Mapping] | None = None
         self._unfollowed: deque[Mapping] = deque()
         self.codes: dict[
             int, Code
@@ -289,35 +289,36 @@ class Space:
             self.stays(code)
 
     def stays(self, code: Code) -> bool:
-        """Tell whether code cannot be unloaded: the program itself and the libraries that it is linked to, directly or by another."""
-        place = code.mapping.place
-        known = self._begun() if self._permanent is None else self._permanent
-        while place not in known and self._unfollowed:
-            self._follow(self._unfollowed.popleft(), known)
-        return place in known
+        """Tell whether code cannot be unloaded: the program itself and the libraries that it is linked to, directly or by another.
 
-    def _begun(self) -> set[Place]:
-        """Begin with the program; libraries are known by the names of their files."""
+        Libraries are known by the names of their files. Where two have one name, or one was loaded twice, any of them may be the one that stays,
+        and none is taken for it.
+        """
+        known = self._begun() if self._permanent is None else self._permanent
+        while code.mapping not in known and self._unfollowed:
+            self._follow(self._unfollowed.popleft(), known)
+        return code.mapping in known
+
+    def _begun(self) -> set[Mapping]:
+        """Begin with the program."""
         self.know_all()
         program = os.fsencode(program_of(self.tid))
-        files = {
-            mapping.place: mapping for mapping in self._mappings if mapping.executable and mapping.place.inode
-        }
-        self._unfollowed = deque(mapping for place, mapping in files.items() if place.path == program)
-        known = self._permanent = {mapping.place for mapping in self._unfollowed}
+        mappings = [mapping for mapping in self._mappings if mapping.executable and mapping.place.inode]
+        self._unfollowed = deque(mapping for mapping in mappings if mapping.place.path == program)
+        known = self._permanent = set(self._unfollowed)
         self._named: dict[bytes, list[Mapping]] = {}
-        for mapping in itertools.islice(files.values(), _MOST_LIBRARIES):
+        for mapping in itertools.islice(mappings, _MOST_LIBRARIES):
             name = mapping.place.path.rpartition(b"/")[2]
             while name:
                 self._named.setdefault(name, []).append(mapping)
                 name = name.rpartition(b".")[0]
         return known
 
-    def _follow(self, mapping: Mapping, known: set[Place]) -> None:
+    def _follow(self, mapping: Mapping, known: set[Mapping]) -> None:
         """Note the libraries that a file is linked to."""
         code = self.code(mapping.begin)
         for name in code.module.libraries if code is not None else ():
-            for found in self._named.get(os.fsencode(name), ()):
-                if found.place not in known:
-                    known.add(found.place)
-                    self._unfollowed.append(found)
+            found = self._named.get(os.fsencode(name), ())
+            if len(found) == 1 and found[0] not in known:
+                known.add(found[0])
+                self._unfollowed.append(found[0])
