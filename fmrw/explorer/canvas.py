@@ -32,12 +32,16 @@ DATASETS = ("rects", "lines", "texts")
 
 @dataclass
 class Canvas:
-    """Marks in points from the page's top left, painted in the order they were added."""
+    """Marks in points from the page's top left, painted in the order they were added.
+
+    `stands` tells pictures apart in which other bytes lie under a point; gestures name the one they were made on.
+    """
 
     look: Look
     colours: Mapping[str, str]
     lines: list[Row] = field(default_factory=list)
     texts: list[Row] = field(default_factory=list)
+    stands: str = ""
     _boxes: list[Places] = field(default_factory=list)  # in pieces: one row each for few, arrays of many
     _few: list[tuple[float, float, float, float, int]] = field(default_factory=list)
 
@@ -121,6 +125,7 @@ class Canvas:
             "height": self.look.height,
             "paper": palette.paper,
             "accent": palette.accent,
+            "stands": self.stands,
             "keys": list(self.colours),
             "colours": list(self.colours.values()),
         }

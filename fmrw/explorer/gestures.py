@@ -7,7 +7,8 @@
     hover                                                   say what lies there, once the picture is on its way
 
 The browser sends one value with all gestures in it, each with the time it was made, so that none is lost when two happen between
-messages, and none is obeyed twice.
+messages, and none is obeyed twice. A drag or a click means the picture that was on the screen when the pointer was pressed, also where
+the kernel has drawn another by the time it hears of it.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from fmrw.explorer.later import Later
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from fmrw.explorer.layout import Spot
+    from fmrw.explorer.layout import PanelLayout, Spot, Window
     from fmrw.explorer.scene import Scene
 
 _CLICK, _WHEEL = 4.0, 1.25
 _LARGEST_WHEEL = 24  # notches taken at once
+_KEPT = 32  # pictures that may still be on a screen
 
 
 class Navigable(Protocol):
@@ -36,8 +38,8 @@ class Navigable(Protocol):
     def attempt(self, act: Callable[[], object]) -> None:
         """Do something, showing what goes wrong."""
 
-    def zoom(self, factor: float, at: int | None = None) -> None:
-        """Show `factor` times as many bytes."""
+    def zoom(self, factor: float, at: int | None = None, window: Window | None = None) -> None:
+        """Show `factor` times as many bytes as a window does, or as are shown."""
 
     def tell(self, spot: Spot) -> str:
         """Say what is known of some bytes."""
@@ -51,6 +53,19 @@ class Gestures:
         self._last = {"drag": 0.0, "click": 0.0, "out": 0.0}
         self._wheels: dict[float, float] = {}
         self._later = Later()
+        self._drawn: dict[str, PanelLayout] = {}
+
+    def drawn(self, scene: Scene) -> None:
+        """Remember a picture that is on its way to the screen."""
+        layout = scene.layout
+        self._drawn.pop(layout.key, None)
+        self._drawn[layout.key] = layout
+        if len(self._drawn) > _KEPT:
+            del self._drawn[next(iter(self._drawn))]
+
+    def _aimed(self, made: Mapping[str, Any]) -> PanelLayout:
+        """Give the layout of the picture a gesture was made on."""
+        return self._drawn.get(str(made.get("on")), self._view.scene.layout)
 
     def take(self, message: object) -> None:
         """Obey a message."""
@@ -65,12 +80,12 @@ class Gestures:
         self._hover(message.get("hover"))
 
     def _drag(self, made: Mapping[str, Any]) -> None:
-        found = self._view.scene.layout.dragged(*_point(made["from"]), *_point(made["to"]))
+        found = self._aimed(made).dragged(*_point(made["from"]), *_point(made["to"]))
         if found is not None:
             self._view.window = found
 
     def _click(self, made: Mapping[str, Any]) -> None:
-        layout = self._view.scene.layout
+        layout = self._aimed(made)
         at = layout.spot(*_point(made["to"]))
         if at is None:
             return
@@ -79,7 +94,7 @@ class Gestures:
             first = min(max(middle - length // 2, 0), layout.size - length)
             self._view.window = (first, first + length)
         else:
-            self._view.zoom(1 / _CLICK, (at.start + at.end) // 2)
+            self._view.zoom(1 / _CLICK, (at.start + at.end) // 2, layout.window)
 
     def _out(self, made: Mapping[str, Any]) -> None:
         x, y = _point(made["to"])

@@ -66,6 +66,15 @@ class PanelLayout:
         return cls(size, window, square, overview, Box(margin, top, side, side), stack)
 
     @property
+    def key(self) -> str:
+        """The same for two layouts in which the same bytes lie under every point."""
+        boxes = (
+            f"{box.left:g},{box.top:g},{box.width:g},{box.height:g}"
+            for box in (self.overview, self.grid, self.stack)
+        )
+        return f"{self.size} {self.window} {self.square.side} {self.square.layout} {' '.join(boxes)}"
+
+    @property
     def length(self) -> int:
         """Bytes in the window."""
         return self.window[1] - self.window[0]

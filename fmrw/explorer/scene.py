@@ -83,6 +83,7 @@ def draw(recorded: RecordedFile, state: State, choice: Choice, look: Look) -> Sc
     painter.grid()
     draw_tracks(context)
     painter.legend()
+    canvas.stands = context.layout.key
     return Scene(canvas, context.layout, context.colouring, ops, partial(recorded.bins, choice=choice))
 
 

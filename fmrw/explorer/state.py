@@ -230,9 +230,9 @@ class State(traitlets.HasTraits):
         """Show the whole file."""
         self.window = (0, self.size)
 
-    def zoom(self, factor: float, at: int | None = None) -> None:
-        """Show `factor` times as many bytes, an offset (the middle) staying where it is."""
-        start, end = self.window
+    def zoom(self, factor: float, at: int | None = None, window: Window | None = None) -> None:
+        """Show `factor` times as many bytes as a window (the one that is shown), an offset (the middle) staying where it is."""
+        start, end = window or self.window
         if not self.size:
             return
         place = (start + end) // 2 if at is None else min(max(at, start), end - 1)

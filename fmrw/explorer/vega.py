@@ -94,6 +94,7 @@ _GIVEN: tuple[Json, ...] = (
     {"name": "height", "value": 1},
     {"name": "paper", "value": "transparent"},
     {"name": "accent", "value": "transparent"},
+    {"name": "stands", "value": ""},
     {"name": "keys", "value": [""]},
     {"name": "colours", "value": ["transparent"]},
 )
@@ -104,6 +105,11 @@ _CLICK_MS = 220  # a click waits that long for a second one
 _POINTER: tuple[Json, ...] = (
     {"name": "fmrwBorn", "init": "now()"},
     {"name": "fmrwPressed", "value": 0, "on": [{"events": "pointerdown", "update": "event.timeStamp"}]},
+    {
+        "name": "fmrwOn",
+        "value": "",
+        "on": [{"events": "pointerdown", "update": "stands"}],
+    },  # the picture that was aimed at
     {"name": "fmrwPress", "value": [-9, -9], "on": [{"events": "pointerdown", "update": "xy()"}]},
     {
         "name": "fmrwDrag",  # this and the next before fmrwHeld, which the same release of the pointer resets
@@ -111,7 +117,7 @@ _POINTER: tuple[Json, ...] = (
         "on": [
             {
                 "events": "window:pointerup",
-                "update": f"fmrwHeld && {_MOVED} > {CLICK} ? {{at: now(), from: fmrwPress, to: xy()}} : fmrwDrag",
+                "update": f"fmrwHeld && {_MOVED} > {CLICK} ? {{at: now(), on: fmrwOn, from: fmrwPress, to: xy()}} : fmrwDrag",
             }
         ],
     },
@@ -145,7 +151,7 @@ _POINTER: tuple[Json, ...] = (
         "on": [
             {
                 "events": {"type": "click", "debounce": _CLICK_MS},
-                "update": f"event.detail < 2 && {_MOVED} <= {CLICK} ? {{at: now(), to: xy()}} : fmrwClick",
+                "update": f"event.detail < 2 && {_MOVED} <= {CLICK} ? {{at: now(), on: fmrwOn, to: xy()}} : fmrwClick",
             }
         ],
     },

@@ -6,8 +6,8 @@ A `View` is a `State` that knows its file: `recorded_file` holds the events, `sc
 Errors. Setting a trait to what cannot be raises, in the cell that did it. What goes wrong later, in a gesture, a button, a background thread
 or while drawing, is kept in `problem`, which is shown under the widget.
 
-Threads. Gestures come from the main thread, `follow` from the poller's, the format of the file from a third; a lock lets one draw at
-a time.
+Threads. Gestures come from the main thread or, with kernels that have subshells, from a thread of one, also while a cell runs; `follow` from the
+poller's, the format of the file from a third; a lock lets one draw at a time.
 """
 
 from __future__ import annotations

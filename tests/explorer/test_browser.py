@@ -197,3 +197,31 @@ def test_hostile_names_are_text_wherever_they_stand(notebook: Callable[..., lab.
     assert book.page.locator(".jp-OutputArea img[src=x]").count() == 0
     assert book.page.evaluate("window.hacked === undefined")
     assert (book.foreign, book.errors) == ([], [])
+
+
+def test_a_brush_over_a_picture_the_kernel_has_replaced_means_what_was_seen(
+    notebook: Callable[..., lab.Notebook], work: Path
+) -> None:
+    """Two brushes while nothing can be drawn: both are made on the same picture, and the second one counts."""
+    book = notebook(
+        BEGIN + SEEN,
+        "listed('cavity.zip')\nview = explore(mounted.trace, 'cavity.zip')\nstate(view)",
+        "view",
+        "import pathlib, time\nwith view._lock:\n    print('held', flush=True)\n    while not pathlib.Path('go').exists():\n        time.sleep(0.01)",
+        "mounted.unmount()",
+    )
+    book.run(3)
+    view = Explored(book)
+    view.drag(0.88, 0.95, 160)
+    alone = view.window((0, SIZE))
+    view.press("whole")
+    view.becomes((0, SIZE))
+    book.begin()
+    view.page.locator(".jp-OutputArea-output", has_text="held").wait_for(state="attached")
+    view.drag(0.75, 0.85, 160)
+    view.drag(0.88, 0.95, 160)
+    (work / "go").touch()
+    book.ended()
+    view.becomes(alone)
+    book.run(1)
+    assert (book.foreign, book.errors) == ([], [])

@@ -158,3 +158,28 @@ def test_a_picture_does_not_wait_for_what_is_said_of_a_place(
     (spot,) = told
     assert spot.start == pytest.approx(250, abs=3)
     assert view.hover == ""
+
+
+def test_a_gesture_means_the_picture_it_was_made_on(view: Explorer) -> None:
+    view.gestures.drawn(view.scene)
+    seen, places = view.scene.canvas.stands, [at(view, "stack", 0.5), at(view, "stack", 0.75)]
+    view.window = (0, 100)
+    drag = {"at": 1, "on": seen, "from": places[0], "to": places[1]}
+    view.gestures.take({"drag": drag})
+    assert view.window == pytest.approx((500, 750), abs=4)
+    view.gestures.take({"click": {"at": 1, "on": seen, "to": at(view, "stack", 0.25)}})
+    assert view.window[1] - view.window[0] == 250
+    assert view.window[0] < 250 < view.window[1]
+    view.whole()
+    view.gestures.take({"drag": drag | {"at": 2, "on": "a picture nobody remembers"}})
+    assert view.window == pytest.approx((500, 750), abs=4)
+
+
+def test_pictures_in_which_other_bytes_lie_under_a_point_are_told_apart(view: Explorer) -> None:
+    stands = [view.scene.canvas.stands]
+    for name, value in (("window", (0, 500)), ("side", 16), ("width", 400), ("layout", "hilbert")):
+        setattr(view, name, value)
+        stands.append(view.scene.canvas.stands)
+    assert len(set(stands)) == len(stands)
+    view.colour = "program"
+    assert view.scene.canvas.stands == stands[-1]

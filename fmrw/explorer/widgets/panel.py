@@ -56,7 +56,7 @@ class Panel:
         self.menus = Menus(view)
         self.menus.place.add_class("fmrw-menu")
         self.figure = chart or LiveChart(view.scene.canvas)
-        self.figure.show(view.scene.canvas)
+        self._draw(view.scene)
         self.figure.observe(lambda change: view.gestures.take(change["new"]), "gesture")
         self.bytes = HexView(view)
         self.main = w.HBox([self.figure, self.bytes])
@@ -105,8 +105,12 @@ class Panel:
 
     def show(self, scene: Scene) -> None:
         """Show another picture."""
-        self.figure.show(scene.canvas)
+        self._draw(scene)
         self.look_again()
+
+    def _draw(self, scene: Scene) -> None:
+        self.view.gestures.drawn(scene)
+        self.figure.show(scene.canvas)
 
     def look_again(self) -> None:
         """Show the bytes as they are now."""
