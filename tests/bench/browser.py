@@ -46,6 +46,10 @@ AIMS = {"seen": 300, "on screen": 1500, "brush, median": 100, "brush, slowest": 
 """What is measured, and the milliseconds it may take."""
 
 _CHANGED = "old => document.querySelector('.seen').innerText !== old"
+_FITS = (  # the kernel has drawn for the room there is
+    "() => { const box = document.querySelector('.fmrw-explorer');"
+    " return Math.abs(box.querySelector('canvas').clientWidth - box.clientWidth) < 30; }"
+)
 _START = "() => document.querySelector('.fmrw-hex-rows').dataset.start"
 
 
@@ -136,11 +140,16 @@ def timed(act: Callable[[], object]) -> float:
 
 def brush(page: Page) -> Iterator[float]:
     """Drag over the overview and over the tracks by turns; measure from releasing the pointer to the picture."""
-    box = page.locator(".fmrw-explorer canvas").bounding_box()
-    if box is None:
-        raise SystemExit("the chart is not on the page")
+    page.wait_for_function(_FITS)
+    canvas = page.locator(".fmrw-explorer canvas")
     for number in range(BRUSHES):
-        panel = (0.02 + 0.03 * number, 60) if number % 2 else (0.6, 160)
+        canvas.scroll_into_view_if_needed()
+        box = (
+            canvas.bounding_box()
+        )  # each time: the page may have scrolled, and a drag beside the panels changes nothing
+        if box is None:
+            raise SystemExit("the chart is not on the page")
+        panel = (0.02 + 0.03 * number, 75) if number % 2 else (0.6, 160)
         x, y = box["x"] + panel[0] * box["width"], box["y"] + panel[1]
         before = page.inner_text(".seen")
         page.mouse.move(x, y)
