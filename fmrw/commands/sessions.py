@@ -93,7 +93,7 @@ def _table(found: pl.DataFrame) -> Table:
     from fmrw.offsets import human_size  # noqa: PLC0415 - with it
 
     columns = [
-        Column("session"), Column("started (UTC)", drop=2), Column("events", right=True), Column("bytes", right=True, drop=3), Column("kept"),
+        Column("session", whole=True), Column("started (UTC)", drop=2), Column("events", right=True), Column("bytes", right=True, drop=3), Column("kept"),
         Column("directory", drop=1), Column("command", long=True),
     ]  # fmt: skip
     rows: list[list[Cell]] = [

@@ -82,6 +82,8 @@ class Column:
         Whether it holds sentences.
     colour : str
         "#rrggbb" of the program that it is about, or "".
+    whole : bool
+        Whether it holds names to be copied; columns that matter less are left out before one is folded.
     """
 
     title: str
@@ -89,6 +91,7 @@ class Column:
     drop: int = 0
     long: bool = False
     colour: str = ""
+    whole: bool = False
 
     @property
     def head(self) -> Cell:
@@ -250,7 +253,11 @@ class _Lines:
 
     def _least(self, at: int) -> int:
         column, wanted = self._table.columns[at], self._wanted(at)
-        return wanted if column.right else min(wanted, _LEAST_SENTENCE if column.long else _LEAST_NAME)
+        return (
+            wanted
+            if column.right or column.whole
+            else min(wanted, _LEAST_SENTENCE if column.long else _LEAST_NAME)
+        )
 
     def _wanted(self, at: int) -> int:
         head = self._head(self._table.columns[at]).cell_len

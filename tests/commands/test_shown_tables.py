@@ -68,6 +68,14 @@ def test_a_remark_in_the_place_of_a_row_widens_no_column(width: int) -> None:
     assert said[-1] == "below"
 
 
+def test_a_name_to_be_copied_is_whole_where_leaving_out_others_makes_room() -> None:
+    name, place = "notebook-0123456789-20261129T091247", "/a/directory/with/a/long/name/below"
+    columns = [Column("session", whole=True), Column("kept"), Column("directory", drop=1)]
+    said = Table(columns, [[name, "while there is room", place]]).text(80).splitlines()
+    assert said[1].split()[0] == name
+    assert said[-1] == "left out for want of room: directory"
+
+
 def test_ranges_that_are_left_out_of_a_crosstab_widen_no_column() -> None:
     spans = [(0x10 * number, 0x10 * number + 8) for number in range(300)]
     classes = pl.DataFrame(
