@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -207,7 +208,7 @@ def test_a_brush_over_a_picture_the_kernel_has_replaced_means_what_was_seen(
         BEGIN + SEEN,
         "listed('cavity.zip')\nview = explore(mounted.trace, 'cavity.zip')\nstate(view)",
         "view",
-        "import pathlib, time\nwith view._lock:\n    print('held', flush=True)\n    while not pathlib.Path('go').exists():\n        time.sleep(0.01)",
+        "with view._lock, open('go') as pipe:\n    print('held', flush=True)\n    pipe.readline()",
         "mounted.unmount()",
     )
     book.run(3)
@@ -216,12 +217,18 @@ def test_a_brush_over_a_picture_the_kernel_has_replaced_means_what_was_seen(
     alone = view.window((0, SIZE))
     view.press("whole")
     view.becomes((0, SIZE))
-    book.begin()
-    view.page.locator(".jp-OutputArea-output", has_text="held").wait_for(state="attached")
-    view.drag(0.75, 0.85, 160)
-    view.drag(0.88, 0.95, 160)
-    (work / "go").touch()
-    book.ended()
+    os.mkfifo(work / "go")
+    pipe = os.open(work / "go", os.O_RDWR)
+    try:
+        book.begin()
+        view.page.locator(".jp-OutputArea-output", has_text="held").wait_for(state="attached")
+        view.drag(0.75, 0.85, 160)
+        view.drag(0.88, 0.95, 160)
+        os.write(pipe, b"go\n")
+        book.ended()
+    finally:
+        os.close(pipe)
+        (work / "go").unlink()
     view.becomes(alone)
     book.run(1)
     assert (book.foreign, book.errors) == ([], [])
